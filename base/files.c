@@ -1,0 +1,228 @@
+#include "base/files.h"
+
+#include "base/cleanup.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int set_open_error(struct error *error, const char *what, const char *path)
+{
+    int number = errno;
+    error_set_errno(error, number == ENOENT || number == EISDIR ? ERROR_OWNER_FILE : ERROR_OWNER_RIG, number, "%s '%s'", what, path);
+    if (error && number == ENOENT)
+        error->code = ERROR_NOT_FOUND;
+    return -1;
+}
+
+int file_read(const char *path, size_t max_bytes, struct bytes *ret_bytes, struct error *error)
+{
+    CLEANUP_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return set_open_error(error, "read", path);
+    CLEANUP(bytes_done) struct bytes all;
+    bytes_init(&all, max_bytes);
+    char chunk[8192];
+    for (;;) {
+        ssize_t got = read(fd, chunk, sizeof chunk);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return set_open_error(error, "read", path);
+        if (got == 0)
+            break;
+        if (bytes_append(&all, chunk, (size_t)got))
+            return error_set(error, ERROR_OWNER_FILE, ERROR_LIMIT, "read '%s': larger than %zu bytes", path, max_bytes);
+    }
+    *ret_bytes = all;
+    bytes_init(&all, max_bytes);
+    return 0;
+}
+
+static int write_all(int fd, const void *data, size_t length_bytes)
+{
+    const char *at = data;
+    while (length_bytes) {
+        ssize_t put = write(fd, at, length_bytes);
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put < 0)
+            return -1;
+        at += put;
+        length_bytes -= (size_t)put;
+    }
+    return 0;
+}
+
+/* Without the folder's own fsync a power cut may forget the rename. */
+static void sync_folder_of(const char *path)
+{
+    char folder[PATH_MAX];
+    snprintf(folder, sizeof folder, "%s", path);
+    char *slash = strrchr(folder, '/');
+    if (slash)
+        slash[slash == folder] = 0;
+    else
+        snprintf(folder, sizeof folder, ".");
+    CLEANUP_FD int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0)
+        fsync(fd);
+}
+
+int file_write_atomic(const char *path, const void *data, size_t length_bytes, mode_t mode, struct error *error)
+{
+    char temporary[PATH_MAX];
+    if (snprintf(temporary, sizeof temporary, "%s.XXXXXX", path) >= (int)sizeof temporary)
+        return error_set(error, ERROR_OWNER_FILE, ERROR_LIMIT, "write '%s': the path is too long", path);
+    CLEANUP_FD int fd = mkostemp(temporary, O_CLOEXEC);
+    if (fd < 0)
+        return error_set_errno(error, ERROR_OWNER_RIG, errno, "write '%s'", path);
+    if (write_all(fd, data, length_bytes) || fchmod(fd, mode) || fsync(fd) || rename(temporary, path)) {
+        int number = errno;
+        unlink(temporary);
+        return error_set_errno(error, ERROR_OWNER_RIG, number, "write '%s'", path);
+    }
+    sync_folder_of(path);
+    return 0;
+}
+
+static int make_one(const char *path, mode_t mode, struct error *error)
+{
+    if (mkdir(path, mode) == 0)
+        return 0;
+    int number = errno;
+    struct stat status;
+    if (number == EEXIST && stat(path, &status) == 0 && S_ISDIR(status.st_mode))
+        return 0;
+    if (number == EEXIST)
+        return error_set(error, ERROR_OWNER_FILE, ERROR_EXISTS, "make folder '%s': a file of that name is in the way", path);
+    return error_set_errno(error, ERROR_OWNER_RIG, number, "make folder '%s'", path);
+}
+
+int dir_make(const char *path, mode_t mode, struct error *error)
+{
+    char part[PATH_MAX];
+    if (snprintf(part, sizeof part, "%s", path) >= (int)sizeof part)
+        return error_set(error, ERROR_OWNER_FILE, ERROR_LIMIT, "make folder '%s': the path is too long", path);
+    for (char *slash = strchr(part + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+        *slash = 0;
+        if (!path_exists(part) && make_one(part, 0777, error))
+            return -1;
+        *slash = '/';
+    }
+    return make_one(part, mode, error);
+}
+
+static int remove_one(const char *path, const struct stat *status, int type, struct FTW *ftw)
+{
+    (void)status, (void)type, (void)ftw;
+    return remove(path) && errno != ENOENT ? -1 : 0;
+}
+
+int dir_remove(const char *path, struct error *error)
+{
+    if (nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT) && errno != ENOENT)
+        return error_set_errno(error, ERROR_OWNER_RIG, errno, "remove folder '%s'", path);
+    return 0;
+}
+
+bool path_exists(const char *path)
+{
+    struct stat status;
+    return stat(path, &status) == 0;
+}
+
+char *path_join(const char *dir, const char *name)
+{
+    char *joined;
+    return asprintf(&joined, "%s/%s", dir, name) < 0 ? NULL : joined;
+}
+
+char *path_absolute(const char *path)
+{
+    char *absolute = realpath(path, NULL);
+    if (absolute)
+        return absolute;
+    char current[PATH_MAX];
+    if (path[0] == '/' || !getcwd(current, sizeof current))
+        return strdup(path);
+    return path_join(current, path);
+}
+
+static bool ends_in(const char *name, const char *suffix)
+{
+    size_t length = strlen(name), tail = strlen(suffix);
+    return length > tail && strcmp(name + length - tail, suffix) == 0;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+void names_free(char **names)
+{
+    for (char **name = names; name && *name; name++)
+        free(*name);
+    free(names);
+}
+DEFINE_CLEANUP(char **, names_free)
+
+static int add_name(char ***names, size_t *count, const char *name)
+{
+    char **more = realloc(*names, (*count + 2) * sizeof *more);
+    if (!more)
+        return -1;
+    *names = more;
+    more[*count] = strdup(name);
+    more[*count + 1] = NULL;
+    return more[*count] ? (int)(++*count, 0) : -1;
+}
+
+static void close_dir(DIR **dir)
+{
+    if (*dir)
+        closedir(*dir);
+}
+
+int dir_list(const char *dir, const char *suffix, char ***ret_names, struct error *error)
+{
+    CLEANUP(names_free_cleanup) char **names = calloc(1, sizeof *names);
+    if (!names)
+        return error_set_memory(error);
+    size_t count = 0;
+    CLEANUP(close_dir) DIR *stream = opendir(dir);
+    if (!stream && errno != ENOENT)
+        return error_set_errno(error, ERROR_OWNER_RIG, errno, "list folder '%s'", dir);
+    for (struct dirent *entry; stream && (entry = readdir(stream));) {
+        if (entry->d_name[0] == '.' || !ends_in(entry->d_name, suffix))
+            continue;
+        if (add_name(&names, &count, entry->d_name))
+            return error_set_memory(error);
+    }
+    qsort(names, count, sizeof *names, compare_names);
+    *ret_names = TAKE(names);
+    return 0;
+}
+
+int dir_lock(const char *path, int *ret_fd, struct error *error)
+{
+    CLEANUP_FD int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return set_open_error(error, "lock folder", path);
+    if (flock(fd, LOCK_EX | LOCK_NB)) {
+        if (errno == EWOULDBLOCK)
+            return error_set(error, ERROR_OWNER_RIG, ERROR_BUSY, "lock folder '%s': another process holds it", path);
+        return error_set_errno(error, ERROR_OWNER_RIG, errno, "lock folder '%s'", path);
+    }
+    *ret_fd = TAKE_FD(fd);
+    return 0;
+}

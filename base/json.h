@@ -1,0 +1,50 @@
+/*
+ * base/json.h - cJSON with files, paths in errors, and ASCII output
+ *
+ * What:     what cJSON leaves out: reading a file with an error that names the place, writing it atomically, output in which every byte is
+ *           ASCII (clients of Azure decode bodies as 7-bit), and getters that say what is wrong.
+ * Numbers:  JSON numbers are doubles: integers are exact up to 2^53, so microseconds since 1970 fit and nanoseconds do not.
+ */
+#ifndef BASE_JSON_H
+#define BASE_JSON_H
+
+#include "base/cleanup.h"
+#include "base/error.h"
+
+#include <cjson/cJSON.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+DEFINE_CLEANUP(cJSON *, cJSON_Delete)
+#define CLEANUP_JSON CLEANUP(cJSON_Delete_cleanup)
+
+enum { JSON_FILE_MAX_BYTES = 4 * 1024 * 1024, JSON_DEPTH_MAX = 64 };
+
+/* Parse. `name` (a path or a topic) stands in the error: "name:line:col: ...". SYNTAX (file). NULL on failure. */
+cJSON *json_parse(const char *text, size_t length_bytes, const char *name, struct error *error);
+cJSON *json_read_file(const char *path, struct error *error);
+int json_write_file(const char *path, const cJSON *json, mode_t mode, struct error *error);
+
+/* One line, or indented by two spaces; non-ASCII as \uXXXX. malloc'ed; NULL when out of memory. */
+char *json_print_line(const cJSON *json);
+char *json_print_pretty(const cJSON *json);
+
+/* Members. Missing: the fallback. A member of another type counts as missing. Names are case-sensitive. */
+const char *json_string(const cJSON *object, const char *name, const char *fallback); /* lent */
+int64_t json_integer(const cJSON *object, const char *name, int64_t fallback);
+double json_number(const cJSON *object, const char *name, double fallback);
+bool json_bool(const cJSON *object, const char *name, bool fallback);
+/* The member object or array, NULL when missing or null. */
+const cJSON *json_member(const cJSON *object, const char *name);
+/* Follow "a.b.c"; NULL when any part is missing. */
+const cJSON *json_path(const cJSON *object, const char *dotted);
+
+/* Add or replace a member; a NULL text adds nothing. They return -1 when out of memory. */
+int json_set_string(cJSON *object, const char *name, const char *text);
+int json_set_integer(cJSON *object, const char *name, int64_t value);
+int json_set_bool(cJSON *object, const char *name, bool value);
+/* Takes `value` over, in every case. */
+int json_set(cJSON *object, const char *name, cJSON *value);
+
+#endif

@@ -1,0 +1,11 @@
+/* tests/cmocka.h - CMocka with the headers that it needs before it */
+#ifndef TESTS_CMOCKA_H
+#define TESTS_CMOCKA_H
+/* clang-format off: cmocka.h must come last */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+/* clang-format on */
+#endif
