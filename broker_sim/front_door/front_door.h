@@ -1,0 +1,105 @@
+/*
+ * broker_sim/front_door/front_door.h - TCP, TLS and CONNECT; then a relay to Mosquitto with a topic prefix a session
+ *
+ * What:     accepts any client certificate and records everything; reads CONNECT; asks the policy; refuses with a CONNACK of its own, or opens one
+ *           upstream connection on Mosquitto's Unix socket and relays, with "s/<number>/" put before the device's topics and taken off again.
+ * Not here: what DPS or a hub decides (broker_sim/dps, broker_sim/hub), events' way to MQTT (event_sink.h).
+ * Lanes:    what happens before CONNECT cannot depend on who connects: each lane has its own server certificate and faults. A lane is a listener
+ *           of its own, or a host name (SNI) on the listener of another.
+ * Threads:  none; everything runs on one libuv loop. Callbacks must not free the front door.
+ * Errors:   rig for what the system refuses (a port in use), ours for OpenSSL.
+ */
+#ifndef BROKER_SIM_FRONT_DOOR_FRONT_DOOR_H
+#define BROKER_SIM_FRONT_DOOR_FRONT_DOOR_H
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "broker_sim/event_sink.h"
+#include "broker_sim/front_door/session.h"
+
+#include <openssl/ssl.h>
+#include <stddef.h>
+#include <uv.h>
+
+struct front_door;
+
+/* What to do with a CONNECT. */
+struct admission {
+    bool is_admitted;
+    int return_code; /* 1 to 5 when refused */
+};
+
+struct front_door_policy {
+    void *user;
+    /* At CONNECT. May set session->service. */
+    struct admission (*decide)(void *user, struct session *session);
+    /* A SUBACK for `filter` (the device's, without prefix) went down with a granted QoS. */
+    void (*subscribed)(void *user, struct session *session, const char *filter, int granted_qos);
+    /* May the device publish there? false: mqtt.violation, closed. */
+    bool (*may_publish)(void *user, struct session *session, const char *topic, int qos);
+    /* Granted QoS (0, 1), 0x80 to refuse the filter. */
+    int (*grant)(void *user, struct session *session, const char *filter, int qos);
+    /* The session is over, admitted or not (only after decide was called for it). Release session->service. */
+    void (*closed)(void *user, struct session *session);
+};
+
+struct front_door_options {
+    uv_loop_t *loop;
+    const struct clock *clock;
+    double time_scale;        /* divides keepalive and close-after-refusal; not the CONNECT deadline */
+    const char *upstream_path; /* Mosquitto's Unix socket for devices; copied */
+    struct event_sink sink;
+    struct front_door_policy policy;
+    int64_t connect_deadline_ms;  /* from accept to CONNECT; 10000 in production */
+    size_t sessions_max;          /* 0: 4096 */
+    size_t packet_max_bytes;      /* of a device's PUBLISH; 0: 262144 + topic */
+};
+
+int front_door_new(const struct front_door_options *options, struct front_door **ret_front_door, struct error *error);
+/* Close all lanes and sessions (close_notify, FIN; events say "shutdown"), then free. Returns at once; handles close on the loop. NULL allowed. */
+void front_door_free(struct front_door *front_door);
+
+/* A lane's server identity: what it sends. Taken references; the lane keeps its own. */
+struct lane_identity {
+    X509 *leaf;
+    EVP_PKEY *key;
+    STACK_OF(X509) * intermediates; /* sent behind the leaf, in this order; may be empty or NULL */
+};
+
+struct lane_options {
+    const char *name;    /* "main", "lane-7"; copied */
+    const char *address; /* numeric listening address and ... */
+    uint16_t port;       /* ... port, 0: the kernel chooses; both ignored when `parent` is given */
+    const char *parent;  /* name of the lane whose listener is shared; then `host` selects by SNI */
+    const char *host;    /* SNI name of a lane with a parent; copied */
+    int tls_min_version; /* TLS1_2_VERSION (the default, for 0) ... */
+    int tls_max_version; /* ... to TLS1_2_VERSION (the default) or TLS1_3_VERSION */
+    struct lane_identity identity;
+};
+
+/* ret_port: what the kernel chose. EXISTS (ours): name taken. IO (rig): port in use; the text names address and port. */
+int front_door_lane_open(struct front_door *front_door, const struct lane_options *options, uint16_t *ret_port, struct error *error);
+/* From the next handshake on. NOT_FOUND (rig). */
+int front_door_lane_set_identity(struct front_door *front_door, const char *name, const struct lane_identity *identity, struct error *error);
+/* Closes its listener and its sessions. NOT_FOUND (rig). */
+int front_door_lane_close(struct front_door *front_door, const char *name, struct error *error);
+
+/*
+ * The gate: while it is shut (Mosquitto is away, or the services are not subscribed yet) a CONNECT is held up to 5 s, then answered with CONNACK 3.
+ * Shutting it closes every admitted session (by "broker", how "broker_down").
+ */
+void front_door_set_gate(struct front_door *front_door, bool is_open);
+
+/* NULL when it is gone. */
+struct session *front_door_session(struct front_door *front_door, uint64_t number);
+size_t front_door_session_count(const struct front_door *front_door);
+
+/*
+ * The service has refused the session in a reply: close at the device's DISCONNECT or FIN, at the latest `after_ms` (unscaled; the front door divides
+ * by the time scale) after the device acknowledged the reply, or after the reply went down where it needs no PUBACK. Unknown number: nothing.
+ */
+void front_door_close_after_refusal(struct front_door *front_door, uint64_t number, int64_t after_ms);
+/* Close now: flush, close_notify, FIN. by "service"; `how` one of docs/events.md. Unknown number: nothing. */
+void front_door_close_session(struct front_door *front_door, uint64_t number, const char *how);
+
+#endif
