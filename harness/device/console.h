@@ -1,0 +1,62 @@
+/*
+ * harness/device/console.h - the capture of one device's port: lines to event records, raw bytes to a file
+ *
+ * What:     opens the port, splits lines, writes raw bytes, and emits for each line that is not an AT reply a `console.line`, followed by a
+ *           `console.<name>` when the dialect knows the line; both carry the time of the line's first byte. `console.gap` when the port was
+ * away. Records:  console.<name> has in `data` the captures of the dialect plus `device`, `line` (the text), `is_terminal` (only when
+ * true), and for console.boot `is_expected`. Secrets:  a device can print back what it was sent (the AT host does when a command fails
+ * before the modem). PEM private key blocks are replaced, in events and in the raw file alike, by CONSOLE_REDACTED. Threads:  none;
+ * callbacks run from the loop.
+ */
+#ifndef HARNESS_DEVICE_CONSOLE_H
+#define HARNESS_DEVICE_CONSOLE_H
+
+#include "harness/device/dialect.h"
+#include "harness/device/event_sink.h"
+#include "harness/device/zephyr_log.h"
+#include "harness/serial/serial_port.h"
+
+#include <stdbool.h>
+
+#define CONSOLE_REDACTED "<private key removed by dpsbench>"
+
+struct console;
+
+/* Lent for the callback. */
+struct console_line {
+    const struct line *line;
+    const struct zephyr_line *zephyr;
+    const struct dialect_match *match; /* NULL: the dialect does not know it; its fields are in the event already */
+};
+
+struct console_callbacks {
+    void *user;
+    /* First look. true: the line is (part of) an AT reply and no console line. match is NULL here. */
+    bool (*claims)(void *user, const struct console_line *line);
+    /* Every line that nobody claimed, before its events go out: ret_is_expected is asked for console.boot alone (default true). */
+    void (*on_line)(void *user, const struct console_line *line, bool *ret_is_expected);
+    void (*on_gone)(void *user, const char *reason);
+    void (*on_back)(void *user, int64_t gap_ms);
+    void (*on_lost)(void *user, const struct error *error);
+};
+
+struct console_options {
+    struct serial_options port;    /* its callbacks are ours: leave them empty */
+    const char *device;            /* the name in the events; copied */
+    const struct dialect *dialect; /* NULL: console.line alone; lent */
+    const char *raw_path;          /* NULL: no raw file */
+    struct event_sink sink;
+    struct console_callbacks callbacks; /* members may be NULL */
+};
+
+/* Errors of serial_open and raw_file_open. */
+int console_open(const struct console_options *options, struct console **ret_console, struct error *error);
+/* Delivers an unfinished line, then closes. NULL allowed. Let the loop run once more. */
+void console_close(struct console *console);
+
+struct serial_port *console_port(struct console *console);
+/* Lines so far, and bytes that did not fit into the raw file. */
+uint64_t console_line_count(const struct console *console);
+uint64_t console_raw_missing_bytes(const struct console *console);
+
+#endif
