@@ -34,7 +34,8 @@ typedef void line_fn(void *user, const struct line *line);
 struct line_reader {
     line_fn *on_line;
     void *user;
-    char buffer[LINE_MAX_BYTES + 2]; /* a part of text, CR, NUL */
+    char buffer[LINE_MAX_BYTES + 2]; /* text, CR, LF */
+    char text[LINE_MAX_BYTES + 2];
     size_t length_bytes;
     int64_t mono_us;
     int64_t unix_us;

@@ -39,10 +39,10 @@ extern const struct serial_backend serial_backend_termios;
 const struct serial_backend *serial_backend_for(const char *path);
 
 /*
- * Lock the open port. `is_kernel_exclusive` sets TIOCEXCL too.
+ * Lock the open port with flock. The kernel drops the lock with the last copy of `fd`.
  * BUSY (rig): names the holder ("held by picocom (pid 1234)") where /proc tells it.
  */
-int serial_lock(int fd, const char *path, bool is_kernel_exclusive, struct error *error);
+int serial_lock(int fd, const char *path, struct error *error);
 /* The error of an open(2) that failed with errno_value: code, and the mend. Always returns -1. */
 int serial_open_failed(const char *path, int errno_value, struct error *error);
 

@@ -1,0 +1,352 @@
+#include "harness/serial/serial_port.h"
+
+#include "base/cleanup.h"
+
+#include <errno.h>
+#include <openssl/crypto.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum { RX_BYTES = 64 * 1024, REOPEN_INTERVAL_MS = 50 };
+
+enum state { STATE_OPEN, STATE_AWAY, STATE_LOST, STATE_CLOSED };
+
+struct serial_port {
+    struct serial_options options;
+    char *path;
+    const struct serial_backend *backend;
+    struct serial_handle *handle; /* NULL while it is away */
+    uv_poll_t *poll;              /* one an opening: a closing uv_poll_t cannot be used again */
+    uv_timer_t tx_pause;
+    uv_timer_t reopen;
+    int open_timers;
+    enum state state;
+    int64_t gone_at_us;
+    deadline_t reopen_deadline;
+    struct serial_counts counts;
+    size_t tx_start;
+    size_t tx_length;
+    uint8_t tx[SERIAL_TX_MAX_BYTES];
+    uint8_t rx[RX_BYTES];
+};
+
+static void on_poll(uv_poll_t *poll, int status, int events);
+static void watch(struct serial_port *port);
+
+/* ---- opening */
+
+static int check_path(const char *path, struct error *error)
+{
+    struct stat status;
+    if (stat(path, &status))
+        return serial_open_failed(path, errno, error);
+    if (!S_ISCHR(status.st_mode))
+        return error_set(error, ERROR_OWNER_FILE, ERROR_USAGE, "open '%s': not a serial port", path);
+    return 0;
+}
+
+static int open_backend(struct serial_port *port, struct error *error)
+{
+    if (check_path(port->path, error))
+        return -1;
+    char *resolved CLEANUP_FREE = realpath(port->path, NULL);
+    if (!resolved)
+        return serial_open_failed(port->path, errno, error);
+    const struct serial_options *options = &port->options;
+    port->backend = options->backend ? options->backend : serial_backend_for(resolved);
+    struct serial_settings settings = {
+        .path = resolved, .baud = options->baud ? options->baud : SERIAL_BAUD_DEFAULT, .has_flow_control = options->has_flow_control};
+    return port->backend->open(&settings, &port->handle, error);
+}
+
+static void free_handle(uv_handle_t *handle)
+{
+    free(handle);
+}
+
+static int start_poll(struct serial_port *port, struct error *error)
+{
+    port->poll = malloc(sizeof(*port->poll));
+    if (!port->poll)
+        return error_set_memory(error);
+    int rc = uv_poll_init(port->options.loop, port->poll, port->backend->fd(port->handle));
+    if (rc) {
+        free(TAKE(port->poll));
+        return error_set(error, ERROR_OWNER_RIG, ERROR_IO, "watch '%s': %s", port->path, uv_strerror(rc));
+    }
+    port->poll->data = port;
+    watch(port);
+    return 0;
+}
+
+static void close_backend(struct serial_port *port)
+{
+    if (port->poll) {
+        uv_poll_stop(port->poll);
+        port->poll->data = NULL;
+        uv_close((uv_handle_t *)TAKE(port->poll), free_handle);
+    }
+    if (port->handle)
+        port->backend->close(TAKE(port->handle));
+    OPENSSL_cleanse(port->tx, sizeof(port->tx));
+    port->tx_start = port->tx_length = 0;
+    uv_timer_stop(&port->tx_pause);
+}
+
+static int open_and_watch(struct serial_port *port, struct error *error)
+{
+    if (open_backend(port, error))
+        return -1;
+    if (start_poll(port, error)) {
+        close_backend(port);
+        return -1;
+    }
+    port->state = STATE_OPEN;
+    return 0;
+}
+
+/* ---- going away and coming back */
+
+static void set_lost(struct serial_port *port, const struct error *last)
+{
+    struct error error = *last;
+    port->state = STATE_LOST;
+    uv_timer_stop(&port->reopen);
+    error_prefix(&error, "the port did not come back in %lld ms",
+                 (long long)(clock_mono_us(port->options.clock) - port->gone_at_us) / 1000);
+    error.owner = ERROR_OWNER_RIG;
+    if (port->options.callbacks.on_lost)
+        port->options.callbacks.on_lost(port->options.callbacks.user, &error);
+}
+
+static void set_back(struct serial_port *port)
+{
+    int64_t gap_ms = (clock_mono_us(port->options.clock) - port->gone_at_us + 999) / 1000;
+    uv_timer_stop(&port->reopen);
+    port->counts.gap_count++;
+    port->counts.gap_ms += gap_ms;
+    if (port->options.callbacks.on_back)
+        port->options.callbacks.on_back(port->options.callbacks.user, gap_ms);
+}
+
+static void on_reopen(uv_timer_t *timer)
+{
+    struct serial_port *port = timer->data;
+    struct error error = ERROR_INIT;
+    if (port->options.reopen_ms < 0) {
+        error_set(&error, ERROR_OWNER_RIG, ERROR_IO, "'%s' hung up", port->path);
+        set_lost(port, &error);
+    } else if (!open_and_watch(port, &error)) {
+        set_back(port);
+    } else if (deadline_has_passed(port->options.clock, port->reopen_deadline)) {
+        set_lost(port, &error);
+    }
+}
+
+static void set_gone(struct serial_port *port, int errno_value)
+{
+    char reason[128];
+    snprintf(reason, sizeof(reason), "%s", errno_value == EIO || !errno_value ? "hung up" : strerror(errno_value));
+    close_backend(port);
+    port->state = STATE_AWAY;
+    port->gone_at_us = clock_mono_us(port->options.clock);
+    int64_t patience_ms = port->options.reopen_ms ? port->options.reopen_ms : SERIAL_REOPEN_MS_DEFAULT;
+    port->reopen_deadline = deadline_in_ms(port->options.clock, patience_ms > 0 ? patience_ms : 0);
+    uv_timer_start(&port->reopen, on_reopen, REOPEN_INTERVAL_MS, REOPEN_INTERVAL_MS);
+    if (port->options.callbacks.on_gone)
+        port->options.callbacks.on_gone(port->options.callbacks.user, reason);
+}
+
+/* libserialport's read says "nothing" for ever after a hang-up: only poll() tells. */
+static bool has_hung_up(struct serial_port *port)
+{
+    struct pollfd item = {.fd = port->backend->fd(port->handle), .events = POLLIN};
+    return poll(&item, 1, 0) > 0 && item.revents & (POLLHUP | POLLERR | POLLNVAL);
+}
+
+/* ---- bytes */
+
+static void read_some(struct serial_port *port)
+{
+    ssize_t count = port->backend->read(port->handle, port->rx, sizeof(port->rx));
+    if (count < 0) {
+        set_gone(port, errno);
+        return;
+    }
+    if (count == 0) {
+        if (has_hung_up(port))
+            set_gone(port, 0);
+        return;
+    }
+    port->counts.rx_bytes += (uint64_t)count;
+    const struct clock *clock = port->options.clock;
+    if (port->options.callbacks.on_bytes)
+        port->options.callbacks.on_bytes(port->options.callbacks.user, port->rx, (size_t)count, clock_mono_us(clock), clock_unix_us(clock));
+}
+
+static void drop_sent(struct serial_port *port, size_t count)
+{
+    OPENSSL_cleanse(port->tx + port->tx_start, count);
+    port->tx_start += count;
+    port->tx_length -= count;
+    port->counts.tx_bytes += count;
+    if (!port->tx_length)
+        port->tx_start = 0;
+}
+
+static void on_tx_pause_over(uv_timer_t *timer)
+{
+    watch(timer->data);
+}
+
+static void write_some(struct serial_port *port)
+{
+    size_t chunk = port->options.tx_chunk_bytes;
+    size_t length = chunk && chunk < port->tx_length ? chunk : port->tx_length;
+    if (!length)
+        return;
+    ssize_t count = port->backend->write(port->handle, port->tx + port->tx_start, length);
+    if (count < 0) {
+        set_gone(port, errno);
+        return;
+    }
+    drop_sent(port, (size_t)count);
+    if (chunk && count > 0 && port->options.tx_gap_ms > 0) {
+        uv_update_time(port->options.loop);
+        uv_timer_start(&port->tx_pause, on_tx_pause_over, (uint64_t)port->options.tx_gap_ms, 0);
+    }
+    watch(port);
+}
+
+static void watch(struct serial_port *port)
+{
+    if (!port->poll)
+        return;
+    bool may_send = port->tx_length && !uv_is_active((uv_handle_t *)&port->tx_pause);
+    uv_poll_start(port->poll, UV_READABLE | (may_send ? UV_WRITABLE : 0), on_poll);
+}
+
+static void on_poll(uv_poll_t *poll, int status, int events)
+{
+    struct serial_port *port = poll->data;
+    if (!port)
+        return;
+    if (status < 0) {
+        set_gone(port, 0);
+        return;
+    }
+    if (events & UV_READABLE)
+        read_some(port);
+    if (events & UV_WRITABLE && port->state == STATE_OPEN)
+        write_some(port);
+}
+
+/* ---- the interface */
+
+static struct serial_port *new_port(const struct serial_options *options)
+{
+    struct serial_port *port = malloc(sizeof(*port));
+    char *path = strdup(options->path);
+    if (!port || !path) {
+        free(port);
+        free(path);
+        return NULL;
+    }
+    memset(port, 0, offsetof(struct serial_port, tx));
+    port->options = *options;
+    port->path = path;
+    return port;
+}
+
+static void free_port(struct serial_port *port)
+{
+    free(port->path);
+    free(port);
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+    struct serial_port *port = handle->data;
+    if (--port->open_timers == 0)
+        free_port(port);
+}
+
+static void start_timers(struct serial_port *port)
+{
+    uv_timer_init(port->options.loop, &port->tx_pause);
+    uv_timer_init(port->options.loop, &port->reopen);
+    port->tx_pause.data = port->reopen.data = port;
+    port->open_timers = 2;
+}
+
+int serial_open(const struct serial_options *options, struct serial_port **ret_port, struct error *error)
+{
+    struct serial_port *port = new_port(options);
+    if (!port)
+        return error_set_memory(error);
+    start_timers(port);
+    if (open_and_watch(port, error)) {
+        serial_close(port);
+        return -1;
+    }
+    *ret_port = port;
+    return 0;
+}
+
+void serial_close(struct serial_port *port)
+{
+    if (!port || port->state == STATE_CLOSED)
+        return;
+    close_backend(port);
+    port->state = STATE_CLOSED;
+    uv_close((uv_handle_t *)&port->tx_pause, on_timer_closed);
+    uv_close((uv_handle_t *)&port->reopen, on_timer_closed);
+}
+
+static void append_tx(struct serial_port *port, const void *data, size_t length_bytes)
+{
+    if (port->tx_start + port->tx_length + length_bytes > sizeof(port->tx)) {
+        memmove(port->tx, port->tx + port->tx_start, port->tx_length);
+        OPENSSL_cleanse(port->tx + port->tx_length, port->tx_start);
+        port->tx_start = 0;
+    }
+    memcpy(port->tx + port->tx_start + port->tx_length, data, length_bytes);
+    port->tx_length += length_bytes;
+}
+
+int serial_write(struct serial_port *port, const void *data, size_t length_bytes, struct error *error)
+{
+    if (port->state != STATE_OPEN)
+        return error_set(error, ERROR_OWNER_RIG, ERROR_IO, "write '%s': the port is away", port->path);
+    if (length_bytes > sizeof(port->tx) - port->tx_length)
+        return error_set(error, ERROR_OWNER_OURS, ERROR_LIMIT, "write '%s': %zu bytes wait already", port->path, port->tx_length);
+    append_tx(port, data, length_bytes);
+    watch(port);
+    return 0;
+}
+
+size_t serial_tx_left(const struct serial_port *port)
+{
+    return port->tx_length;
+}
+
+bool serial_is_open(const struct serial_port *port)
+{
+    return port->state == STATE_OPEN;
+}
+
+const char *serial_path(const struct serial_port *port)
+{
+    return port->path;
+}
+
+const char *serial_backend_name(const struct serial_port *port)
+{
+    return port->backend->name;
+}
+
+struct serial_counts serial_counts(const struct serial_port *port)
+{
+    return port->counts;
+}
