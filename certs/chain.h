@@ -2,7 +2,7 @@
  * certs/chain.h - certificates and private keys: read, describe, write
  *
  * What:     reads what people call "the certificate" (PEM with text around and any line ends, DER, base64 of DER, base64 of PEM), describes
- *           a certificate as docs/events.md and as Azure do, and moves private keys in and out without leaving copies behind.
+ *           a certificate as docs/events.md and as Azure do, and moves private keys in and out of buffers that are wiped.
  * Not here: whether a chain is good (certs/attestation.h), how certificates are made (certs/forge.h).
  * Errors:   owner file; NOT_FOUND, LIMIT, SYNTAX, CRYPTO. The text names the file, what is wrong and the mend. OpenSSL's error queue is
  *           empty after every call. Success outputs are untouched on failure.

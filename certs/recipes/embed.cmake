@@ -1,0 +1,18 @@
+# Run at build time: certs/recipes/**/*.yaml become the tables of certs/recipe_model.h. ROOT: this folder, FILES: the recipes, OUT: the C file.
+cmake_minimum_required(VERSION 3.25)
+set(arrays "")
+set(names "")
+set(texts "")
+set(index 0)
+foreach(file ${FILES})
+  cmake_path(RELATIVE_PATH file BASE_DIRECTORY ${ROOT} OUTPUT_VARIABLE name)
+  string(REGEX REPLACE "\\.yaml$" "" name "${name}")
+  file(READ ${file} hex HEX)
+  string(REGEX REPLACE "(..)" "0x\\1," bytes "${hex}")
+  string(APPEND arrays "static const char text_${index}[] = {${bytes}0};\n")
+  string(APPEND names "    \"${name}\",\n")
+  string(APPEND texts "    text_${index},\n")
+  math(EXPR index "${index} + 1")
+endforeach()
+file(WRITE ${OUT} "#include \"certs/recipe_model.h\"\n\n${arrays}\nconst char *const recipe_builtin_name_table[] = {\n${names}    0,\n};\n"
+  "const char *const recipe_builtin_text_table[] = {\n${texts}    0,\n};\n")
