@@ -32,6 +32,7 @@ static struct fy_document *parse(const char *text, size_t length, const char *na
 {
     struct fy_diag_cfg diag_cfg;
     fy_diag_cfg_default(&diag_cfg);
+    diag_cfg.fp = NULL; /* QUIET leaves "fy_parse_load_document() failed" on stderr */
     struct fy_diag *diag = fy_diag_create(&diag_cfg);
     if (!diag) {
         error_set_memory(error);
