@@ -47,7 +47,7 @@ static void expect_complaint(const char *text, size_t length, const char *part)
 
 static void expect_text_complaint(const char *text, const char *part)
 {
-    expect_text_complaint(text, part);
+    expect_complaint(text, strlen(text), part);
 }
 
 static char *replace_all(const char *text, const char *what, const char *by)
