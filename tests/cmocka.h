@@ -1,7 +1,7 @@
-/* tests/cmocka.h - CMocka with the headers that it needs before it */
+/* tests/cmocka.h - CMocka with the headers that it needs before it; it must come last, so sorting is off */
 #ifndef TESTS_CMOCKA_H
 #define TESTS_CMOCKA_H
-/* clang-format off: cmocka.h must come last */
+/* clang-format off */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
