@@ -24,7 +24,7 @@ struct child {
 
 static void point_fd(int fd, int target, int flags)
 {
-    int source = fd >= 0 ? fd : open("/dev/null", flags);
+    int source = fd >= 0 ? fd : open("/dev/null", flags | O_CLOEXEC);
     if (source >= 0 && source != target)
         dup2(source, target);
     else if (source == target)

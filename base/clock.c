@@ -94,9 +94,10 @@ deadline_t deadline_earlier(deadline_t a, deadline_t b)
 
 void clock_format_iso8601(int64_t unix_us, char *text)
 {
-    time_t seconds = (time_t)(unix_us / 1000000);
+    int64_t micros = (unix_us % 1000000 + 1000000) % 1000000;
+    time_t seconds = (time_t)((unix_us - micros) / 1000000);
     struct tm tm;
     gmtime_r(&seconds, &tm);
     snprintf(text, CLOCK_ISO8601_BYTES, "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ", (tm.tm_year + 1900) % 10000, tm.tm_mon + 1, tm.tm_mday,
-             tm.tm_hour, tm.tm_min, tm.tm_sec, (int)(unix_us % 1000000) & 0xFFFFF);
+             tm.tm_hour, tm.tm_min, tm.tm_sec, (int)micros & 0xFFFFF);
 }

@@ -8,15 +8,24 @@ static void mark_cut(char *text, size_t size)
     memcpy(text + size - 4, "...", 4);
 }
 
+/* Foreign bytes are quoted in texts: they must neither break a line of the log nor drive a terminal. */
+static void make_one_line(char *text)
+{
+    for (char *c = text; *c; c++)
+        if ((unsigned char)*c < ' ' || *c == 0x7f)
+            *c = '?';
+}
+
 int error_setv(struct error *error, enum error_owner owner, enum error_code code, const char *format, va_list args)
 {
     if (!error)
         return -1;
     /* The old text may be among the arguments: format into a buffer of our own first. */
-    char text[ERROR_TEXT_MAX_BYTES];
+    char text[ERROR_TEXT_MAX_BYTES] = "";
     int length = vsnprintf(text, sizeof text, format, args);
     if (length >= (int)sizeof text)
         mark_cut(text, sizeof text);
+    make_one_line(text);
     error->owner = owner;
     error->code = code;
     memcpy(error->text, text, sizeof text);

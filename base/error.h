@@ -5,7 +5,7 @@
  *           (or a pointer or NULL) and fills the error on failure alone.
  * Not here: exit codes (harness/cli), verdicts (reports/result.h): both follow from the owner.
  * Rules:    success outputs are untouched on failure; an error's text says what was attempted, on what, why, and where there is
- *           one, the mend: "open '/dev/ttyACM0': permission denied; add yourself to group dialout". One line, no final stop.
+ *           one, the mend: "open '/dev/ttyACM0': permission denied; add yourself to group dialout". One line, no final stop; control characters become '?'.
  *           `error` may be NULL: then nothing is recorded.
  */
 #ifndef BASE_ERROR_H

@@ -110,8 +110,13 @@ static int make_one(const char *path, mode_t mode, struct error *error)
 int dir_make(const char *path, mode_t mode, struct error *error)
 {
     char part[PATH_MAX];
+    if (!*path)
+        return error_set(error, ERROR_OWNER_FILE, ERROR_USAGE, "make folder '': the name is empty");
     if (snprintf(part, sizeof part, "%s", path) >= (int)sizeof part)
         return error_set(error, ERROR_OWNER_FILE, ERROR_LIMIT, "make folder '%s': the path is too long", path);
+    /* A slash at the end would make the last folder one of the parents, which get the usual mode. */
+    for (size_t end = strlen(part); end > 1 && part[end - 1] == '/'; end--)
+        part[end - 1] = 0;
     for (char *slash = strchr(part + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
         *slash = 0;
         if (!path_exists(part) && make_one(part, 0777, error))

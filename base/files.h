@@ -31,7 +31,7 @@ char *path_join(const char *dir, const char *name);
 /* realpath(), malloc'ed; a copy of `path` made absolute when it does not exist yet. NULL when out of memory. */
 char *path_absolute(const char *path);
 
-/* Names in `dir` that end in `suffix`, sorted, without "." and "..". ret_names: NULL-terminated, names_free() it. A missing folder is
+/* Names in `dir` that end in `suffix`, sorted, without those that begin with a dot. ret_names: NULL-terminated, names_free() it. A missing folder is
  * empty. */
 int dir_list(const char *dir, const char *suffix, char ***ret_names, struct error *error);
 void names_free(char **names);

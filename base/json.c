@@ -2,9 +2,13 @@
 
 #include "base/bytes.h"
 #include "base/files.h"
+#include "base/utf8.h"
 
+#include <ctype.h>
 #include <math.h>
 #include <string.h>
+
+static const double INTEGER_MAX = 9007199254740992.0; /* 2^53 */
 
 static void place_of(const char *text, const char *at, int *ret_line, int *ret_column)
 {
@@ -16,22 +20,43 @@ static void place_of(const char *text, const char *at, int *ret_line, int *ret_c
     }
 }
 
-static bool is_too_deep(const char *text, size_t length_bytes)
+struct scan {
+    bool is_too_deep;
+    const char *nul; /* the first NUL byte, raw or escaped */
+};
+
+/* cJSON takes a NUL byte for white space or for the end of a string: what another reader sees would differ. */
+static struct scan scan_text(const char *text, size_t length_bytes)
 {
+    struct scan scan = {0};
     int depth = 0;
     bool in_string = false;
-    for (size_t i = 0; i < length_bytes; i++) {
+    for (size_t i = 0; i < length_bytes && !scan.nul; i++) {
         char c = text[i];
-        if (in_string && c == '\\')
+        if (!c || (in_string && length_bytes - i >= 6 && memcmp(text + i, "\\u0000", 6) == 0))
+            scan.nul = text + i;
+        else if (in_string && c == '\\')
             i++;
         else if (c == '"')
             in_string = !in_string;
-        else if (!in_string && (c == '{' || c == '[') && ++depth > JSON_DEPTH_MAX)
-            return true;
+        else if (!in_string && (c == '{' || c == '['))
+            scan.is_too_deep |= ++depth > JSON_DEPTH_MAX;
         else if (!in_string && (c == '}' || c == ']'))
             depth--;
     }
-    return false;
+    return scan;
+}
+
+static int check_text(const char *text, size_t length_bytes, const char *name, struct error *error)
+{
+    struct scan scan = scan_text(text, length_bytes);
+    if (scan.is_too_deep)
+        return error_set(error, ERROR_OWNER_FILE, ERROR_LIMIT, "%s: JSON is nested deeper than %d", name, JSON_DEPTH_MAX);
+    if (!scan.nul)
+        return 0;
+    int line, column;
+    place_of(text, scan.nul, &line, &column);
+    return error_set(error, ERROR_OWNER_FILE, ERROR_SYNTAX, "%s:%d:%d: a NUL character is not allowed", name, line, column);
 }
 
 /* cJSON reads past the value only with require_null_terminated; that needs a NUL inside the length. */
@@ -43,10 +68,8 @@ cJSON *json_parse(const char *text, size_t length_bytes, const char *name, struc
         error_set_memory(error);
         return NULL;
     }
-    if (is_too_deep(text, length_bytes)) {
-        error_set(error, ERROR_OWNER_FILE, ERROR_LIMIT, "%s: JSON is nested deeper than %d", name, JSON_DEPTH_MAX);
+    if (check_text(text, length_bytes, name, error))
         return NULL;
-    }
     const char *end = bytes_text(&copy);
     cJSON *json = cJSON_ParseWithLengthOpts(bytes_text(&copy), length_bytes + 1, &end, true);
     if (!json) {
@@ -73,37 +96,42 @@ int json_write_file(const char *path, const cJSON *json, mode_t mode, struct err
     return file_write_atomic(path, text, strlen(text), mode, error);
 }
 
-static uint32_t decode_utf8(const unsigned char **at)
+static void put_escaped(struct bytes *out, uint32_t point)
 {
-    const unsigned char *c = *at;
-    int more = *c >= 0xF0 ? 3 : *c >= 0xE0 ? 2 : *c >= 0xC0 ? 1 : -1;
-    uint32_t point = more == 3 ? *c & 7U : more == 2 ? *c & 15U : *c & 31U;
-    for (int i = 1; i <= more; i++) {
-        if ((c[i] & 0xC0) != 0x80) {
-            more = -1;
-            break;
-        }
-        point = point << 6 | (c[i] & 63U);
-    }
-    *at = c + (more < 0 ? 1 : more + 1);
-    return more < 0 || point > 0x10FFFF ? 0xFFFD : point;
+    if (point >= 0x10000)
+        bytes_printf(out, "\\u%04x\\u%04x", 0xD800 + ((point - 0x10000) >> 10), 0xDC00 + ((point - 0x10000) & 0x3FF));
+    else
+        bytes_printf(out, "\\u%04x", point);
+}
+
+/* cJSON prints 1790000000000000 as 1.79e+15: right, and unreadable. Gives the length of the number read. */
+static size_t put_number(struct bytes *out, const char *text)
+{
+    size_t length = strspn(text, "0123456789+-.eE");
+    double value = strtod(text, NULL);
+    bool is_integer = fabs(value) <= INTEGER_MAX && value == floor(value);
+    if (is_integer && memchr(text, 'e', length))
+        bytes_printf(out, "%.0f", value);
+    else
+        bytes_append(out, text, length);
+    return length;
 }
 
 static char *escape_to_ascii(const char *text)
 {
     CLEANUP(bytes_done) struct bytes out;
     bytes_init(&out, 6 * strlen(text) + 2);
-    for (const unsigned char *c = (const unsigned char *)text; *c;) {
-        if (*c < 0x80) {
-            bytes_append_byte(&out, *c++);
-            continue;
-        }
-        uint32_t point = decode_utf8(&c);
-        if (point >= 0x10000) {
-            point -= 0x10000;
-            bytes_printf(&out, "\\u%04x\\u%04x", 0xD800 + (point >> 10), 0xDC00 + (point & 0x3FF));
+    bool in_string = false;
+    for (const char *c = text; *c;) {
+        if (!in_string && (*c == '-' || isdigit((unsigned char)*c))) {
+            c += put_number(&out, c);
+        } else if ((unsigned char)*c >= 0x80) {
+            put_escaped(&out, utf8_decode(&c));
         } else {
-            bytes_printf(&out, "\\u%04x", point);
+            in_string ^= *c == '"';
+            if (*c == '\\')
+                bytes_append_byte(&out, (uint8_t)*c++);
+            bytes_append_byte(&out, (uint8_t)*c++);
         }
     }
     return strdup(bytes_text(&out));
@@ -174,7 +202,7 @@ const char *json_string(const cJSON *object, const char *name, const char *fallb
 int64_t json_integer(const cJSON *object, const char *name, int64_t fallback)
 {
     const cJSON *member = json_member(object, name);
-    if (!cJSON_IsNumber(member) || fabs(member->valuedouble) > 9007199254740992.0)
+    if (!cJSON_IsNumber(member) || fabs(member->valuedouble) > INTEGER_MAX)
         return fallback;
     return (int64_t)member->valuedouble;
 }
@@ -195,9 +223,11 @@ int json_set(cJSON *object, const char *name, cJSON *value)
 {
     if (!value)
         return -1;
-    if (cJSON_GetObjectItemCaseSensitive(object, name))
-        return cJSON_ReplaceItemInObjectCaseSensitive(object, name, value) ? 0 : -1;
-    return cJSON_AddItemToObject(object, name, value) ? 0 : -1;
+    bool is_set = cJSON_GetObjectItemCaseSensitive(object, name) ? cJSON_ReplaceItemInObjectCaseSensitive(object, name, value)
+                                                                 : cJSON_AddItemToObject(object, name, value);
+    if (!is_set)
+        cJSON_Delete(value);
+    return is_set ? 0 : -1;
 }
 
 int json_set_string(cJSON *object, const char *name, const char *text)

@@ -21,7 +21,8 @@ DEFINE_CLEANUP(cJSON *, cJSON_Delete)
 
 enum { JSON_FILE_MAX_BYTES = 4 * 1024 * 1024, JSON_DEPTH_MAX = 64 };
 
-/* Parse. `name` (a path or a topic) stands in the error: "name:line:col: ...". SYNTAX (file). NULL on failure. */
+/* Parse. `name` (a path or a topic) stands in the error: "name:line:col: ...". SYNTAX (file), also for a NUL character, raw or
+ * escaped; LIMIT (file) for deeper nesting than JSON_DEPTH_MAX. NULL on failure. */
 cJSON *json_parse(const char *text, size_t length_bytes, const char *name, struct error *error);
 cJSON *json_read_file(const char *path, struct error *error);
 int json_write_file(const char *path, const cJSON *json, mode_t mode, struct error *error);

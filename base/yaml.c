@@ -3,9 +3,11 @@
 #include "base/bytes.h"
 #include "base/cleanup.h"
 #include "base/files.h"
+#include "base/utf8.h"
 
 #include <errno.h>
 #include <libfyaml.h>
+#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,6 +58,15 @@ static bool same_scalar(struct fy_node *a, struct fy_node *b)
 
 static int check_map(const struct yaml *yaml, struct yaml_node map, struct error *error);
 
+static int check_scalar(struct yaml_node node, struct error *error)
+{
+    size_t length;
+    const char *text = fy_node_get_scalar(node.node, &length);
+    if (text && memchr(text, 0, length))
+        return yaml_fail(node, error, "a text may not hold a NUL character");
+    return 0;
+}
+
 /* What libfyaml allows and we do not. Recursion is bounded: libfyaml refuses more than 64 levels. */
 static int check_node(const struct yaml *yaml, struct yaml_node node, struct error *error)
 {
@@ -65,6 +76,10 @@ static int check_node(const struct yaml *yaml, struct yaml_node node, struct err
         return yaml_fail(node, error, "aliases ('*name') are not supported; write the value out");
     if (fy_node_get_anchor(node.node))
         return yaml_fail(node, error, "anchors ('&name') are not supported; write the value out where it is needed");
+    if (fy_node_get_tag(node.node, NULL))
+        return yaml_fail(node, error, "tags ('!name') are not supported");
+    if (yaml_is_scalar(node))
+        return check_scalar(node, error);
     if (yaml_is_map(node))
         return check_map(yaml, node, error);
     for (size_t i = 0; i < yaml_count(node); i++)
@@ -77,8 +92,10 @@ static int check_map(const struct yaml *yaml, struct yaml_node map, struct error
 {
     for (size_t i = 0; i < yaml_count(map); i++) {
         struct yaml_node key = yaml_key_at(map, i);
-        if (!yaml_is_scalar(key))
+        if (!yaml_is_scalar(key) || yaml_is_null(key))
             return yaml_fail(key, error, "a key must be a plain word");
+        if (check_node(yaml, key, error))
+            return -1;
         for (size_t j = 0; j < i; j++)
             if (same_scalar(yaml_key_at(map, j).node, key.node))
                 return yaml_fail(key, error, "duplicate key '%s'; it stands already at line %d", yaml_text(key), yaml_key_at(map, j).line);
@@ -88,21 +105,49 @@ static int check_map(const struct yaml *yaml, struct yaml_node map, struct error
     return 0;
 }
 
+static int check_utf8(const struct yaml *yaml, struct error *error)
+{
+    const char *bad = utf8_find_error(yaml->text), *line = yaml->text;
+    if (!bad)
+        return 0;
+    int number = 1;
+    for (const char *next; (next = memchr(line, '\n', (size_t)(bad - line))); line = next + 1)
+        number++;
+    return error_set(error, ERROR_OWNER_FILE, ERROR_SYNTAX, "%s:%d:%d: byte 0x%02x is not UTF-8", yaml->name, number, (int)(bad - line) + 1,
+                     (unsigned char)*bad);
+}
+
+static bool is_marker(const char *line, const char *marker)
+{
+    return strncmp(line, marker, 3) == 0 && (!line[3] || strchr(" \t\r\n", line[3]));
+}
+
+static bool is_blank(const char *text)
+{
+    text += strspn(text, " \t\r");
+    return !*text || *text == '\n' || *text == '#';
+}
+
+/* libfyaml reads the first document and drops the rest without a word; of a file without content it says nothing either. */
 static int check_single_document(const struct yaml *yaml, struct error *error)
 {
-    /* build_from_string reads the first document only: a second one would be dropped without a word. */
-    int line = 1;
-    bool has_content = false;
-    for (const char *at = yaml->text; *at; line++) {
-        const char *end = strchrnul(at, '\n');
-        bool is_marker = strncmp(at, "---", 3) == 0 && (end - at == 3 || at[3] == ' ' || at[3] == '\r');
-        if (is_marker && has_content)
+    static const char byte_order_mark[] = "\xef\xbb\xbf";
+    const char *at = yaml->text + (strncmp(yaml->text, byte_order_mark, 3) == 0 ? 3 : 0);
+    bool has_begun = false, has_content = false, has_ended = false;
+    for (int line = 1; *at; line++) {
+        bool begins = is_marker(at, "---"), ends = is_marker(at, "..."), is_directive = !has_begun && !has_content && *at == '%';
+        bool fills = begins ? !is_blank(at + 3) : !ends && !is_directive && !is_blank(at);
+        if ((begins && (has_begun || has_content || has_ended)) || (fills && has_ended))
             return error_set(error, ERROR_OWNER_FILE, ERROR_SYNTAX, "%s:%d:1: a second document starts here; one file holds one",
                              yaml->name, line);
-        size_t blank = strspn(at, " \t\r");
-        has_content |= is_marker || (at + blank < end && at[blank] != '#' && at[0] != '%');
-        at = *end ? end + 1 : end;
+        has_begun |= begins;
+        has_content |= fills;
+        has_ended |= ends;
+        at = strchrnul(at, '\n');
+        at += *at == '\n';
     }
+    if (!has_content)
+        return error_set(error, ERROR_OWNER_FILE, ERROR_SYNTAX, "%s:1:1: the file is empty", yaml->name);
     return 0;
 }
 
@@ -123,12 +168,10 @@ struct yaml *yaml_read_text(const char *text, size_t length_bytes, const char *n
         error_set(error, ERROR_OWNER_FILE, ERROR_LIMIT, "%s: larger than %d bytes", name, YAML_FILE_MAX_BYTES);
         return NULL;
     }
-    if (strspn(yaml->text, " \t\r\n") == length_bytes) {
-        error_set(error, ERROR_OWNER_FILE, ERROR_SYNTAX, "%s:1:1: the file is empty", name);
+    if (check_utf8(yaml, error) || check_single_document(yaml, error))
         return NULL;
-    }
     yaml->document = parse(yaml->text, length_bytes, name, error);
-    if (!yaml->document || check_single_document(yaml, error) || check_node(yaml, yaml_root(yaml), error))
+    if (!yaml->document || check_node(yaml, yaml_root(yaml), error))
         return NULL;
     return TAKE(yaml);
 }
@@ -157,14 +200,10 @@ const char *yaml_name(const struct yaml *yaml)
     return yaml->name;
 }
 
-/* A scalar has a token; a collection has that of its first scalar, unless it is empty. */
-static const struct fy_mark *mark_of(struct fy_node *node)
+/* A scalar has a token; a collection has that of its first scalar, unless it is empty. NULL: no token. */
+static struct fy_node *first_of(struct fy_node *node)
 {
-    while (node) {
-        if (fy_node_is_scalar(node)) {
-            struct fy_token *token = fy_node_get_scalar_token(node);
-            return token ? fy_token_start_mark(token) : NULL;
-        }
+    while (node && !fy_node_is_scalar(node)) {
         if (fy_node_is_mapping(node)) {
             struct fy_node_pair *pair = fy_node_mapping_get_by_index(node, 0);
             node = pair ? fy_node_pair_key(pair) : NULL;
@@ -172,7 +211,21 @@ static const struct fy_mark *mark_of(struct fy_node *node)
             node = fy_node_sequence_get_by_index(node, 0);
         }
     }
-    return NULL;
+    return node;
+}
+
+static const struct fy_mark *mark_of(struct fy_node *node)
+{
+    struct fy_node *first = first_of(node);
+    struct fy_token *token = first ? fy_node_get_scalar_token(first) : NULL;
+    return token ? fy_token_start_mark(token) : NULL;
+}
+
+/* libfyaml's mark stands behind an opening quote or the '*' of an alias. */
+static int signs_before(struct fy_node *node)
+{
+    enum fy_node_style style = fy_node_get_style(node);
+    return style == FYNS_SINGLE_QUOTED || style == FYNS_DOUBLE_QUOTED || style == FYNS_ALIAS;
 }
 
 static struct yaml_node node_at(const struct yaml *yaml, struct fy_node *node, int line, int column)
@@ -181,7 +234,7 @@ static struct yaml_node node_at(const struct yaml *yaml, struct fy_node *node, i
     const struct fy_mark *mark = mark_of(node);
     if (mark) {
         result.line = mark->line + 1;
-        result.column = mark->column + 1;
+        result.column = mark->column + 1 - signs_before(first_of(node));
     }
     return result;
 }
@@ -334,7 +387,7 @@ int yaml_read_number(struct yaml_node node, double min, double max, double *ret_
     const char *text = yaml_text(node);
     char *end;
     double value = text && *text ? strtod(text, &end) : 0;
-    if (!text || !*text || *end || !isfinite(value) || value < min || value > max)
+    if (!text || !*text || *end || text[strspn(text, "0123456789+-.eE")] || !isfinite(value) || value < min || value > max)
         return yaml_fail(node, error, "'%s' is not a number from %g to %g", text ? text : "(not a plain value)", min, max);
     *ret_value = value;
     return 0;
@@ -370,7 +423,7 @@ static unsigned distance(const char *a, const char *b)
 {
     size_t a_length = strlen(a), b_length = strlen(b);
     if (a_length > NEAREST_MAX_BYTES || b_length > NEAREST_MAX_BYTES)
-        return NEAREST_MAX_BYTES;
+        return UINT_MAX;
     unsigned row[NEAREST_MAX_BYTES + 1];
     for (size_t j = 0; j <= b_length; j++)
         row[j] = (unsigned)j;
