@@ -245,6 +245,34 @@ static void the_loop_calls_back_once_and_the_child_may_be_freed_there(void **sta
     assert_int_equal(uv_loop_close(&loop), 0);
 }
 
+static void on_exit_keep_it(void *user, struct child *child, int status)
+{
+    struct seen *seen = user;
+    seen->calls++;
+    seen->status = status;
+    seen->child = child;
+}
+
+static void the_loop_ends_when_the_last_child_has(void **state)
+{
+    (void)state;
+    uv_loop_t loop;
+    uv_loop_init(&loop);
+    struct seen seen = {0};
+    const char *argv[] = {"true", NULL};
+    struct child_options options = options_of(argv);
+    options.loop = &loop;
+    options.on_exit = on_exit_keep_it;
+    options.user = &seen;
+    struct child *child = NULL;
+    assert_int_equal(child_start(&options, &child, NULL), 0);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    assert_int_equal(uv_loop_close(&loop), 0);
+    assert_int_equal(seen.calls, 1);
+    assert_false(child_is_running(child));
+    child_free(child);
+}
+
 static void a_child_that_is_freed_early_calls_nobody(void **state)
 {
     (void)state;
@@ -315,6 +343,7 @@ int main(void)
         cmocka_unit_test(gets_dev_null_for_stdin_and_stderr_and_nothing_else),
         cmocka_unit_test(starts_with_no_signal_blocked_or_ignored),
         cmocka_unit_test(the_loop_calls_back_once_and_the_child_may_be_freed_there),
+        cmocka_unit_test(the_loop_ends_when_the_last_child_has),
         cmocka_unit_test(a_child_that_is_freed_early_calls_nobody),
         cmocka_unit_test(gets_its_death_signal_when_we_are_killed),
     };

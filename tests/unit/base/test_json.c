@@ -102,6 +102,7 @@ static void replaces_bytes_that_are_not_utf8(void **state)
         {"surrogate", "\xed\xa0\x80", "\"\\ufffd\\ufffd\\ufffd\""},
         {"above U+10FFFF", "\xf4\x90\x80\x80", "\"\\ufffd\\ufffd\\ufffd\\ufffd\""},
         {"never a first byte", "\xff", "\"\\ufffd\""},
+        {"four bytes behind 0xf8", "\xf8\x90\x80\x80", "\"\\ufffd\\ufffd\\ufffd\\ufffd\""},
         {"five bytes", "\xf8\x88\x80\x80\x80", "\"\\ufffd\\ufffd\\ufffd\\ufffd\\ufffd\""},
         {"the greatest", "\xf4\x8f\xbf\xbf", "\"\\udbff\\udfff\""},
     };
@@ -130,6 +131,14 @@ static void microseconds_since_1970_survive_a_round_trip(void **state)
     assert_string_equal(line, "{\"t\":1790000000123457}");
     CLEANUP_JSON cJSON *again = parse(line);
     assert_int_equal(json_integer(again, "t", 0), 1790000000123457);
+}
+
+static void whole_numbers_have_no_exponent_and_texts_keep_theirs(void **state)
+{
+    (void)state;
+    CLEANUP_JSON cJSON *json = parse("{\"a\":1790000000000000,\"b\":-2e+15,\"c\":1e300,\"d\":1.5,\"e\":\"1e3\",\"f\\\"1e3\":0}");
+    CLEANUP_FREE char *line = json_print_line(json);
+    assert_string_equal(line, "{\"a\":1790000000000000,\"b\":-2000000000000000,\"c\":1e+300,\"d\":1.5,\"e\":\"1e3\",\"f\\\"1e3\":0}");
 }
 
 static void a_member_of_another_type_counts_as_missing(void **state)
@@ -209,6 +218,7 @@ int main(void)
         cmocka_unit_test(replaces_bytes_that_are_not_utf8),
         cmocka_unit_test(indents_by_two_spaces_and_ends_in_a_newline),
         cmocka_unit_test(microseconds_since_1970_survive_a_round_trip),
+        cmocka_unit_test(whole_numbers_have_no_exponent_and_texts_keep_theirs),
         cmocka_unit_test(a_member_of_another_type_counts_as_missing),
         cmocka_unit_test(follows_a_dotted_path),
         cmocka_unit_test(sets_and_replaces_members_in_place),
