@@ -225,8 +225,7 @@ static void takes_one_document_with_its_markers(void **state)
         "a: 1\n...\n",
         "a: |\n  ---\n  text\n",
         "a: --- b\n",
-        "\xef\xbb\xbf"
-        "a: 1\n",
+        "\xef\xbb\xbf\x61: 1\n",
         "a: 1\r\nb: 2\r\n",
     };
     for (size_t i = 0; i < ARRAY_COUNT(good); i++) {

@@ -340,7 +340,7 @@ static void survives_cut_and_spoiled_bytes(void **state)
         char was = pem[i];
         pem[i] = (char)(was ^ (int)(1U << i % 8));
         certificates_read_text(pem, length, "x", &spoiled, NULL);
-        CLEANUP_JSON cJSON *json = spoiled ? certificates_json(spoiled) : NULL;
+        cJSON_Delete(spoiled ? certificates_json(spoiled) : NULL);
         pem[i] = was;
     }
     assert_int_equal(ERR_peek_error(), 0);

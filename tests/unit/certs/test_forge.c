@@ -343,11 +343,11 @@ static void says_where_the_recipe_asks_for_what_cannot_be(void **state)
     struct forge_variables bad_host = {.hosts = hosts, .host_count = 2};
     static const char with_id[] = "format: 1\nmembers:\n  a: {subject: {CN: \"${registration_id}\"}, issuer: self, key: p-256}\n";
     static const char with_hosts[] = ONE("    key: p-256\n    extensions:\n      subjectAltName: [\"${hosts}\"]\n");
-    expect_forge_complaint(with_id, NULL, "r.yaml:3:22: the recipe needs a value for ${registration_id}");
+    expect_forge_complaint(with_id, NULL, "r.yaml:3:21: the recipe needs a value for ${registration_id}");
     expect_forge_complaint(with_id, &long_id,
-                           "r.yaml:3:22: CN='0123456789012345678901234567890123456789012345678901234567890123456789' cannot "
+                           "r.yaml:3:21: CN='0123456789012345678901234567890123456789012345678901234567890123456789' cannot "
                            "stand in an X.509 name: string too long");
-    expect_forge_complaint(with_hosts, &bad_host, "r.yaml:8:25: 'IP:no' is no subject alternative name");
+    expect_forge_complaint(with_hosts, &bad_host, "r.yaml:8:24: 'IP:no' is no subject alternative name");
     expect_forge_complaint("format: 1\nmembers: {a: {subject: {C: Norway}, issuer: self, key: p-256}}\n", NULL,
                            "r.yaml:2:28: C='Norway' cannot stand in an X.509 name");
 }
