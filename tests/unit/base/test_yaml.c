@@ -219,14 +219,8 @@ static void takes_one_document_with_its_markers(void **state)
 {
     (void)state;
     const char *const good[] = {
-        "---\na: 1\n",
-        "# why\n---\na: 1\n...\n# end\n",
-        "%YAML 1.2\n---\na: 1\n",
-        "a: 1\n...\n",
-        "a: |\n  ---\n  text\n",
-        "a: --- b\n",
-        "\xef\xbb\xbf\x61: 1\n",
-        "a: 1\r\nb: 2\r\n",
+        "---\na: 1\n", "# why\n---\na: 1\n...\n# end\n", "%YAML 1.2\n---\na: 1\n", "a: 1\n...\n", "a: |\n  ---\n  text\n",
+        "a: --- b\n",  "\xef\xbb\xbf\x61: 1\n",          "a: 1\r\nb: 2\r\n",
     };
     for (size_t i = 0; i < ARRAY_COUNT(good); i++) {
         CLEANUP_YAML struct yaml *yaml = read_text(good[i]);
