@@ -1,0 +1,154 @@
+#include "reports/result.h"
+
+#include "base/cleanup.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const verdict_names[] = {
+#define X(id, name) [id] = name,
+    VERDICTS(X)
+#undef X
+};
+
+const char *verdict_name(enum verdict verdict)
+{
+    return verdict < VERDICT_COUNT ? verdict_names[verdict] : "unknown";
+}
+
+enum verdict verdict_worse(enum verdict a, enum verdict b)
+{
+    return a > b ? a : b;
+}
+
+enum verdict verdict_of_owner(enum error_owner owner)
+{
+    switch (owner) {
+    case ERROR_OWNER_DEVICE:
+        return VERDICT_FAIL;
+    case ERROR_OWNER_RIG:
+    case ERROR_OWNER_PERSON:
+        return VERDICT_INCONCLUSIVE;
+    case ERROR_OWNER_FILE:
+    case ERROR_OWNER_OURS:
+        break;
+    }
+    return VERDICT_ERROR;
+}
+
+void result_set(char **member, const char *text)
+{
+    char *fresh = text ? strdup(text) : NULL;
+    free(*member);
+    *member = fresh;
+}
+
+void result_setf(char **member, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    char *fresh;
+    if (vasprintf(&fresh, format, args) < 0)
+        fresh = NULL;
+    va_end(args);
+    free(*member);
+    *member = fresh;
+}
+
+static bool has_finding(const struct result_row *row, const char *text)
+{
+    for (size_t i = 0; i < row->finding_count; i++)
+        if (row->findings[i].text && strcmp(row->findings[i].text, text) == 0)
+            return true;
+    return false;
+}
+
+void result_add_finding(struct result_row *row, const char *text, const char *source)
+{
+    if (row->finding_count == RESULT_FINDINGS_MAX || has_finding(row, text))
+        return;
+    struct result_finding *finding = &row->findings[row->finding_count++];
+    *finding = (struct result_finding){0};
+    result_set(&finding->text, text);
+    result_set(&finding->source, source);
+}
+
+static void free_reason(struct result_reason *reason)
+{
+    free(reason->text);
+    free(reason->view);
+    free(reason->place);
+    free(reason->expected);
+    free(reason->got);
+}
+
+void result_row_done(struct result_row *row)
+{
+    if (!row)
+        return;
+    char *texts[] = {row->id, row->case_id, row->title, row->device, row->outcome, row->rule, row->surface, row->mend};
+    for (size_t i = 0; i < ARRAY_COUNT(texts); i++)
+        free(texts[i]);
+    free_reason(&row->reason);
+    for (size_t i = 0; i < row->finding_count; i++) {
+        free(row->findings[i].text);
+        free(row->findings[i].source);
+    }
+    *row = (struct result_row){0};
+}
+
+void result_run_done(struct result_run *run)
+{
+    if (!run)
+        return;
+    for (size_t i = 0; i < run->row_count; i++)
+        result_row_done(&run->rows[i]);
+    free(run->rows);
+    free(run->id);
+    free(run->directory);
+    free(run->rig_file);
+    cJSON_Delete(run->devices);
+    cJSON_Delete(run->simulator);
+    *run = (struct result_run){0};
+}
+
+int result_run_add(struct result_run *run, struct result_row *row, struct error *error)
+{
+    struct result_row *more = realloc(run->rows, (run->row_count + 1) * sizeof *more);
+    if (!more) {
+        result_row_done(row);
+        return error_set_memory(error);
+    }
+    run->rows = more;
+    run->rows[run->row_count++] = *row;
+    *row = (struct result_row){0};
+    return 0;
+}
+
+struct result_counts result_run_count(const struct result_run *run)
+{
+    struct result_counts counts = {0};
+    for (size_t i = 0; i < run->row_count; i++) {
+        counts.by_verdict[run->rows[i].verdict]++;
+        counts.findings += run->rows[i].finding_count;
+    }
+    return counts;
+}
+
+int result_run_exit_code(const struct result_run *run)
+{
+    if (run->is_interrupted)
+        return EXIT_INTERRUPTED;
+    if (run->row_count == 0)
+        return EXIT_NOTHING_SELECTED;
+    struct result_counts counts = result_run_count(run);
+    if (counts.by_verdict[VERDICT_ERROR])
+        return EXIT_OUR_BUG;
+    if (counts.by_verdict[VERDICT_FAIL])
+        return EXIT_DEVICE_FAILED;
+    if (counts.by_verdict[VERDICT_INCONCLUSIVE])
+        return EXIT_RIG_TROUBLE;
+    return counts.by_verdict[VERDICT_PASS] ? EXIT_ALL_PASSED : EXIT_ALL_SKIPPED;
+}

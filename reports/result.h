@@ -1,0 +1,122 @@
+/*
+ * reports/result.h - what a run found: verdicts, rows, the run itself
+ *
+ * What:     the one result model of all reports. The runner fills it, the writers (results_json.h, table.h) read it.
+ * Verdicts: pass; skip (a need is not met); inconclusive (the rig's fault); fail (the device's); error (ours). The list is in order:
+ *           the worst wins, nothing is ever upgraded.
+ * Memory:   every text is malloc'ed and owned by the struct; the setters copy. Out of memory leaves a text NULL, never a wrong one.
+ */
+#ifndef REPORTS_RESULT_H
+#define REPORTS_RESULT_H
+
+#include "base/error.h"
+
+#include <cjson/cJSON.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* From the best to the worst. */
+#define VERDICTS(X)                                                                                                                        \
+    X(VERDICT_PASS, "pass")                                                                                                                \
+    X(VERDICT_SKIP, "skip")                                                                                                                \
+    X(VERDICT_INCONCLUSIVE, "inconclusive")                                                                                                \
+    X(VERDICT_FAIL, "fail")                                                                                                                \
+    X(VERDICT_ERROR, "error")
+
+enum verdict {
+#define X(id, name) id,
+    VERDICTS(X)
+#undef X
+        VERDICT_COUNT
+};
+
+const char *verdict_name(enum verdict verdict);
+enum verdict verdict_worse(enum verdict a, enum verdict b);
+/* Whose fault an error is decides: device: fail; rig and person: inconclusive; file and ours: error. */
+enum verdict verdict_of_owner(enum error_owner owner);
+
+/* Something that a device is known to do, with the reason why it is no failure of the row. Does not change the verdict. */
+struct result_finding {
+    char *text;
+    char *source; /* where it is known from */
+};
+
+enum { RESULT_FINDINGS_MAX = 16 };
+
+/* Why a row has its verdict. Members that do not apply are NULL. */
+struct result_reason {
+    char *text;     /* one sentence */
+    char *view;     /* "console", "wire", "service" */
+    char *place;    /* "cases/refused/wrong-chain.yaml:14:7": the expectation */
+    char *expected; /* the expectation in words */
+    char *got;      /* what came instead */
+};
+
+struct result_row {
+    char *id;      /* "refused/wrong-chain:connack" */
+    char *case_id; /* "refused/wrong-chain" */
+    char *title;
+    char *device; /* its id in the rig file */
+    enum verdict verdict;
+    struct result_reason reason; /* empty for a pass */
+    char *outcome;               /* what happened, one sentence: "assigned to ..."; the verdict's text for a refused device */
+    char *rule;                  /* rule id of the service's verdict, NULL when it accepted or was never asked */
+    char *surface;               /* where the refusal shows: "connack", "res401", ... */
+    char *mend;
+    int64_t started_unix_us;
+    int64_t duration_ms;      /* real time */
+    int64_t timeline_first;   /* lines of timeline.jsonl, from 1; 0: none */
+    int64_t timeline_last;
+    struct result_finding findings[RESULT_FINDINGS_MAX];
+    size_t finding_count;
+};
+
+void result_row_done(struct result_row *row); /* NULL allowed; the struct may be reused */
+/* Replace a text by a copy of `text` (may be NULL). */
+void result_set(char **member, const char *text);
+void result_setf(char **member, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Once a text; more than RESULT_FINDINGS_MAX are dropped. */
+void result_add_finding(struct result_row *row, const char *text, const char *source);
+
+struct result_run {
+    char *id;        /* "20261121T211500Z-1234": start and process id */
+    char *directory; /* the run's own folder, as the user named it */
+    char *rig_file;  /* NULL: the built-in rig */
+    double time_scale;
+    int64_t started_unix_us;
+    int64_t ended_unix_us; /* 0 while it runs */
+    bool is_interrupted;
+    int exit_code; /* meaningful once it has ended */
+    cJSON *devices;   /* list of objects, as docs/results.md says; owned */
+    cJSON *simulator; /* object; owned */
+    struct result_row *rows;
+    size_t row_count;
+    size_t planned_count; /* rows that were selected */
+};
+
+void result_run_done(struct result_run *run);
+/* Takes the row over (and empties it), also on failure. */
+int result_run_add(struct result_run *run, struct result_row *row, struct error *error);
+
+struct result_counts {
+    size_t by_verdict[VERDICT_COUNT];
+    size_t findings;
+};
+struct result_counts result_run_count(const struct result_run *run);
+
+/* Exit codes of `dpsbench run` (docs/results.md). */
+enum {
+    EXIT_ALL_PASSED = 0,
+    EXIT_DEVICE_FAILED = 1,
+    EXIT_USAGE = 2,
+    EXIT_RIG_TROUBLE = 3,
+    EXIT_OUR_BUG = 4,
+    EXIT_NOTHING_SELECTED = 5,
+    EXIT_ALL_SKIPPED = 77,
+    EXIT_INTERRUPTED = 130,
+};
+/* From the verdicts of what ran; an interrupted run is EXIT_INTERRUPTED, one without any row EXIT_NOTHING_SELECTED. */
+int result_run_exit_code(const struct result_run *run);
+
+#endif

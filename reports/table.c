@@ -1,0 +1,149 @@
+#include "reports/table.h"
+
+#include "base/bytes.h"
+#include "base/cleanup.h"
+
+#include <string.h>
+
+enum { CELL_MAX_BYTES = 16 * 1024, TIME_COLUMNS = 8, GAP_COLUMNS = 2, WHAT_COLUMNS_MIN = 30 };
+
+struct layout {
+    int row_columns;
+    int verdict_columns;
+    int what_columns; /* 0: never wrap */
+    bool names_device;
+};
+
+static const char *const colours[] = {
+    [VERDICT_PASS] = "\033[32m",    [VERDICT_SKIP] = "\033[33m",  [VERDICT_INCONCLUSIVE] = "\033[35m",
+    [VERDICT_FAIL] = "\033[1;31m", [VERDICT_ERROR] = "\033[1;31m",
+};
+
+static const char *text_or(const char *text, const char *fallback)
+{
+    return text ? text : fallback;
+}
+
+static bool has_many_devices(const struct result_run *run)
+{
+    for (size_t i = 1; i < run->row_count; i++)
+        if (strcmp(text_or(run->rows[i].device, ""), text_or(run->rows[0].device, "")) != 0)
+            return true;
+    return false;
+}
+
+static void name_row(const struct result_row *row, bool names_device, struct bytes *out)
+{
+    bytes_append_text(out, text_or(row->id, "?"));
+    if (names_device)
+        bytes_printf(out, " @%s", text_or(row->device, "?"));
+}
+
+static struct layout lay_out(const struct result_run *run, int width)
+{
+    struct layout layout = {.row_columns = 3, .verdict_columns = 7, .names_device = has_many_devices(run)};
+    for (size_t i = 0; i < run->row_count; i++) {
+        CLEANUP(bytes_done) struct bytes name = {.max_bytes = CELL_MAX_BYTES};
+        name_row(&run->rows[i], layout.names_device, &name);
+        int verdict = (int)strlen(verdict_name(run->rows[i].verdict));
+        if ((int)name.length_bytes > layout.row_columns)
+            layout.row_columns = (int)name.length_bytes;
+        if (verdict > layout.verdict_columns)
+            layout.verdict_columns = verdict;
+    }
+    int left = layout.row_columns + layout.verdict_columns + TIME_COLUMNS + 3 * GAP_COLUMNS;
+    if (width)
+        layout.what_columns = width - left < WHAT_COLUMNS_MIN ? WHAT_COLUMNS_MIN : width - left;
+    return layout;
+}
+
+/* What a reader wants to know first: why it is not a pass; else what happened, with the rule that decided. */
+static void tell(const struct result_row *row, struct bytes *out)
+{
+    if (row->reason.text) {
+        bytes_append_text(out, row->reason.text);
+        if (row->reason.expected)
+            bytes_printf(out, "; expected %s", row->reason.expected);
+        if (row->reason.got)
+            bytes_printf(out, "; got %s", row->reason.got);
+        if (row->reason.place)
+            bytes_printf(out, " (%s)", row->reason.place);
+        return;
+    }
+    if (row->rule)
+        bytes_printf(out, "%s: ", row->rule);
+    bytes_append_text(out, text_or(row->outcome, text_or(row->title, "")));
+}
+
+/* Bytes of the next line: whole words up to `columns`; a word that is longer than that stays whole. */
+static size_t line_length(const char *text, int columns)
+{
+    size_t length = strlen(text);
+    if (columns <= 0 || length <= (size_t)columns)
+        return length;
+    size_t cut = 0;
+    for (size_t i = 0; i <= (size_t)columns; i++)
+        if (text[i] == ' ')
+            cut = i;
+    return cut ? cut : strcspn(text, " ");
+}
+
+static void print_wrapped(FILE *file, const char *text, int indent, int columns)
+{
+    for (const char *at = text;;) {
+        size_t length = line_length(at, columns);
+        fprintf(file, "%.*s\n", (int)length, at);
+        at += length + strspn(at + length, " ");
+        if (!*at)
+            return;
+        fprintf(file, "%*s", indent, "");
+    }
+}
+
+static void print_row(FILE *file, const struct result_row *row, const struct layout *layout, bool has_colour)
+{
+    CLEANUP(bytes_done) struct bytes name = {.max_bytes = CELL_MAX_BYTES}, what = {.max_bytes = CELL_MAX_BYTES};
+    name_row(row, layout->names_device, &name);
+    tell(row, &what);
+    int indent = layout->row_columns + layout->verdict_columns + TIME_COLUMNS + 3 * GAP_COLUMNS;
+    fprintf(file, "%-*s  %s%-*s%s  %*.1f s  ", layout->row_columns, bytes_text(&name), has_colour ? colours[row->verdict] : "",
+            layout->verdict_columns, verdict_name(row->verdict), has_colour ? "\033[0m" : "", TIME_COLUMNS - 2,
+            (double)row->duration_ms / 1000);
+    print_wrapped(file, bytes_text(&what), indent, layout->what_columns);
+}
+
+static void print_findings(FILE *file, const struct result_run *run)
+{
+    size_t count = result_run_count(run).findings;
+    if (count == 0)
+        return;
+    fprintf(file, "\nKnown findings (they change no verdict):\n");
+    for (size_t i = 0; i < run->row_count; i++)
+        for (size_t j = 0; j < run->rows[i].finding_count; j++)
+            fprintf(file, "  %s: %s (%s)\n", text_or(run->rows[i].id, "?"), text_or(run->rows[i].findings[j].text, ""),
+                    text_or(run->rows[i].findings[j].source, "no source"));
+    fprintf(file, "%zu known finding%s\n", count, count == 1 ? "" : "s");
+}
+
+void table_closing_line(const struct result_run *run, char *text)
+{
+    struct result_counts counts = result_run_count(run);
+    const size_t *n = counts.by_verdict;
+    snprintf(text, TABLE_CLOSING_BYTES, "%zu passed, %zu failed, %zu skipped", n[VERDICT_PASS],
+             n[VERDICT_FAIL] + n[VERDICT_INCONCLUSIVE] + n[VERDICT_ERROR], n[VERDICT_SKIP]);
+}
+
+void table_print(FILE *file, const struct result_run *run, const struct table_options *options)
+{
+    struct layout layout = lay_out(run, options->width);
+    if (run->row_count)
+        fprintf(file, "%-*s  %-*s  %*s  %s\n", layout.row_columns, "ROW", layout.verdict_columns, "VERDICT", TIME_COLUMNS, "TIME", "WHAT");
+    for (size_t i = 0; i < run->row_count; i++)
+        print_row(file, &run->rows[i], &layout, options->has_colour);
+    print_findings(file, run);
+    if (run->is_interrupted)
+        fprintf(file, "\nInterrupted after %zu of %zu rows\n", run->row_count, run->planned_count);
+    char closing[TABLE_CLOSING_BYTES];
+    table_closing_line(run, closing);
+    fprintf(file, "\nreport: %s/results.json\n%s\n", run->directory, closing);
+}

@@ -1,0 +1,55 @@
+#include "reports/timeline.h"
+
+#include "base/cleanup.h"
+#include "base/files.h"
+#include "base/json.h"
+
+#include <errno.h>
+
+struct timeline {
+    FILE *file;
+    int64_t line;
+    int64_t own_seq;
+};
+
+DEFINE_CLEANUP(struct timeline *, timeline_close)
+
+int timeline_open(const char *directory, struct timeline **ret_timeline, struct error *error)
+{
+    CLEANUP(timeline_close_cleanup) struct timeline *timeline = calloc(1, sizeof *timeline);
+    CLEANUP_FREE char *path = path_join(directory, "timeline.jsonl");
+    if (!timeline || !path)
+        return error_set_memory(error);
+    timeline->file = fopen(path, "we");
+    if (!timeline->file)
+        return error_set_errno(error, ERROR_OWNER_RIG, errno, "write '%s'", path);
+    *ret_timeline = TAKE(timeline);
+    return 0;
+}
+
+int timeline_add(struct timeline *timeline, cJSON *event, struct error *error)
+{
+    if (!cJSON_HasObjectItem(event, "seq") && json_set_integer(event, "seq", ++timeline->own_seq))
+        return error_set_memory(error);
+    CLEANUP_FREE char *line = json_print_line(event);
+    if (!line)
+        return error_set_memory(error);
+    if (fprintf(timeline->file, "%s\n", line) < 0 || fflush(timeline->file))
+        return error_set_errno(error, ERROR_OWNER_RIG, errno, "write timeline.jsonl");
+    timeline->line++;
+    return 0;
+}
+
+int64_t timeline_line(const struct timeline *timeline)
+{
+    return timeline->line;
+}
+
+void timeline_close(struct timeline *timeline)
+{
+    if (!timeline)
+        return;
+    if (timeline->file)
+        fclose(timeline->file);
+    free(timeline);
+}

@@ -1,0 +1,27 @@
+/*
+ * reports/timeline.h - timeline.jsonl: every event of a run, from all sources, one line each
+ *
+ * What:     console, AT and simulator events in the order in which the harness saw them (docs/events.md). The harness's own events get
+ *           their `seq` here. Each line is written at once: a kill loses nothing that was seen.
+ */
+#ifndef REPORTS_TIMELINE_H
+#define REPORTS_TIMELINE_H
+
+#include "base/error.h"
+
+#include <cjson/cJSON.h>
+#include <stdint.h>
+
+#define TIMELINE_SOURCE "dpsbench"
+
+struct timeline;
+
+/* Makes (or empties) DIRECTORY/timeline.jsonl. IO (rig). */
+int timeline_open(const char *directory, struct timeline **ret_timeline, struct error *error);
+/* Lent event. One without `seq` gets the next of the harness's own. IO (rig): a full disk. */
+int timeline_add(struct timeline *timeline, cJSON *event, struct error *error);
+/* Lines written so far: the number of the last one, from 1. */
+int64_t timeline_line(const struct timeline *timeline);
+void timeline_close(struct timeline *timeline); /* NULL allowed */
+
+#endif
