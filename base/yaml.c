@@ -270,6 +270,11 @@ static bool is_plain(struct yaml_node node)
     return style == FYNS_PLAIN || style == FYNS_ANY;
 }
 
+bool yaml_is_quoted(struct yaml_node node)
+{
+    return yaml_is_scalar(node) && !is_plain(node);
+}
+
 bool yaml_is_null(struct yaml_node node)
 {
     if (!node.node)

@@ -39,6 +39,7 @@ bool yaml_is_there(struct yaml_node node);
 bool yaml_is_map(struct yaml_node node);
 bool yaml_is_list(struct yaml_node node);
 bool yaml_is_scalar(struct yaml_node node);
+bool yaml_is_quoted(struct yaml_node node); /* a scalar in quotes, or a block: a text, whatever it looks like */
 bool yaml_is_null(struct yaml_node node); /* not there, empty, ~ or null */
 
 /* "file:line:col: text". Returns -1. */
