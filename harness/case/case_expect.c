@@ -1,0 +1,128 @@
+/* The `expect` and `findings` blocks. */
+#include "base/cleanup.h"
+#include "harness/case/case_internal.h"
+
+#include <string.h>
+
+static const enum event_view event_views[] = {
+    [CASE_VIEW_CONSOLE] = EVENT_VIEW_CONSOLE,
+    [CASE_VIEW_WIRE] = EVENT_VIEW_WIRE,
+    [CASE_VIEW_SERVICE] = EVENT_VIEW_SERVICE,
+};
+
+/* `only: {surface: connack}`: does the expectation belong to this permutation? */
+static int read_only(const struct case_reader *reader, struct yaml_node only, bool *ret_belongs, struct error *error)
+{
+    *ret_belongs = true;
+    if (yaml_is_null(only))
+        return 0;
+    struct substitution vary = reader->substitution;
+    vary.names[vary.count = reader->vary_count] = NULL;
+    if (yaml_check_keys(only, "only", vary.names, error))
+        return -1;
+    for (size_t i = 0; i < yaml_count(only); i++) {
+        const char *wanted;
+        if (yaml_read_string(yaml_value_at(only, i), &wanted, error))
+            return -1;
+        *ret_belongs &= strcmp(substitution_value(&vary, yaml_text(yaml_key_at(only, i))), wanted) == 0;
+    }
+    return 0;
+}
+
+static int read_one(struct case_reader *reader, struct yaml_node node, enum event_view view, struct case_expectations *list,
+                    struct error *error)
+{
+    static const char *const keys[] = {"event", "where", "only", NULL};
+    bool belongs;
+    if (yaml_check_keys(node, "an expectation", keys, error) || read_only(reader, yaml_get(node, "only"), &belongs, error))
+        return -1;
+    /* Read it even when it belongs to another permutation: what is wrong in it should not depend on what is run. */
+    CLEANUP(expectation_done) struct expectation expectation = {0};
+    if (expectation_read(node, view, &reader->options->vocabulary, &reader->substitution, &expectation, error))
+        return -1;
+    if (belongs) {
+        list->items[list->count++] = expectation;
+        expectation = (struct expectation){0};
+    }
+    return 0;
+}
+
+static int read_list(struct case_reader *reader, struct yaml_node node, enum event_view view, struct case_expectations *list,
+                     struct error *error)
+{
+    if (yaml_is_null(node))
+        return 0;
+    if (!yaml_is_list(node))
+        return yaml_fail(node, error, "a list of expectations must stand here: [{event: NAME, where: {...}}]");
+    if (yaml_count(node) > CASE_EXPECTATIONS_MAX)
+        return yaml_fail(node, error, "more than %d expectations in one list", CASE_EXPECTATIONS_MAX);
+    list->items = calloc(yaml_count(node) + 1, sizeof *list->items);
+    if (!list->items)
+        return error_set_memory(error);
+    for (size_t i = 0; i < yaml_count(node); i++)
+        if (read_one(reader, yaml_item_at(node, i), view, list, error))
+            return -1;
+    return 0;
+}
+
+static int read_view(struct case_reader *reader, struct yaml_node node, enum case_view view, struct error *error)
+{
+    static const char *const keys[] = {"in_order", "never", NULL};
+    struct case_view_expectations *expectations = &reader->row->views[view];
+    if (yaml_is_null(node))
+        return 0;
+    if (yaml_check_keys(node, "a view's expectations", keys, error) ||
+        read_list(reader, yaml_get(node, "in_order"), event_views[view], &expectations->in_order, error))
+        return -1;
+    return read_list(reader, yaml_get(node, "never"), event_views[view], &expectations->never, error);
+}
+
+int case_read_views(struct case_reader *reader, struct yaml_node expect, struct error *error)
+{
+    static const char *const keys[] = {"console", "wire", "service", NULL};
+    if (yaml_check_keys(expect, "expect", keys, error))
+        return -1;
+    size_t positive = 0;
+    for (int i = 0; i < CASE_VIEW_COUNT; i++) {
+        if (read_view(reader, yaml_get(expect, keys[i]), (enum case_view)i, error))
+            return -1;
+        positive += reader->row->views[i].in_order.count;
+    }
+    /* A row that only forbids would pass on a device that is switched off. */
+    return positive ? 0 : yaml_fail(expect, error, "nothing is expected to happen: at least one view needs `in_order` for this row");
+}
+
+static int read_finding(struct case_reader *reader, struct yaml_node node, struct error *error)
+{
+    static const char *const keys[] = {"event", "where", "only", "text", "source", NULL};
+    bool belongs;
+    if (yaml_check_keys(node, "a finding", keys, error) || read_only(reader, yaml_get(node, "only"), &belongs, error))
+        return -1;
+    struct case_finding *finding = &reader->row->findings[reader->row->finding_count];
+    if (expectation_read_any(node, &reader->options->vocabulary, &reader->substitution, &finding->seen, error))
+        return -1;
+    reader->row->finding_count++;
+    if (case_read_required(reader, node, "text", &finding->text, error) ||
+        case_read_required(reader, node, "source", &finding->source, error))
+        return -1;
+    if (!belongs) {
+        reader->row->finding_count--;
+        expectation_done(&finding->seen);
+        free(finding->text);
+        free(finding->source);
+        *finding = (struct case_finding){0};
+    }
+    return 0;
+}
+
+int case_read_findings(struct case_reader *reader, struct yaml_node findings, struct error *error)
+{
+    if (yaml_is_null(findings))
+        return 0;
+    if (!yaml_is_list(findings) || yaml_count(findings) > CASE_LIST_MAX)
+        return yaml_fail(findings, error, "findings must be a list of at most %d items", CASE_LIST_MAX);
+    for (size_t i = 0; i < yaml_count(findings); i++)
+        if (read_finding(reader, yaml_item_at(findings, i), error))
+            return -1;
+    return 0;
+}

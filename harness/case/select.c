@@ -1,0 +1,69 @@
+#include "harness/case/select.h"
+
+#include "base/cleanup.h"
+
+#include <fnmatch.h>
+#include <string.h>
+
+static bool is_below(const char *id, const char *area)
+{
+    size_t length = strlen(area);
+    while (length && area[length - 1] == '/')
+        length--;
+    return length && strncmp(id, area, length) == 0 && id[length] == '/';
+}
+
+bool select_fits(const char *selector, const struct case_row *row)
+{
+    return strcmp(selector, row->id) == 0 || strcmp(selector, row->case_id) == 0 || is_below(row->case_id, selector) ||
+           fnmatch(selector, row->id, 0) == 0;
+}
+
+static bool fits_any(const char *const *selectors, size_t count, const struct case_row *row)
+{
+    for (size_t i = 0; i < count; i++)
+        if (select_fits(selectors[i], row))
+            return true;
+    return count == 0;
+}
+
+static int fail_unknown(const struct case_list *list, const char *selector, struct error *error)
+{
+    CLEANUP_FREE const char **ids = calloc(2 * list->count + 1, sizeof *ids);
+    if (!ids)
+        return error_set_memory(error);
+    for (size_t i = 0; i < list->count; i++) {
+        ids[2 * i] = list->rows[i]->id;
+        ids[2 * i + 1] = list->rows[i]->case_id;
+    }
+    const char *near = text_nearest(selector, ids);
+    return error_set(error, ERROR_OWNER_FILE, ERROR_NOT_FOUND, "no case or row fits '%s'%s%s%s", selector,
+                     near ? "; did you mean '" : "; `dpsbench list` names them all", near ? near : "", near ? "'?" : "");
+}
+
+static int check_each_fits(const struct case_list *list, const char *const *selectors, size_t count, struct error *error)
+{
+    for (size_t i = 0; i < count; i++) {
+        bool is_used = false;
+        for (size_t j = 0; j < list->count && !is_used; j++)
+            is_used = select_fits(selectors[i], list->rows[j]);
+        if (!is_used)
+            return fail_unknown(list, selectors[i], error);
+    }
+    return 0;
+}
+
+int select_rows(struct case_list *list, const char *const *selectors, size_t count, struct error *error)
+{
+    if (check_each_fits(list, selectors, count, error))
+        return -1;
+    size_t kept = 0;
+    for (size_t i = 0; i < list->count; i++) {
+        if (fits_any(selectors, count, list->rows[i]))
+            list->rows[kept++] = list->rows[i];
+        else
+            case_row_free(list->rows[i]);
+    }
+    list->count = kept;
+    return 0;
+}
