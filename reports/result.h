@@ -65,8 +65,8 @@ struct result_row {
     char *surface;               /* where the refusal shows: "connack", "res401", ... */
     char *mend;
     int64_t started_unix_us;
-    int64_t duration_ms;      /* real time */
-    int64_t timeline_first;   /* lines of timeline.jsonl, from 1; 0: none */
+    int64_t duration_ms;    /* real time */
+    int64_t timeline_first; /* lines of timeline.jsonl, from 1; 0: none */
     int64_t timeline_last;
     struct result_finding findings[RESULT_FINDINGS_MAX];
     size_t finding_count;
@@ -87,7 +87,7 @@ struct result_run {
     int64_t started_unix_us;
     int64_t ended_unix_us; /* 0 while it runs */
     bool is_interrupted;
-    int exit_code; /* meaningful once it has ended */
+    int exit_code;    /* meaningful once it has ended */
     cJSON *devices;   /* list of objects, as docs/results.md says; owned */
     cJSON *simulator; /* object; owned */
     struct result_row *rows;

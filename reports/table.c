@@ -15,7 +15,7 @@ struct layout {
 };
 
 static const char *const colours[] = {
-    [VERDICT_PASS] = "\033[32m",    [VERDICT_SKIP] = "\033[33m",  [VERDICT_INCONCLUSIVE] = "\033[35m",
+    [VERDICT_PASS] = "\033[32m",   [VERDICT_SKIP] = "\033[33m",    [VERDICT_INCONCLUSIVE] = "\033[35m",
     [VERDICT_FAIL] = "\033[1;31m", [VERDICT_ERROR] = "\033[1;31m",
 };
 

@@ -210,8 +210,7 @@ static int read_steps(struct case_reader *reader, struct yaml_node list, struct 
 static int read_budget(struct case_reader *reader, struct yaml_node map, struct error *error)
 {
     struct yaml_node budget;
-    return yaml_require(map, "budget_s", &budget, error) ||
-                   yaml_read_integer(budget, 1, CASE_BUDGET_MAX_S, &reader->row->budget_s, error)
+    return yaml_require(map, "budget_s", &budget, error) || yaml_read_integer(budget, 1, CASE_BUDGET_MAX_S, &reader->row->budget_s, error)
                ? -1
                : 0;
 }
@@ -335,7 +334,7 @@ static int read_permutation(struct yaml_node root, size_t index, const char *cas
 
 static int check_head(struct yaml_node root, const char *case_id, struct error *error)
 {
-    static const char *const keys[] = {"format", "id",     "title",  "why",      "needs",    "vary",        "credentials", "server",
+    static const char *const keys[] = {"format",  "id",    "title",  "why",      "needs",    "vary",        "credentials", "server",
                                        "service", "steps", "expect", "findings", "budget_s", "fails_under", NULL};
     struct yaml_node format, id;
     int64_t version;

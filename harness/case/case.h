@@ -53,7 +53,7 @@ enum case_root_ca { CASE_ROOT_LANE, CASE_ROOT_NONE, CASE_ROOT_MEMBER };
 struct case_credentials {
     char *recipe; /* built-in name, "device/wrong-chain" */
     enum case_root_ca root_ca;
-    char *root_ca_member; /* CASE_ROOT_MEMBER */
+    char *root_ca_member;         /* CASE_ROOT_MEMBER */
     struct text_list client_cert; /* members, in the order in which they are put together; empty: none is written */
     char *client_key;             /* member; NULL: none is written */
 };
@@ -97,7 +97,7 @@ struct case_service {
 /* How an attempt starts. */
 #define CASE_STEPS(X)                                                                                                                      \
     X(CASE_STEP_RESET, "reset", "reset", "reset pin: keeps credentials and assignment")                                                    \
-    X(CASE_STEP_CHIP_ERASE, "chip-erase", "chip-erase", "erase and program: keeps the modem's credentials, drops the assignment")         \
+    X(CASE_STEP_CHIP_ERASE, "chip-erase", "chip-erase", "erase and program: keeps the modem's credentials, drops the assignment")          \
     X(CASE_STEP_POWER_CYCLE, "power-cycle", "power", "power off and on")
 
 enum case_step {

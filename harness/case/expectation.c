@@ -88,8 +88,7 @@ static int read_pattern(struct expectation *expectation, struct yaml_node value,
                         struct error *error)
 {
     CLEANUP_FREE char *text = NULL;
-    if (substitution_read(substitution, value, &text, error) ||
-        add_condition(expectation, value, CONDITION_MATCHES, text, 0, error))
+    if (substitution_read(substitution, value, &text, error) || add_condition(expectation, value, CONDITION_MATCHES, text, 0, error))
         return -1;
     struct condition *condition = &expectation->conditions[expectation->condition_count - 1];
     int code = regcomp(&condition->pattern, text, REG_EXTENDED | REG_NOSUB);

@@ -1,0 +1,70 @@
+#include "harness/rig/place.h"
+
+#include "base/cleanup.h"
+#include "base/files.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+
+/* The folder that holds this executable, without a slash at its end. */
+static int own_folder(char folder[PATH_MAX], struct error *error)
+{
+    ssize_t length = readlink("/proc/self/exe", folder, PATH_MAX - 1);
+    if (length < 0)
+        return error_set_errno(error, ERROR_OWNER_RIG, errno, "read /proc/self/exe");
+    folder[length] = 0;
+    char *slash = strrchr(folder, '/');
+    if (slash)
+        *slash = 0;
+    return 0;
+}
+
+int place_program(const char *name, char **ret_path, struct error *error)
+{
+    char folder[PATH_MAX];
+    if (own_folder(folder, error))
+        return -1;
+    CLEANUP_FREE char *path = path_join(folder, name);
+    if (!path)
+        return error_set_memory(error);
+    if (access(path, X_OK))
+        return error_set(error, ERROR_OWNER_RIG, ERROR_NOT_FOUND, "program '%s' is not beside dpsbench (%s): build it", name, folder);
+    *ret_path = TAKE(path);
+    return 0;
+}
+
+static bool is_home(const char *folder)
+{
+    CLEANUP_FREE char *cases = path_join(folder, "cases");
+    CLEANUP_FREE char *fixtures = path_join(folder, "fixtures");
+    return cases && fixtures && path_exists(cases) && path_exists(fixtures);
+}
+
+static char *find_home(char *folder)
+{
+    const char *chosen = getenv("DPSBENCH_HOME");
+    if (chosen && *chosen)
+        return strdup(chosen);
+    for (char *slash; (slash = strrchr(folder, '/')); *slash = 0) {
+        CLEANUP_FREE char *shared = path_join(folder, "share/dpsbench");
+        if (is_home(folder))
+            return strdup(folder);
+        if (shared && is_home(shared))
+            return TAKE(shared);
+    }
+    return NULL;
+}
+
+int place_data(const char *relative, char **ret_path, struct error *error)
+{
+    char folder[PATH_MAX];
+    if (own_folder(folder, error))
+        return -1;
+    CLEANUP_FREE char *home = find_home(folder);
+    if (!home)
+        return error_set(error, ERROR_OWNER_RIG, ERROR_NOT_FOUND,
+                         "find '%s': no folder above the program holds cases and fixtures; set DPSBENCH_HOME", relative);
+    char *path = path_join(home, relative);
+    return path ? (*ret_path = path, 0) : error_set_memory(error);
+}

@@ -1,0 +1,18 @@
+/*
+ * harness/rig/place.h - where our own programs and files are
+ *
+ * What:     the folder of this executable (dpsbench-sim and dpsbench-vdk stand beside it), and the home of cases and dialects: the nearest
+ *           folder above the executable that holds `cases` and `fixtures` (a checkout with its build folder), or PREFIX/share/dpsbench;
+ *           the environment variable DPSBENCH_HOME decides first.
+ */
+#ifndef HARNESS_RIG_PLACE_H
+#define HARNESS_RIG_PLACE_H
+
+#include "base/error.h"
+
+/* "FOLDER/dpsbench-sim". malloc'ed. NOT_FOUND (rig): it is not there. */
+int place_program(const char *name, char **ret_path, struct error *error);
+/* "HOME/cases", "HOME/fixtures/dialects/nordic-sample.yaml". malloc'ed. NOT_FOUND (rig): no home; the text says what was looked for. */
+int place_data(const char *relative, char **ret_path, struct error *error);
+
+#endif

@@ -1,0 +1,329 @@
+#include "harness/rig/rig.h"
+
+#include "base/bytes.h"
+#include "base/cleanup.h"
+#include "base/files.h"
+#include "base/yaml.h"
+
+#include <string.h>
+
+DEFINE_CLEANUP(struct yaml *, yaml_free)
+
+static const char builtin_text[] = "format: 1\n"
+                                   "devices:\n"
+                                   "  - id: virtual-dk\n"
+                                   "    platform: nrf9160dk/nrf9160/ns\n"
+                                   "    product: virtual DK\n"
+                                   "    registration_id: nrf-352656100000001\n"
+                                   "    id_scope: 0ne000AAAA1\n"
+                                   "    sec_tag: 56\n"
+                                   "    virtual: {personality: nordic-sample}\n"
+                                   "simulator: {start: local}\n";
+
+static const struct {
+    const char *key;
+    const char *capability;
+} hooks[] = {
+#define X(id, hook_key, hook_capability) [id] = {hook_key, hook_capability},
+    RIG_HOOKS(X)
+#undef X
+};
+
+const char *rig_builtin_text(void)
+{
+    return builtin_text;
+}
+
+/* ---- reading ---- */
+
+static int read_text(struct yaml_node map, const char *key, const char *fallback, char **ret_text, struct error *error)
+{
+    struct yaml_node node = yaml_get(map, key);
+    const char *text = fallback;
+    if (!yaml_is_null(node) && yaml_read_string(node, &text, error))
+        return -1;
+    if (text && !(*ret_text = strdup(text)))
+        return error_set_memory(error);
+    return 0;
+}
+
+static int require_text(struct yaml_node map, const char *key, char **ret_text, struct error *error)
+{
+    struct yaml_node node;
+    return yaml_require(map, key, &node, error) || read_text(map, key, NULL, ret_text, error) ? -1 : 0;
+}
+
+static int read_words(struct yaml_node list, size_t max, char **items, size_t *ret_count, struct error *error)
+{
+    if (yaml_is_null(list))
+        return 0;
+    if (!yaml_is_list(list) || yaml_count(list) > max)
+        return yaml_fail(list, error, "a list of at most %zu texts is expected here", max);
+    for (size_t i = 0; i < yaml_count(list); i++) {
+        const char *text;
+        if (yaml_read_string(yaml_item_at(list, i), &text, error))
+            return -1;
+        if (!(items[i] = strdup(text)))
+            return error_set_memory(error);
+        *ret_count = i + 1;
+    }
+    return 0;
+}
+
+static int read_bool(struct yaml_node map, const char *key, bool *value, struct error *error)
+{
+    struct yaml_node node = yaml_get(map, key);
+    return yaml_is_null(node) ? 0 : yaml_read_bool(node, value, error);
+}
+
+static int read_hooks(struct rig_device *device, struct yaml_node map, struct error *error)
+{
+    static const char *const keys[] = {"reset", "chip_erase", "power_off", "power_on", NULL};
+    if (yaml_is_null(map))
+        return 0;
+    if (yaml_check_keys(map, "hooks", keys, error))
+        return -1;
+    for (int i = 0; i < RIG_HOOK_COUNT; i++) {
+        struct yaml_node argv = yaml_get(map, hooks[i].key);
+        size_t count = 0;
+        if (read_words(argv, RIG_ARGUMENTS_MAX, device->hooks[i], &count, error))
+            return -1;
+        if (!yaml_is_null(argv) && count == 0)
+            return yaml_fail(argv, error, "a hook is a list: program and arguments, as in [nrfutil, device, reset]");
+    }
+    return 0;
+}
+
+static int read_virtual(struct rig_device *device, struct yaml_node map, struct error *error)
+{
+    static const char *const keys[] = {"personality", "mfw", "weaknesses", NULL};
+    if (!yaml_is_there(map))
+        return 0;
+    device->is_virtual = true;
+    if (yaml_check_keys(map, "virtual", keys, error) || read_text(map, "personality", "nordic-sample", &device->personality, error) ||
+        read_text(map, "mfw", NULL, &device->mfw, error))
+        return -1;
+    return read_words(yaml_get(map, "weaknesses"), RIG_WORDS_MAX, device->weaknesses.items, &device->weaknesses.count, error);
+}
+
+static int read_port(struct rig_device *device, struct yaml_node map, struct error *error)
+{
+    struct yaml_node baud = yaml_get(map, "baud"), serial = yaml_get(map, "serial");
+    if (device->is_virtual && !yaml_is_null(serial))
+        return yaml_fail(serial, error, "a virtual device brings its own port: leave `serial` out");
+    if (!device->is_virtual && device->is_connected && yaml_is_null(serial))
+        return yaml_fail(map, error, "a connected device needs `serial` (its port), or `virtual`");
+    device->baud = 115200;
+    if (!yaml_is_null(baud) && yaml_read_integer(baud, 300, 4000000, &device->baud, error))
+        return -1;
+    return read_text(map, "serial", NULL, &device->serial, error) || read_bool(map, "flow_control", &device->has_flow_control, error) ? -1
+                                                                                                                                      : 0;
+}
+
+static int read_identity(struct rig_device *device, struct yaml_node map, struct error *error)
+{
+    int64_t sec_tag = 0;
+    struct yaml_node node;
+    if (require_text(map, "registration_id", &device->registration_id, error) || require_text(map, "id_scope", &device->id_scope, error) ||
+        read_text(map, "dps_host", RIG_DPS_HOST_DEFAULT, &device->dps_host, error) || yaml_require(map, "sec_tag", &node, error) ||
+        yaml_read_integer(node, 0, 2147483647, &sec_tag, error))
+        return -1;
+    device->sec_tag = (uint32_t)sec_tag;
+    return read_text(map, "dialect", RIG_DIALECT_DEFAULT, &device->dialect, error);
+}
+
+static int read_description(struct rig_device *device, struct yaml_node map, struct error *error)
+{
+    return require_text(map, "id", &device->id, error) || read_text(map, "platform", NULL, &device->platform, error) ||
+                   read_text(map, "product", NULL, &device->product, error) || read_text(map, "runner", NULL, &device->runner, error) ||
+                   read_text(map, "notes", NULL, &device->notes, error) || read_bool(map, "connected", &device->is_connected, error) ||
+                   read_words(yaml_get(map, "fixtures"), RIG_WORDS_MAX, device->fixtures.items, &device->fixtures.count, error)
+               ? -1
+               : 0;
+}
+
+static int read_device(struct rig *rig, struct yaml_node map, struct error *error)
+{
+    static const char *const keys[] = {"id",       "platform", "product",  "runner",  "connected",       "serial",
+                                       "baud",     "notes",    "fixtures", "hooks",   "registration_id", "id_scope",
+                                       "dps_host", "sec_tag",  "dialect",  "virtual", "flow_control",    NULL};
+    struct rig_device *device = &rig->devices[rig->device_count];
+    *device = (struct rig_device){.is_connected = true};
+    rig->device_count++;
+    if (yaml_check_keys(map, "a device", keys, error) || read_description(device, map, error) ||
+        read_virtual(device, yaml_get(map, "virtual"), error) || read_port(device, map, error) || read_identity(device, map, error) ||
+        read_hooks(device, yaml_get(map, "hooks"), error))
+        return -1;
+    for (size_t i = 0; i + 1 < rig->device_count; i++)
+        if (strcmp(rig->devices[i].id, device->id) == 0)
+            return yaml_fail(yaml_get(map, "id"), error, "a device '%s' stands already at %s", device->id, rig->devices[i].place);
+    return asprintf(&device->place, "%s:%d:%d", yaml_name(map.yaml), map.line, map.column) < 0 ? error_set_memory(error) : 0;
+}
+
+static int read_devices(struct rig *rig, struct yaml_node list, struct error *error)
+{
+    if (!yaml_is_list(list) || yaml_count(list) == 0 || yaml_count(list) > RIG_DEVICES_MAX)
+        return yaml_fail(list, error, "devices must be a list of 1 to %d devices", RIG_DEVICES_MAX);
+    for (size_t i = 0; i < yaml_count(list); i++)
+        if (read_device(rig, yaml_item_at(list, i), error))
+            return -1;
+    return rig_connected_count(rig) ? 0 : yaml_fail(list, error, "no device is connected");
+}
+
+/* A simulator has one id scope: devices with another would be refused for a reason that no case means. */
+static int check_one_scope(const struct rig *rig, struct yaml_node devices, struct error *error)
+{
+    const char *scope = NULL;
+    for (size_t i = 0; i < rig->device_count; i++) {
+        const struct rig_device *device = &rig->devices[i];
+        if (device->is_connected && scope && strcmp(scope, device->id_scope) != 0)
+            return yaml_fail(yaml_get(yaml_item_at(devices, i), "id_scope"), error,
+                             "devices of one rig share one id scope: '%s' here, '%s' before", device->id_scope, scope);
+        scope = device->is_connected ? device->id_scope : scope;
+    }
+    return 0;
+}
+
+static int read_lane(struct rig *rig, struct yaml_node node, struct error *error)
+{
+    static const char *const words[] = {"auto", "listener", "host", "exclusive", NULL};
+    size_t word = RIG_LANE_AUTO;
+    if (!yaml_is_null(node) && yaml_read_word(node, "a kind of lane", words, &word, error))
+        return -1;
+    rig->lane = (enum rig_lane)word;
+    return 0;
+}
+
+static int read_simulator(struct rig *rig, struct yaml_node map, struct error *error)
+{
+    static const char *const keys[] = {"start", "ready", "lane", NULL};
+    static const char *const starts[] = {"local", NULL};
+    size_t word;
+    if (yaml_is_null(map))
+        return 0;
+    if (yaml_check_keys(map, "simulator", keys, error) || read_lane(rig, yaml_get(map, "lane"), error))
+        return -1;
+    struct yaml_node start = yaml_get(map, "start"), ready = yaml_get(map, "ready");
+    if (!yaml_is_null(start) && !yaml_is_null(ready))
+        return yaml_fail(ready, error, "either `start: local` or `ready: FOLDER`, not both");
+    if (!yaml_is_null(start) && yaml_read_word(start, "a way to start a simulator", starts, &word, error))
+        return -1;
+    return read_text(map, "ready", NULL, &rig->simulator_ready, error);
+}
+
+int rig_read_text(const char *text, size_t length_bytes, const char *name, struct rig *ret_rig, struct error *error)
+{
+    static const char *const keys[] = {"format", "devices", "simulator", NULL};
+    CLEANUP(yaml_free_cleanup) struct yaml *yaml = yaml_read_text(text, length_bytes, name, error);
+    CLEANUP(rig_done) struct rig rig = {0};
+    struct yaml_node format, devices;
+    int64_t version;
+    if (!yaml || yaml_check_keys(yaml_root(yaml), "a rig file", keys, error) || yaml_require(yaml_root(yaml), "format", &format, error) ||
+        yaml_read_integer(format, RIG_FORMAT, RIG_FORMAT, &version, error) || yaml_require(yaml_root(yaml), "devices", &devices, error) ||
+        read_devices(&rig, devices, error) || check_one_scope(&rig, devices, error) ||
+        read_simulator(&rig, yaml_get(yaml_root(yaml), "simulator"), error))
+        return -1;
+    if (!(rig.file = strdup(name)))
+        return error_set_memory(error);
+    *ret_rig = rig;
+    rig = (struct rig){0};
+    return 0;
+}
+
+int rig_read_file(const char *path, struct rig *ret_rig, struct error *error)
+{
+    CLEANUP(bytes_done) struct bytes text = {0};
+    if (file_read(path, YAML_FILE_MAX_BYTES, &text, error))
+        return -1;
+    return rig_read_text(bytes_text(&text), text.length_bytes, path, ret_rig, error);
+}
+
+int rig_builtin(struct rig *ret_rig, struct error *error)
+{
+    struct rig rig;
+    if (rig_read_text(builtin_text, strlen(builtin_text), "(built-in rig)", &rig, error))
+        return -1;
+    free(TAKE(rig.file));
+    *ret_rig = rig;
+    return 0;
+}
+
+static void free_words(char **items)
+{
+    for (char **item = items; *item; item++)
+        free(*item);
+}
+
+static void free_device(struct rig_device *device)
+{
+    char *texts[] = {
+        device->id,       device->platform, device->product, device->runner,      device->notes, device->serial, device->registration_id,
+        device->id_scope, device->dps_host, device->dialect, device->personality, device->mfw,   device->place};
+    for (size_t i = 0; i < ARRAY_COUNT(texts); i++)
+        free(texts[i]);
+    free_words(device->fixtures.items);
+    free_words(device->weaknesses.items);
+    for (int i = 0; i < RIG_HOOK_COUNT; i++)
+        free_words(device->hooks[i]);
+}
+
+void rig_done(struct rig *rig)
+{
+    if (!rig)
+        return;
+    for (size_t i = 0; i < rig->device_count; i++)
+        free_device(&rig->devices[i]);
+    free(rig->file);
+    free(rig->simulator_ready);
+    *rig = (struct rig){0};
+}
+
+/* ---- asking ---- */
+
+size_t rig_connected_count(const struct rig *rig)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < rig->device_count; i++)
+        count += rig->devices[i].is_connected;
+    return count;
+}
+
+bool rig_is_virtual(const struct rig *rig)
+{
+    for (size_t i = 0; i < rig->device_count; i++)
+        if (rig->devices[i].is_connected && !rig->devices[i].is_virtual)
+            return false;
+    return true;
+}
+
+/* Off and on are two hooks of one capability: all hooks of a capability must be there. */
+static bool has_hooks(const struct rig_device *device, const char *capability)
+{
+    bool is_known = false;
+    for (int i = 0; i < RIG_HOOK_COUNT; i++) {
+        if (strcmp(hooks[i].capability, capability) != 0)
+            continue;
+        is_known = true;
+        if (!device->hooks[i][0])
+            return false;
+    }
+    return is_known;
+}
+
+bool rig_device_offers(const struct rig_device *device, const char *capability)
+{
+    for (size_t i = 0; i < device->fixtures.count; i++)
+        if (strcmp(device->fixtures.items[i], capability) == 0)
+            return true;
+    if (device->is_virtual && (strcmp(capability, "reset") == 0 || strcmp(capability, "chip-erase") == 0))
+        return true;
+    return has_hooks(device, capability);
+}
+
+const char *rig_lane_name(const struct rig *rig)
+{
+    static const char *const names[] = {"auto", "listener", "host", "exclusive"};
+    if (rig->lane != RIG_LANE_AUTO)
+        return names[rig->lane];
+    return rig_is_virtual(rig) ? "listener" : "exclusive";
+}

@@ -1,0 +1,93 @@
+/*
+ * harness/rig/rig.h - the rig file: which devices, how to reset them, which simulator
+ *
+ * What:     reads a rig file (strict YAML, docs/rig.md is the manual; the keys of Zephyr Twister's hardware map where they exist), and
+ *           knows the built-in rig: one virtual DK and a simulator of its own.
+ * Not here: opening ports (harness/device), starting programs (served.h), running hooks (hook.h).
+ * Errors:   owner file, "rig.yaml:7:5: ...".
+ */
+#ifndef HARNESS_RIG_RIG_H
+#define HARNESS_RIG_RIG_H
+
+#include "base/error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { RIG_FORMAT = 1, RIG_DEVICES_MAX = 32, RIG_ARGUMENTS_MAX = 32, RIG_WORDS_MAX = 16 };
+
+#define RIG_DPS_HOST_DEFAULT "global.azure-devices-provisioning.net"
+#define RIG_DIALECT_DEFAULT "nordic-sample"
+
+/* What the rig can do to a device: a hook's key in the file, and the capability that a case may need. */
+#define RIG_HOOKS(X)                                                                                                                       \
+    X(RIG_HOOK_RESET, "reset", "reset")                                                                                                    \
+    X(RIG_HOOK_CHIP_ERASE, "chip_erase", "chip-erase")                                                                                     \
+    X(RIG_HOOK_POWER_OFF, "power_off", "power")                                                                                            \
+    X(RIG_HOOK_POWER_ON, "power_on", "power")
+
+enum rig_hook {
+#define X(id, key, capability) id,
+    RIG_HOOKS(X)
+#undef X
+        RIG_HOOK_COUNT
+};
+
+struct rig_words {
+    char *items[RIG_WORDS_MAX + 1]; /* NULL-terminated */
+    size_t count;
+};
+
+struct rig_device {
+    char *id; /* Twister: the probe's serial number, or any name */
+    char *platform;
+    char *product;
+    char *runner;
+    char *notes;
+    char *serial; /* the port; NULL for a virtual device */
+    int64_t baud;
+    bool has_flow_control;
+    bool is_connected;
+    struct rig_words fixtures;
+    char *registration_id;
+    char *id_scope;
+    char *dps_host;
+    uint32_t sec_tag;
+    char *dialect;
+    char *hooks[RIG_HOOK_COUNT][RIG_ARGUMENTS_MAX + 1]; /* argv, NULL-terminated; empty: none */
+    bool is_virtual;
+    char *personality;
+    char *mfw; /* NULL: the virtual DK's default */
+    struct rig_words weaknesses;
+    char *place; /* "rig.yaml:4:3" */
+};
+
+enum rig_lane { RIG_LANE_AUTO, RIG_LANE_LISTENER, RIG_LANE_HOST, RIG_LANE_EXCLUSIVE };
+
+struct rig {
+    char *file; /* NULL: built in */
+    struct rig_device devices[RIG_DEVICES_MAX];
+    size_t device_count;
+    char *simulator_ready; /* state folder of a running simulator; NULL: start one */
+    enum rig_lane lane;
+};
+
+/* ret_rig: rig_done() it. Untouched on failure. */
+int rig_read_file(const char *path, struct rig *ret_rig, struct error *error);
+/* `name` stands for the path in errors, and becomes `file`. */
+int rig_read_text(const char *text, size_t length_bytes, const char *name, struct rig *ret_rig, struct error *error);
+/* The built-in rig. */
+int rig_builtin(struct rig *ret_rig, struct error *error);
+const char *rig_builtin_text(void);
+void rig_done(struct rig *rig); /* NULL allowed */
+
+/* Devices that are connected, hence used. */
+size_t rig_connected_count(const struct rig *rig);
+bool rig_is_virtual(const struct rig *rig); /* every connected device is */
+/* "reset", "chip-erase", "power", or a fixture of the device. */
+bool rig_device_offers(const struct rig_device *device, const char *capability);
+/* "host", "listener", "exclusive"; AUTO is a listener of its own for virtual devices, else exclusive. */
+const char *rig_lane_name(const struct rig *rig);
+
+#endif
