@@ -27,10 +27,15 @@ int timeline_open(const char *directory, struct timeline **ret_timeline, struct 
     return 0;
 }
 
-int timeline_add(struct timeline *timeline, cJSON *event, struct error *error)
+int timeline_add_own(struct timeline *timeline, cJSON *event, struct error *error)
 {
-    if (!cJSON_HasObjectItem(event, "seq") && json_set_integer(event, "seq", ++timeline->own_seq))
+    if (json_set_integer(event, "seq", ++timeline->own_seq))
         return error_set_memory(error);
+    return timeline_add(timeline, event, error);
+}
+
+int timeline_add(struct timeline *timeline, const cJSON *event, struct error *error)
+{
     CLEANUP_FREE char *line = json_print_line(event);
     if (!line)
         return error_set_memory(error);

@@ -18,8 +18,10 @@ struct timeline;
 
 /* Makes (or empties) DIRECTORY/timeline.jsonl. IO (rig). */
 int timeline_open(const char *directory, struct timeline **ret_timeline, struct error *error);
-/* Lent event. One without `seq` gets the next of the harness's own. IO (rig): a full disk. */
-int timeline_add(struct timeline *timeline, cJSON *event, struct error *error);
+/* An event of another source, with its own `seq`. Lent. IO (rig): a full disk. */
+int timeline_add(struct timeline *timeline, const cJSON *event, struct error *error);
+/* An event of the harness: gets the next `seq` of its own. Lent. */
+int timeline_add_own(struct timeline *timeline, cJSON *event, struct error *error);
 /* Lines written so far: the number of the last one, from 1. */
 int64_t timeline_line(const struct timeline *timeline);
 void timeline_close(struct timeline *timeline); /* NULL allowed */

@@ -196,9 +196,11 @@ static int read_lane(struct rig *rig, struct yaml_node node, struct error *error
 
 static int read_simulator(struct rig *rig, struct yaml_node map, struct error *error)
 {
-    static const char *const keys[] = {"start", "ready", "lane", NULL};
+    static const char *const keys[] = {"start", "listen", "ready", "lane", NULL};
     static const char *const starts[] = {"local", NULL};
     size_t word;
+    if (read_text(map, "listen", "127.0.0.1:0", &rig->simulator_listen, error))
+        return -1;
     if (yaml_is_null(map))
         return 0;
     if (yaml_check_keys(map, "simulator", keys, error) || read_lane(rig, yaml_get(map, "lane"), error))
@@ -208,6 +210,8 @@ static int read_simulator(struct rig *rig, struct yaml_node map, struct error *e
         return yaml_fail(ready, error, "either `start: local` or `ready: FOLDER`, not both");
     if (!yaml_is_null(start) && yaml_read_word(start, "a way to start a simulator", starts, &word, error))
         return -1;
+    if (!yaml_is_null(ready) && !yaml_is_null(yaml_get(map, "listen")))
+        return yaml_fail(yaml_get(map, "listen"), error, "`listen` is for a simulator that dpsbench starts; this one runs already");
     return read_text(map, "ready", NULL, &rig->simulator_ready, error);
 }
 
@@ -275,6 +279,7 @@ void rig_done(struct rig *rig)
         free_device(&rig->devices[i]);
     free(rig->file);
     free(rig->simulator_ready);
+    free(rig->simulator_listen);
     *rig = (struct rig){0};
 }
 

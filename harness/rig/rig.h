@@ -69,7 +69,8 @@ struct rig {
     char *file; /* NULL: built in */
     struct rig_device devices[RIG_DEVICES_MAX];
     size_t device_count;
-    char *simulator_ready; /* state folder of a running simulator; NULL: start one */
+    char *simulator_ready;  /* state folder of a running simulator; NULL: start one */
+    char *simulator_listen; /* "ADDR:PORT" for one that we start; never NULL */
     enum rig_lane lane;
 };
 

@@ -25,7 +25,7 @@ struct served {
 
 DEFINE_CLEANUP(struct served *, served_stop)
 
-static void on_exit(void *user, struct child *child, int status)
+static void on_child_exit(void *user, struct child *child, int status)
 {
     (void)child;
     struct served *served = user;
@@ -111,7 +111,7 @@ static int start_child(struct served *served, const struct served_options *optio
         .stderr_fd = log_fd,
         .death_signal = SIGTERM,
         .loop = options->loop,
-        .on_exit = on_exit,
+        .on_exit = on_child_exit,
         .user = served,
     };
     return child_start(&child, &served->child, error);

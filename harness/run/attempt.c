@@ -1,0 +1,350 @@
+#include "harness/run/attempt.h"
+
+#include "base/cleanup.h"
+#include "harness/credentials/credential_set.h"
+#include "harness/rig/hook.h"
+#include "harness/run/service_state.h"
+
+#include <signal.h>
+#include <string.h>
+
+DEFINE_CLEANUP(struct recipe *, recipe_free)
+DEFINE_CLEANUP(struct pki *, pki_free)
+
+enum { SETTLE_DEVICE_MS = 2000, SETTLE_MIN_MS = 100, CHAIN_MAX_BYTES = 64 * 1024 };
+
+/* ---- whose fault ---- */
+
+/* Silence is the cable's or the firmware's fault as long as nothing has worked; afterwards it is the device's. */
+static enum verdict verdict_of(const struct bench *bench, const struct error *error)
+{
+    bool is_silence = error->code == ERROR_TIMEOUT && error->owner == ERROR_OWNER_DEVICE;
+    if (is_silence && !bench->is_known_good)
+        return VERDICT_INCONCLUSIVE;
+    return verdict_of_owner(error->owner);
+}
+
+void attempt_blame(const struct bench *bench, const struct error *error, struct result_row *result)
+{
+    result->verdict = verdict_worse(result->verdict, verdict_of(bench, error));
+    if (!result->reason.text)
+        result_set(&result->reason.text, error->text);
+}
+
+/* ---- what the server shows ---- */
+
+static bool is_same(const char *a, const char *b)
+{
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+static int configure_lane(struct bench *bench, const struct case_row *row, struct error *error)
+{
+    if (is_same(bench->lane_server_recipe, row->server_recipe))
+        return 0;
+    const char *text = row->server_recipe ? recipe_builtin_text(row->server_recipe) : NULL;
+    CLEANUP_JSON cJSON *result = NULL, *params = cJSON_CreateObject();
+    if (!params || json_set_string(params, "lease", bench->lease) ||
+        json_set(params, "server_recipe", text ? cJSON_CreateString(text) : cJSON_CreateNull()))
+        return error_set_memory(error);
+    if (bench_call(bench, "lane.configure", TAKE(params), &result, error))
+        return -1;
+    result_set(&bench->lane_root_ca, json_string(result, "root_ca", ""));
+    result_set(&bench->lane_server_recipe, row->server_recipe);
+    return 0;
+}
+
+static int renew_lease(struct bench *bench, const struct case_row *row, struct error *error)
+{
+    int64_t budget_s = clock_scaled_ms(row->budget_s * 1000, bench->time_scale) / 1000;
+    CLEANUP_JSON cJSON *params = cJSON_CreateObject();
+    if (!params || json_set_string(params, "lease", bench->lease) ||
+        json_set_integer(params, "ttl_s", budget_s + BENCH_HOOK_MS / 1000 * (int64_t)row->step_count + BENCH_LEASE_MARGIN_S))
+        return error_set_memory(error);
+    return bench_call(bench, "lease.renew", TAKE(params), NULL, error);
+}
+
+/* ---- credentials ---- */
+
+static int forge(struct bench *bench, const struct case_row *row, struct pki **ret_pki, struct error *error)
+{
+    CLEANUP(recipe_free_cleanup) struct recipe *recipe = NULL;
+    const struct forge_variables variables = {.registration_id = bench->device->registration_id, .dps_host = bench->device->dps_host};
+    if (recipe_read_builtin(row->credentials.recipe, &recipe, error))
+        return -1;
+    return forge_pki(recipe, &variables, bench->clock, bench->keys, ret_pki, error);
+}
+
+static int want_root(struct bench *bench, const struct case_credentials *credentials, const struct pki *pki, struct credential_set *set,
+                     struct error *error)
+{
+    CLEANUP(bytes_done) struct bytes pem = {.max_bytes = CHAIN_MAX_BYTES};
+    const char *const members[] = {credentials->root_ca_member, NULL};
+    switch (credentials->root_ca) {
+    case CASE_ROOT_NONE:
+        return 0;
+    case CASE_ROOT_LANE:
+        return credential_set_put(set, CREDENTIAL_ROOT_CA, bench->lane_root_ca, strlen(bench->lane_root_ca), error);
+    case CASE_ROOT_MEMBER:
+        break;
+    }
+    if (pki_append_pem(pki, members, &pem, error))
+        return -1;
+    return credential_set_put(set, CREDENTIAL_ROOT_CA, bytes_text(&pem), pem.length_bytes, error);
+}
+
+static int want_chain(const struct case_credentials *credentials, const struct pki *pki, struct credential_set *set, struct error *error)
+{
+    CLEANUP(bytes_done) struct bytes pem = {.max_bytes = CHAIN_MAX_BYTES};
+    if (credentials->client_cert.count == 0)
+        return 0;
+    if (pki_append_pem(pki, (const char *const *)credentials->client_cert.items, &pem, error))
+        return -1;
+    return credential_set_put(set, CREDENTIAL_CLIENT_CERT, bytes_text(&pem), pem.length_bytes, error);
+}
+
+static int want_key(const struct case_credentials *credentials, const struct pki *pki, struct credential_set *set, struct error *error)
+{
+    CLEANUP(bytes_wipe) struct bytes pem = {0};
+    if (!credentials->client_key)
+        return 0;
+    if (pki_key_pem(pki, credentials->client_key, &pem, error))
+        return -1;
+    return credential_set_put(set, CREDENTIAL_CLIENT_KEY, bytes_text(&pem), pem.length_bytes, error);
+}
+
+struct applied {
+    bool is_done;
+    struct error error;
+};
+
+static void on_applied(void *user, const struct credential_result *result, const struct error *error)
+{
+    (void)result;
+    struct applied *applied = user;
+    applied->is_done = true;
+    if (error)
+        applied->error = *error;
+}
+
+static bool is_applied(void *user)
+{
+    return ((struct applied *)user)->is_done;
+}
+
+static int apply_credentials(struct bench *bench, const struct credential_set *set, struct error *error)
+{
+    struct applied applied = {.error = ERROR_INIT};
+    if (credential_apply(dk_at(bench->dk), set, on_applied, &applied, error))
+        return -1;
+    if (waiting_until(bench->waiting, is_applied, &applied, deadline_in_ms(bench->clock, BENCH_AT_MS), "the device to take its credentials",
+                      error)) {
+        /* Its callback must not find our stack gone. */
+        dk_close(TAKE(bench->dk));
+        return -1;
+    }
+    return applied.error.code ? error_set(error, applied.error.owner, applied.error.code, "%s", applied.error.text) : 0;
+}
+
+static int write_credentials(struct bench *bench, const struct case_row *row, const struct pki *pki, struct error *error)
+{
+    CLEANUP(credential_set_done) struct credential_set set;
+    credential_set_init(&set, bench->device->sec_tag);
+    if (want_root(bench, &row->credentials, pki, &set, error) || want_chain(&row->credentials, pki, &set, error) ||
+        want_key(&row->credentials, pki, &set, error))
+        return -1;
+    return apply_credentials(bench, &set, error);
+}
+
+/* ---- the start ---- */
+
+static int run_hook(struct bench *bench, enum rig_hook hook, struct error *error)
+{
+    CLEANUP_FREE char *log_path = NULL;
+    if (asprintf(&log_path, "%s/hooks.log", bench->device_directory) < 0)
+        return error_set_memory(error);
+    return hook_run((const char *const *)bench->device->hooks[hook], log_path, bench->waiting, deadline_in_ms(bench->clock, BENCH_HOOK_MS),
+                    error);
+}
+
+static int pull(struct bench *bench, enum case_step step, struct error *error)
+{
+    bench_tell_reset(bench, step == CASE_STEP_POWER_CYCLE ? "power-cut" : case_step_name(step));
+    if (bench->virtual_device && step != CASE_STEP_POWER_CYCLE) {
+        served_signal(bench->virtual_device, step == CASE_STEP_RESET ? SIGHUP : SIGUSR1);
+        return 0;
+    }
+    if (step == CASE_STEP_POWER_CYCLE)
+        return run_hook(bench, RIG_HOOK_POWER_OFF, error) || run_hook(bench, RIG_HOOK_POWER_ON, error) ? -1 : 0;
+    return run_hook(bench, step == CASE_STEP_RESET ? RIG_HOOK_RESET : RIG_HOOK_CHIP_ERASE, error);
+}
+
+struct boot {
+    struct bench *bench;
+    bool is_done;
+    struct error error;
+};
+
+static void on_boot(void *user, const char *banner, const struct error *error)
+{
+    (void)banner;
+    struct boot *boot = user;
+    boot->is_done = true;
+    if (error)
+        boot->error = *error;
+}
+
+static bool has_booted(void *user)
+{
+    const struct boot *boot = user;
+    return boot->is_done || bench_check(boot->bench, NULL);
+}
+
+static int start_step(struct bench *bench, enum case_step step, struct error *error)
+{
+    struct boot boot = {.bench = bench, .error = ERROR_INIT};
+    deadline_t deadline = bench_device_deadline(bench, BENCH_BOOT_MS);
+    if (!bench->virtual_device)
+        deadline = deadline_in_ms(bench->clock, BENCH_BOOT_MS + 2 * BENCH_HOOK_MS);
+    if (dk_expect_boot(bench->dk, deadline, on_boot, &boot, error))
+        return -1;
+    /* The dk's own deadline ends the wait; ours, a little later, only guards against a dk that forgets. */
+    deadline_t guard = {.at_us = deadline.at_us + 1000000LL};
+    if (pull(bench, step, error) || waiting_until(bench->waiting, has_booted, &boot, guard, "the device's boot", error)) {
+        dk_expect_no_boot(bench->dk);
+        return -1;
+    }
+    if (!boot.is_done)
+        dk_expect_no_boot(bench->dk);
+    if (bench_check(bench, error))
+        return -1;
+    return boot.error.code ? error_set(error, boot.error.owner, boot.error.code, "%s", boot.error.text) : 0;
+}
+
+/* The watch begins with the last step: what the device does before it belongs to nobody. */
+static int start(struct bench *bench, const struct case_row *row, struct watch *watch, struct error *error)
+{
+    uint64_t missing;
+    for (size_t i = 0; i + 1 < row->step_count; i++)
+        if (start_step(bench, row->steps[i], error))
+            return -1;
+    if (control_sync(bench->control, deadline_in_ms(bench->clock, BENCH_CALL_MS), &missing, error))
+        return -1;
+    bench->first_session = bench->last_session;
+    bench->has_booted = false;
+    dk_forget_fault(bench->dk);
+    bench->watch = watch;
+    return start_step(bench, row->steps[row->step_count - 1], error);
+}
+
+/* ---- the watch ---- */
+
+struct observation {
+    struct bench *bench;
+    const struct watch *watch;
+    uint64_t unexpected_boots;
+    deadline_t budget;
+    deadline_t rest; /* a little after the device came to rest; {0}: it has not */
+};
+
+static bool is_broken(const struct observation *observation)
+{
+    const struct bench *bench = observation->bench;
+    return dk_has_fault(bench->dk) || dk_unexpected_boot_count(bench->dk) > observation->unexpected_boots;
+}
+
+/* At rest the device does nothing more; what is on its way to us may still come. */
+static bool is_rest_over(struct observation *observation)
+{
+    struct bench *bench = observation->bench;
+    if (!dk_is_at_rest(bench->dk))
+        return false;
+    if (observation->rest.at_us == 0)
+        observation->rest = deadline_in_ms(bench->clock, BENCH_WORK_MS);
+    return watch_is_met(observation->watch) || deadline_has_passed(bench->clock, observation->rest);
+}
+
+static bool is_over(void *user)
+{
+    struct observation *observation = user;
+    struct bench *bench = observation->bench;
+    if (watch_is_violated(observation->watch) || is_broken(observation) || bench_check(bench, NULL) || is_rest_over(observation))
+        return true;
+    /* A device that never comes to rest (it tries again and again) has its whole budget to do what it must never do, and no more. */
+    return watch_is_met(observation->watch) && deadline_has_passed(bench->clock, observation->budget);
+}
+
+static int64_t settle_ms(const struct bench *bench)
+{
+    int64_t ms = clock_scaled_ms(SETTLE_DEVICE_MS, bench->time_scale);
+    return ms < SETTLE_MIN_MS ? SETTLE_MIN_MS : ms;
+}
+
+static int observe(struct bench *bench, const struct case_row *row, const struct watch *watch, struct error *error)
+{
+    struct observation observation = {
+        .bench = bench,
+        .watch = watch,
+        .unexpected_boots = dk_unexpected_boot_count(bench->dk),
+        .budget = deadline_in_ms(bench->clock, clock_scaled_ms(row->budget_s * 1000, bench->time_scale)),
+    };
+    struct error late = ERROR_INIT;
+    progress_step(bench->progress, "watching %s", bench->device->id);
+    /* The end of the budget is no error: the judge says what is missing. */
+    if (waiting_until(bench->waiting, is_over, &observation, bench_device_deadline(bench, row->budget_s * 1000), "the device", &late) &&
+        late.code == ERROR_INTERRUPTED)
+        return error_set(error, late.owner, late.code, "%s", late.text);
+    if (waiting_settle(bench->waiting, settle_ms(bench), error) || bench_check(bench, error))
+        return -1;
+    if (!is_broken(&observation))
+        return 0;
+    return error_set(error, bench->is_known_good ? ERROR_OWNER_DEVICE : ERROR_OWNER_RIG, ERROR_BAD_PATTERN, "%s",
+                     dk_has_fault(bench->dk) ? "the device dumped a fault" : "the device booted without being asked to");
+}
+
+/* ---- the row ---- */
+
+static int prepare(struct bench *bench, const struct case_row *row, struct pki **ret_pki, struct error *error)
+{
+    progress_step(bench->progress, "preparing the service");
+    if (renew_lease(bench, row, error) || configure_lane(bench, row, error) || forge(bench, row, ret_pki, error) ||
+        service_state_remove(bench, row, error) || service_state_put(bench, row, *ret_pki, error))
+        return -1;
+    progress_step(bench->progress, "writing credentials");
+    return write_credentials(bench, row, *ret_pki, error);
+}
+
+static int run_row(struct bench *bench, const struct case_row *row, struct watch *watch, struct error *error)
+{
+    CLEANUP(pki_free_cleanup) struct pki *pki = NULL;
+    uint64_t missing_before = control_missing_events(bench->control), missing = 0;
+    if (!bench->dk)
+        return error_set(error, ERROR_OWNER_RIG, ERROR_IO, "the device was given up after an earlier row");
+    if (bench_check(bench, error) || prepare(bench, row, &pki, error))
+        return -1;
+    progress_step(bench->progress, "starting the device");
+    if (start(bench, row, watch, error) || observe(bench, row, watch, error) ||
+        control_sync(bench->control, deadline_in_ms(bench->clock, BENCH_CALL_MS), &missing, error))
+        return -1;
+    if (missing > missing_before)
+        return error_set(error, ERROR_OWNER_RIG, ERROR_PROTOCOL, "%llu events of the simulator were lost: nobody knows all that happened",
+                         (unsigned long long)(missing - missing_before));
+    return bench_check(bench, error);
+}
+
+void attempt_run(struct bench *bench, const struct case_row *row, struct result_row *result)
+{
+    struct error error = ERROR_INIT;
+    CLEANUP(watch_done) struct watch watch;
+    watch_init(&watch, row);
+    bench->has_trouble = false;
+    int failed = run_row(bench, row, &watch, &error);
+    bench->watch = NULL;
+    watch_tell(&watch, result);
+    /* What was seen of a row that the rig broke off proves nothing. */
+    if (failed)
+        attempt_blame(bench, &error, result);
+    else
+        watch_judge(&watch, result);
+    bench->is_known_good |= result->verdict == VERDICT_PASS;
+}

@@ -1,0 +1,97 @@
+/*
+ * harness/run/bench.h - everything that is up during a run: loop, simulator, device, timeline
+ *
+ * What:     the one struct that the parts of the runner share, and how it is brought up and taken down. Collects events from both sides, and
+ *           the first trouble of the rig in the row that is running.
+ * Not here: what a row does (attempt.h), the order of rows (run.h).
+ */
+#ifndef HARNESS_RUN_BENCH_H
+#define HARNESS_RUN_BENCH_H
+
+#include "certs/forge.h"
+#include "harness/control/control.h"
+#include "harness/device/dk.h"
+#include "harness/rig/rig.h"
+#include "harness/rig/served.h"
+#include "harness/run/watch.h"
+#include "reports/progress.h"
+#include "reports/timeline.h"
+
+#include <limits.h>
+
+enum {
+    /* Work of the machine that no time scale makes faster; generous: a busy machine under sanitizers is no verdict. */
+    BENCH_START_MS = 60000,
+    BENCH_CALL_MS = 30000,
+    BENCH_AT_MS = 120000,
+    BENCH_BOOT_MS = 30000,  /* device milliseconds, on top of BENCH_WORK_MS */
+    BENCH_HOOK_MS = 180000, /* programming a board */
+    BENCH_WORK_MS = 5000,   /* real time, beside a scaled wait: handshakes and processes */
+    BENCH_LEASE_MARGIN_S = 60,
+};
+
+struct bench {
+    /* for the whole run */
+    struct waiting *waiting;
+    const struct clock *clock;
+    const struct rig *rig;
+    double time_scale;
+    const char *directory;
+    struct progress *progress;
+    struct timeline *timeline;
+    struct key_cache *keys;
+    struct served *simulator; /* NULL: it ran already */
+    cJSON *ready;             /* of the simulator */
+    struct control *control;
+    cJSON *knobs; /* knob.list */
+
+    /* for the device in use */
+    const struct rig_device *device;
+    char *device_directory;
+    FILE *console_log;
+    struct served *virtual_device; /* NULL: a real one */
+    struct dialect *dialect;
+    struct dk *dk;
+    char *lease; /* NULL: none */
+    char *lane;
+    char *lane_address;
+    char *lane_root_ca;       /* PEM of the lane as it is configured now */
+    char *lane_server_recipe; /* NULL: the main PKI */
+    bool is_known_good;       /* a row has passed on it in this run */
+
+    /* for the row in flight */
+    struct watch *watch;    /* NULL: events only go to the timeline */
+    bool has_booted;        /* console events count from the boot on */
+    uint64_t last_session;  /* highest session number seen on the lane */
+    uint64_t first_session; /* sessions above it belong to the row */
+    bool has_trouble;
+    struct error trouble; /* the first: rig */
+};
+
+/* The simulator: start or find it, connect, ask for its knobs. */
+int bench_open_simulator(struct bench *bench, struct error *error);
+void bench_close_simulator(struct bench *bench);
+
+/* The device: lease a lane, start it when it is virtual, open its port, ask who it is. ret_identity: malloc'ed JSON object for the report. */
+int bench_open_device(struct bench *bench, const struct rig_device *device, cJSON **ret_identity, struct error *error);
+void bench_close_device(struct bench *bench);
+
+/* A request to the simulator within BENCH_CALL_MS; `params` taken over. */
+int bench_call(struct bench *bench, const char *method, cJSON *params, cJSON **ret_result, struct error *error);
+/* Everything that must live does: 0. Else the trouble, as an error of the rig. */
+int bench_check(struct bench *bench, struct error *error);
+/* Remember the first trouble of a row. */
+void bench_report_trouble(struct bench *bench, const struct error *error);
+/* Lent event of the harness: to the timeline, the console's log, the watch. */
+void bench_take_own_event(struct bench *bench, cJSON *event);
+/* Lent event of the simulator. */
+void bench_take_simulator_event(struct bench *bench, const cJSON *event);
+/* A wait of the device, with what the machine itself may need on top. */
+deadline_t bench_device_deadline(const struct bench *bench, int64_t device_ms);
+/* "device.reset", as the rig does it. */
+void bench_tell_reset(struct bench *bench, const char *action);
+
+/* Private parts of the harness's own runs, removed at the end: DIRECTORY/.private/NAME. malloc'ed. */
+char *bench_private_path(const struct bench *bench, const char *name);
+
+#endif

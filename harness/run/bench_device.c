@@ -1,0 +1,254 @@
+/* The device's side of the bench: a lane of its own, the virtual DK when it is one, its port. */
+#include "base/cleanup.h"
+#include "base/files.h"
+#include "harness/rig/place.h"
+#include "harness/run/bench.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <string.h>
+
+#define VIRTUAL_DK "dpsbench-vdk"
+enum { ARGUMENTS_MAX = 64 };
+
+/* ---- the lane ---- */
+
+static int replace(char **member, const char *text)
+{
+    char *copy = text ? strdup(text) : NULL;
+    free(*member);
+    *member = copy;
+    return text && !copy ? -1 : 0;
+}
+
+static int lease_lane(struct bench *bench, struct error *error)
+{
+    CLEANUP_JSON cJSON *result = NULL;
+    cJSON *params = cJSON_CreateObject();
+    const char *kind = rig_lane_name(bench->rig);
+    if (!params || json_set_string(params, "kind", kind) ||
+        json_set_integer(params, "ttl_s", BENCH_LEASE_MARGIN_S + BENCH_HOOK_MS / 1000) ||
+        (strcmp(kind, "host") == 0 && json_set_string(params, "host", bench->device->dps_host))) {
+        cJSON_Delete(params);
+        return error_set_memory(error);
+    }
+    if (bench_call(bench, "lane.lease", params, &result, error))
+        return -1;
+    if (replace(&bench->lease, json_string(result, "lease", "")) || replace(&bench->lane, json_string(result, "lane", "")) ||
+        replace(&bench->lane_address, json_string(result, "address", "")) ||
+        replace(&bench->lane_root_ca, json_string(result, "root_ca", "")))
+        return error_set_memory(error);
+    return 0;
+}
+
+static void release_lane(struct bench *bench)
+{
+    cJSON *params = cJSON_CreateObject();
+    if (bench->lease && params && json_set_string(params, "lease", bench->lease) == 0)
+        bench_call(bench, "lane.release", TAKE(params), NULL, NULL);
+    cJSON_Delete(params);
+    char **members[] = {&bench->lease, &bench->lane, &bench->lane_address, &bench->lane_root_ca, &bench->lane_server_recipe};
+    for (size_t i = 0; i < ARRAY_COUNT(members); i++)
+        free(TAKE(*members[i]));
+}
+
+/* ---- the virtual DK ---- */
+
+struct arguments {
+    const char *items[ARGUMENTS_MAX + 1];
+    size_t count;
+};
+
+static void add(struct arguments *arguments, const char *option, const char *value)
+{
+    if (!value || arguments->count + 2 > ARGUMENTS_MAX)
+        return;
+    arguments->items[arguments->count++] = option;
+    arguments->items[arguments->count++] = value;
+}
+
+static int start_virtual(struct bench *bench, struct error *error)
+{
+    const struct rig_device *device = bench->device;
+    CLEANUP_FREE char *program = NULL, *log_path = path_join(bench->device_directory, "virtual-dk.log");
+    CLEANUP_FREE char *state = bench_private_path(bench, strrchr(bench->device_directory, '/') + 1);
+    char scale[32], sec_tag[16];
+    if (place_program(VIRTUAL_DK, &program, error))
+        return -1;
+    if (!log_path || !state)
+        return error_set_memory(error);
+    snprintf(scale, sizeof scale, "%g", bench->time_scale);
+    snprintf(sec_tag, sizeof sec_tag, "%u", device->sec_tag);
+    struct arguments arguments = {.items = {program}, .count = 1};
+    add(&arguments, "--state", state);
+    add(&arguments, "--dps-host", device->dps_host);
+    add(&arguments, "--connect", bench->lane_address);
+    add(&arguments, "--id-scope", device->id_scope);
+    add(&arguments, "--registration-id", device->registration_id);
+    add(&arguments, "--sec-tag", sec_tag);
+    add(&arguments, "--personality", device->personality);
+    add(&arguments, "--mfw", device->mfw);
+    add(&arguments, "--time-scale", scale);
+    for (size_t i = 0; i < device->weaknesses.count; i++)
+        add(&arguments, "--weakness", device->weaknesses.items[i]);
+    struct served_options options = {
+        .loop = waiting_loop(bench->waiting),
+        .program = VIRTUAL_DK,
+        .argv = arguments.items,
+        .log_path = log_path,
+        .deadline = deadline_in_ms(bench->clock, BENCH_START_MS),
+    };
+    return served_start(&options, &bench->virtual_device, error);
+}
+
+/* ---- the port ---- */
+
+static void on_device_event(void *user, cJSON *event)
+{
+    struct bench *bench = user;
+    struct error error = ERROR_INIT;
+    if (event)
+        bench_take_own_event(bench, event);
+    else
+        bench_report_trouble(bench, (error_set_memory(&error), &error));
+    cJSON_Delete(event);
+}
+
+static void on_gone(void *user, const char *reason)
+{
+    struct bench *bench = user;
+    struct error error = ERROR_INIT;
+    error_set(&error, ERROR_OWNER_RIG, ERROR_IO, "the port of '%s' went away: %s", bench->device->id, reason);
+    bench_report_trouble(bench, &error);
+}
+
+static void on_lost(void *user, const struct error *error)
+{
+    bench_report_trouble(user, error);
+}
+
+static int read_dialect(struct bench *bench, struct error *error)
+{
+    CLEANUP_FREE char *relative = NULL, *path = NULL;
+    if (asprintf(&relative, "fixtures/dialects/%s.yaml", bench->device->dialect) < 0)
+        return error_set_memory(error);
+    return place_data(relative, &path, error) || dialect_read_file(path, &bench->dialect, error) ? -1 : 0;
+}
+
+static int open_port(struct bench *bench, struct error *error)
+{
+    const struct rig_device *device = bench->device;
+    CLEANUP_FREE char *raw_path = path_join(bench->device_directory, "console.raw");
+    const char *path = bench->virtual_device ? json_string(served_ready(bench->virtual_device), "pty", "") : device->serial;
+    if (!raw_path)
+        return error_set_memory(error);
+    struct dk_options options = {
+        .loop = waiting_loop(bench->waiting),
+        .clock = bench->clock,
+        .name = device->id,
+        .path = path,
+        .baud = (int)device->baud,
+        .has_flow_control = device->has_flow_control,
+        .dialect = bench->dialect,
+        .raw_path = raw_path,
+        .sink = {.emit = on_device_event, .user = bench},
+        .callbacks = {.user = bench, .on_gone = on_gone, .on_lost = on_lost},
+    };
+    return dk_open(&options, &bench->dk, error);
+}
+
+struct contact {
+    bool is_done;
+    struct dk_identity identity;
+    struct error error;
+};
+
+static void on_identity(void *user, const struct dk_identity *identity, const struct error *error)
+{
+    struct contact *contact = user;
+    contact->is_done = true;
+    if (error)
+        contact->error = *error;
+    else
+        contact->identity = *identity;
+}
+
+static bool is_identified(void *user)
+{
+    return ((struct contact *)user)->is_done;
+}
+
+static cJSON *identity_to_json(const struct dk_identity *identity)
+{
+    CLEANUP_JSON cJSON *json = cJSON_CreateObject();
+    if (!json || json_set_string(json, "manufacturer", identity->manufacturer) || json_set_string(json, "model", identity->model) ||
+        json_set_string(json, "firmware", identity->firmware) || json_set_string(json, "imei", identity->imei))
+        return NULL;
+    return TAKE(json);
+}
+
+static int identify(struct bench *bench, cJSON **ret_identity, struct error *error)
+{
+    /* The dk may answer late, after we gave up: then it must not write into our stack. It cannot: bench_close_device ends it first. */
+    struct contact contact = {.error = ERROR_INIT};
+    progress_step(bench->progress, "first contact with %s", bench->device->id);
+    if (dk_identify(bench->dk, on_identity, &contact, error))
+        return -1;
+    if (waiting_until(bench->waiting, is_identified, &contact, deadline_in_ms(bench->clock, BENCH_AT_MS), "the device's AT host", error)) {
+        dk_close(TAKE(bench->dk));
+        return -1;
+    }
+    if (contact.error.code)
+        return error_set(error, contact.error.owner, contact.error.code, "%s", contact.error.text);
+    *ret_identity = identity_to_json(&contact.identity);
+    return 0;
+}
+
+/* ---- together ---- */
+
+/* An id becomes a folder's name. */
+static char *folder_name(const char *id)
+{
+    char *name = strdup(id);
+    for (char *at = name; at && *at; at++)
+        if (!isalnum((unsigned char)*at) && !strchr("-_.", *at))
+            *at = '_';
+    if (name && name[0] == '.')
+        name[0] = '_';
+    return name;
+}
+
+static int make_folder(struct bench *bench, struct error *error)
+{
+    CLEANUP_FREE char *name = folder_name(bench->device->id);
+    bench->device_directory = name ? path_join(bench->directory, name) : NULL;
+    CLEANUP_FREE char *log_path = bench->device_directory ? path_join(bench->device_directory, "console.log") : NULL;
+    if (!log_path)
+        return error_set_memory(error);
+    if (dir_make(bench->device_directory, 0755, error))
+        return -1;
+    bench->console_log = fopen(log_path, "we");
+    return bench->console_log ? 0 : error_set_errno(error, ERROR_OWNER_RIG, errno, "write '%s'", log_path);
+}
+
+int bench_open_device(struct bench *bench, const struct rig_device *device, cJSON **ret_identity, struct error *error)
+{
+    bench->device = device;
+    bench->is_known_good = false;
+    if (make_folder(bench, error) || read_dialect(bench, error) || lease_lane(bench, error))
+        return -1;
+    if (device->is_virtual && start_virtual(bench, error))
+        return -1;
+    return open_port(bench, error) || identify(bench, ret_identity, error) ? -1 : 0;
+}
+
+void bench_close_device(struct bench *bench)
+{
+    dk_close(TAKE(bench->dk));
+    served_stop(TAKE(bench->virtual_device));
+    dialect_free(TAKE(bench->dialect));
+    release_lane(bench);
+    if (bench->console_log)
+        fclose(TAKE(bench->console_log));
+    free(TAKE(bench->device_directory));
+}

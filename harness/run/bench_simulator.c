@@ -1,0 +1,110 @@
+/* The simulator's side of the bench. */
+#include "base/cleanup.h"
+#include "base/files.h"
+#include "base/ready.h"
+#include "harness/rig/place.h"
+#include "harness/run/bench.h"
+
+#include <string.h>
+
+#define SIMULATOR "dpsbench-sim"
+
+static void on_event(void *user, const cJSON *event)
+{
+    bench_take_simulator_event(user, event);
+}
+
+static void on_lost(void *user, const char *reason)
+{
+    struct error error = ERROR_INIT;
+    error_set(&error, ERROR_OWNER_RIG, ERROR_IO, "%s", reason);
+    bench_report_trouble(user, &error);
+}
+
+static const struct rig_device *first_connected(const struct rig *rig)
+{
+    for (size_t i = 0; i < rig->device_count; i++)
+        if (rig->devices[i].is_connected)
+            return &rig->devices[i];
+    return &rig->devices[0];
+}
+
+static int start(struct bench *bench, struct error *error)
+{
+    CLEANUP_FREE char *program = NULL, *log_path = NULL;
+    CLEANUP_FREE char *state = bench_private_path(bench, "simulator");
+    char scale[32];
+    if (place_program(SIMULATOR, &program, error))
+        return -1;
+    log_path = path_join(bench->directory, "simulator.log");
+    if (!state || !log_path)
+        return error_set_memory(error);
+    snprintf(scale, sizeof scale, "%g", bench->time_scale);
+    const struct rig_device *device = first_connected(bench->rig);
+    const char *const argv[] = {
+        program,          "--state",      state, "--listen", bench->rig->simulator_listen, "--host", device->dps_host, "--id-scope",
+        device->id_scope, "--time-scale", scale, NULL};
+    struct served_options options = {
+        .loop = waiting_loop(bench->waiting),
+        .program = SIMULATOR,
+        .argv = argv,
+        .log_path = log_path,
+        .deadline = deadline_in_ms(bench->clock, BENCH_START_MS),
+    };
+    if (served_start(&options, &bench->simulator, error))
+        return -1;
+    bench->ready = cJSON_Duplicate(served_ready(bench->simulator), true);
+    return bench->ready ? 0 : error_set_memory(error);
+}
+
+/* A simulator that runs already has its own id scope and time scale: what the rig says must agree. */
+static int find(struct bench *bench, struct error *error)
+{
+    if (ready_read(bench->rig->simulator_ready, SIMULATOR, &bench->ready, error))
+        return -1;
+    const char *scope = json_string(bench->ready, "id_scope", "");
+    const struct rig_device *device = first_connected(bench->rig);
+    double scale = json_number(bench->ready, "time_scale", 1);
+    if (strcmp(scope, device->id_scope) != 0)
+        return error_set(error, ERROR_OWNER_RIG, ERROR_USAGE, "the simulator of '%s' has id scope '%s', device '%s' has '%s'",
+                         bench->rig->simulator_ready, scope, device->id, device->id_scope);
+    if (scale < bench->time_scale || scale > bench->time_scale)
+        return error_set(error, ERROR_OWNER_RIG, ERROR_USAGE, "the simulator of '%s' runs at time scale %g, this run at %g",
+                         bench->rig->simulator_ready, scale, bench->time_scale);
+    return 0;
+}
+
+static int read_knobs(struct bench *bench, struct error *error)
+{
+    CLEANUP_JSON cJSON *result = NULL;
+    if (bench_call(bench, "knob.list", NULL, &result, error))
+        return -1;
+    bench->knobs = cJSON_DetachItemFromObjectCaseSensitive(result, "knobs");
+    return cJSON_IsArray(bench->knobs) ? 0 : error_set(error, ERROR_OWNER_RIG, ERROR_PROTOCOL, "knob.list: the simulator gave no list");
+}
+
+int bench_open_simulator(struct bench *bench, struct error *error)
+{
+    progress_step(bench->progress, "starting the simulator");
+    if (bench->rig->simulator_ready ? find(bench, error) : start(bench, error))
+        return -1;
+    char name[48];
+    snprintf(name, sizeof name, "dpsbench-%d", (int)getpid());
+    struct control_options options = {
+        .waiting = bench->waiting,
+        .ready = bench->ready,
+        .name = name,
+        .wants_events = true,
+        .deadline = deadline_in_ms(bench->clock, BENCH_CALL_MS),
+        .callbacks = {.user = bench, .on_event = on_event, .on_lost = on_lost},
+    };
+    return control_open(&options, &bench->control, error) || read_knobs(bench, error) ? -1 : 0;
+}
+
+void bench_close_simulator(struct bench *bench)
+{
+    control_close(TAKE(bench->control));
+    served_stop(TAKE(bench->simulator));
+    cJSON_Delete(TAKE(bench->ready));
+    cJSON_Delete(TAKE(bench->knobs));
+}

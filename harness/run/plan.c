@@ -1,0 +1,107 @@
+#include "harness/run/plan.h"
+
+#include "base/json.h"
+#include "base/yaml.h"
+#include "harness/case/select.h"
+#include "harness/device/dialect.h"
+
+#include <string.h>
+
+static int read_rows(const struct run_options *options, const struct case_device *device, struct case_list *list, struct error *error)
+{
+    const struct case_options case_options = {.vocabulary = {.console_events = dialect_event_names()}, .device = *device};
+    if (cases_read(options->cases_directory, options->cases_shown, &case_options, list, error))
+        return -1;
+    return select_rows(list, options->selectors, options->selector_count, error);
+}
+
+static int add_device(const struct run_options *options, const struct rig_device *device, struct plan *plan, struct error *error)
+{
+    char sec_tag[16];
+    snprintf(sec_tag, sizeof sec_tag, "%u", device->sec_tag);
+    const struct case_device variables = {
+        .registration_id = device->registration_id, .id_scope = device->id_scope, .dps_host = device->dps_host, .sec_tag = sec_tag};
+    size_t index = plan->device_count++;
+    plan->devices[index].device = device;
+    return read_rows(options, &variables, &plan->devices[index].rows, error);
+}
+
+int plan_make(const struct run_options *options, struct plan *ret_plan, struct error *error)
+{
+    *ret_plan = (struct plan){0};
+    for (size_t i = 0; i < options->rig->device_count; i++) {
+        const struct rig_device *device = &options->rig->devices[i];
+        if (device->is_connected && add_device(options, device, ret_plan, error)) {
+            plan_done(ret_plan);
+            return -1;
+        }
+    }
+    if (plan_row_count(ret_plan) == 0) {
+        plan_done(ret_plan);
+        return error_set(error, ERROR_OWNER_FILE, ERROR_NOT_FOUND, "nothing selected: '%s' holds no case", options->cases_shown);
+    }
+    return 0;
+}
+
+void plan_done(struct plan *plan)
+{
+    for (size_t i = 0; i < plan->device_count; i++)
+        case_list_done(&plan->devices[i].rows);
+    plan->device_count = 0;
+}
+
+size_t plan_row_count(const struct plan *plan)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < plan->device_count; i++)
+        count += plan->devices[i].rows.count;
+    return count;
+}
+
+static bool is_knob(const cJSON *knobs, const char *name)
+{
+    const cJSON *knob;
+    cJSON_ArrayForEach(knob, knobs)
+    {
+        if (strcmp(json_string(knob, "name", ""), name) == 0)
+            return true;
+    }
+    return false;
+}
+
+static int check_row(const struct case_row *row, const cJSON *knobs, struct error *error)
+{
+    const cJSON *knob;
+    cJSON_ArrayForEach(knob, row->service.knobs)
+    {
+        if (!is_knob(knobs, knob->string))
+            return error_set(error, ERROR_OWNER_FILE, ERROR_USAGE, "%s: the simulator has no knob '%s'; `dpsbench-sim --help` names them",
+                             row->service.knobs_place, knob->string);
+    }
+    return 0;
+}
+
+int plan_check_knobs(const struct plan *plan, const cJSON *knobs, struct error *error)
+{
+    for (size_t i = 0; i < plan->device_count; i++)
+        for (size_t j = 0; j < plan->devices[i].rows.count; j++)
+            if (check_row(plan->devices[i].rows.rows[j], knobs, error))
+                return -1;
+    return 0;
+}
+
+int plan_list(const char *cases_directory, const char *cases_shown, const char *const *selectors, size_t count, struct case_list *ret_list,
+              struct error *error)
+{
+    const struct case_device nobody = {
+        .registration_id = "REGISTRATION-ID", .id_scope = "ID-SCOPE", .dps_host = "DPS-HOST", .sec_tag = "SEC-TAG"};
+    const struct run_options options = {
+        .cases_directory = cases_directory, .cases_shown = cases_shown, .selectors = selectors, .selector_count = count};
+    struct case_list list = {0};
+    if (read_rows(&options, &nobody, &list, error)) {
+        case_list_done(&list);
+        return -1;
+    }
+    *ret_list = list;
+    return 0;
+}

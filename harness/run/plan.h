@@ -1,0 +1,27 @@
+/*
+ * harness/run/plan.h - which rows run on which device, everything checked before anything runs
+ */
+#ifndef HARNESS_RUN_PLAN_H
+#define HARNESS_RUN_PLAN_H
+
+#include "harness/run/run.h"
+
+struct plan {
+    struct {
+        const struct rig_device *device; /* lent from the rig */
+        struct case_list rows;
+    } devices[RIG_DEVICES_MAX];
+    size_t device_count;
+};
+
+/* Read all cases for every connected device and keep what is selected. file: a bad case; NOT_FOUND: a selector that fits nothing. */
+int plan_make(const struct run_options *options, struct plan *ret_plan, struct error *error);
+void plan_done(struct plan *plan);
+size_t plan_row_count(const struct plan *plan);
+/* USAGE (file) for a knob that is not in `knobs` (the simulator's knob.list). */
+int plan_check_knobs(const struct plan *plan, const cJSON *knobs, struct error *error);
+/* The rows as they are listed where no device is known: registration id and so on stand as their names. */
+int plan_list(const char *cases_directory, const char *cases_shown, const char *const *selectors, size_t count, struct case_list *ret_list,
+              struct error *error);
+
+#endif

@@ -1,0 +1,39 @@
+/*
+ * harness/run/run.h - run cases on a rig: bring up, row by row, verdicts, report
+ *
+ * What:     loads and checks all selected rows for every connected device, brings up the simulator (its own, or a running one), leases a lane a
+ *           device, runs the rows one after the other, writes the report after every row, and takes everything down again.
+ * Verdicts: the device's fault is `fail`, the rig's `inconclusive`, ours `error`, an unmet need `skip` (reports/result.h). A device that does
+ *           not answer, does not boot, boots unasked or dumps a fault is inconclusive until a row has passed on it in this run, then a fail.
+ * Signals:  SIGINT and SIGTERM end the row in flight; the report of what ran is written, and everything is taken down.
+ */
+#ifndef HARNESS_RUN_RUN_H
+#define HARNESS_RUN_RUN_H
+
+#include "harness/case/case.h"
+#include "harness/rig/rig.h"
+#include "reports/result.h"
+
+#include <stdio.h>
+
+enum { RUN_TIME_SCALE_DEFAULT = 20, RUN_TIME_SCALE_MAX = 1000 };
+
+struct run_options {
+    const struct rig *rig;
+    const char *cases_directory;
+    const char *cases_shown; /* stands for it in errors and reports */
+    const char *const *selectors;
+    size_t selector_count;
+    const char *directory; /* of the run: made, or empty */
+    double time_scale;     /* 0: the default of the rig */
+    FILE *talk;            /* progress, for a person; NULL: silent */
+};
+
+/*
+ * ret_result   filled on success; result_run_done() it. Its report is written.
+ * error        file: a bad case, rig or argument (USAGE), nothing selected (NOT_FOUND): nothing has run. rig: the run's folder cannot be written.
+ *              Anything that goes wrong later is a row's verdict, not an error.
+ */
+int run_suite(const struct run_options *options, struct result_run *ret_result, struct error *error);
+
+#endif

@@ -1,0 +1,189 @@
+#include "harness/run/service_state.h"
+
+#include "base/cleanup.h"
+#include "harness/run/proof.h"
+
+enum { PEM_MAX_BYTES = 64 * 1024 };
+
+/* ---- pieces of JSON ---- */
+
+static char *member_pem(const struct pki *pki, const char *member, struct error *error)
+{
+    CLEANUP(bytes_done) struct bytes pem = {.max_bytes = PEM_MAX_BYTES};
+    const char *const members[] = {member, NULL};
+    if (pki_append_pem(pki, members, &pem, error))
+        return NULL;
+    char *text = strdup(bytes_text(&pem));
+    if (!text)
+        error_set_memory(error);
+    return text;
+}
+
+/* {"primary":{"certificate":PEM},"secondary":...} */
+static cJSON *certificate_pair(const struct pki *pki, char *const members[CASE_PAIR], struct error *error)
+{
+    static const char *const names[] = {[CASE_PRIMARY] = "primary", [CASE_SECONDARY] = "secondary"};
+    CLEANUP_JSON cJSON *pair = cJSON_CreateObject();
+    for (int i = 0; pair && i < CASE_PAIR; i++) {
+        if (!members[i])
+            continue;
+        CLEANUP_FREE char *pem = member_pem(pki, members[i], error);
+        cJSON *holder = pem ? cJSON_AddObjectToObject(pair, names[i]) : NULL;
+        if (!holder || json_set_string(holder, "certificate", pem))
+            return NULL;
+    }
+    return TAKE(pair);
+}
+
+static cJSON *reference_pair(char *const names[CASE_PAIR])
+{
+    CLEANUP_JSON cJSON *pair = cJSON_CreateObject();
+    if (!pair || json_set_string(pair, "primary", names[CASE_PRIMARY]) || json_set_string(pair, "secondary", names[CASE_SECONDARY]))
+        return NULL;
+    return TAKE(pair);
+}
+
+/* {"type":"x509","x509":{NAME: PAIR}}; the pair is taken over. */
+static cJSON *attestation(const char *name, cJSON *pair)
+{
+    CLEANUP_JSON cJSON *json = cJSON_CreateObject();
+    cJSON *x509 = json && pair ? cJSON_AddObjectToObject(json, "x509") : NULL;
+    if (!x509) {
+        cJSON_Delete(pair);
+        return NULL;
+    }
+    return json_set(x509, name, pair) || json_set_string(json, "type", "x509") ? NULL : TAKE(json);
+}
+
+/* One object under the run's lease; `object` is taken over, NULL: the error is set already or memory is short. */
+static int put(struct bench *bench, const char *method, const char *name, cJSON *object, struct error *error)
+{
+    CLEANUP_JSON cJSON *params = cJSON_CreateObject();
+    if (!object || !params || json_set(params, name, object) || json_set_string(params, "lease", bench->lease))
+        return error && error->code ? -1 : error_set_memory(error);
+    return bench_call(bench, method, TAKE(params), NULL, error);
+}
+
+static cJSON *params_of(const char *name, const char *value)
+{
+    CLEANUP_JSON cJSON *params = cJSON_CreateObject();
+    return params && json_set_string(params, name, value) == 0 ? TAKE(params) : NULL;
+}
+
+/* ---- certificates ---- */
+
+static int verify(struct bench *bench, const struct case_certificate *certificate, const char *code, const struct pki *pki,
+                  struct error *error)
+{
+    CLEANUP(bytes_done) struct bytes pem = {0};
+    if (proof_make(code, pki_certificate(pki, certificate->member), pki_key(pki, certificate->member), bench->clock, &pem, error))
+        return -1;
+    CLEANUP_JSON cJSON *params = params_of("name", certificate->name);
+    if (!params || json_set_string(params, "certificate", bytes_text(&pem)))
+        return error_set_memory(error);
+    return bench_call(bench, "certificate.verify", TAKE(params), NULL, error);
+}
+
+static int prove_possession(struct bench *bench, const struct case_certificate *certificate, const struct pki *pki, struct error *error)
+{
+    CLEANUP_JSON cJSON *result = NULL;
+    if (bench_call(bench, "certificate.verificationCode", params_of("name", certificate->name), &result, error))
+        return -1;
+    const cJSON *code = json_path(result, "properties.verificationCode");
+    if (!cJSON_IsString(code))
+        return error_set(error, ERROR_OWNER_RIG, ERROR_PROTOCOL, "certificate.verificationCode: the simulator gave no code");
+    return verify(bench, certificate, code->valuestring, pki, error);
+}
+
+static cJSON *certificate_object(const struct case_certificate *certificate, const struct pki *pki, struct error *error)
+{
+    CLEANUP_FREE char *pem = member_pem(pki, certificate->member, error);
+    CLEANUP_JSON cJSON *object = cJSON_CreateObject();
+    cJSON *properties = object && pem ? cJSON_AddObjectToObject(object, "properties") : NULL;
+    if (!properties || json_set_string(object, "name", certificate->name) || json_set_string(properties, "certificate", pem) ||
+        json_set_bool(properties, "isVerified", certificate->verified == CASE_VERIFIED))
+        return NULL;
+    return TAKE(object);
+}
+
+static int put_certificate(struct bench *bench, const struct case_certificate *certificate, const struct pki *pki, struct error *error)
+{
+    if (put(bench, "certificate.put", "certificate", certificate_object(certificate, pki, error), error))
+        return -1;
+    return certificate->verified == CASE_VERIFIED_BY_POSSESSION ? prove_possession(bench, certificate, pki, error) : 0;
+}
+
+/* ---- groups and enrollments ---- */
+
+static cJSON *group_object(const struct case_group *group, const struct pki *pki, struct error *error)
+{
+    bool is_signing = group->signing[CASE_PRIMARY] || group->signing[CASE_SECONDARY];
+    cJSON *pair = is_signing ? certificate_pair(pki, group->signing, error) : reference_pair(group->ca_references);
+    cJSON *proof = attestation(is_signing ? "signingCertificates" : "caReferences", pair);
+    CLEANUP_JSON cJSON *object = cJSON_CreateObject();
+    if (!object || json_set(object, "attestation", proof) || json_set_string(object, "enrollmentGroupId", group->id) ||
+        json_set_string(object, "provisioningStatus", group->is_disabled ? "disabled" : "enabled"))
+        return NULL;
+    return TAKE(object);
+}
+
+static cJSON *enrollment_object(const struct bench *bench, const struct case_enrollment *enrollment, const struct pki *pki,
+                                struct error *error)
+{
+    cJSON *proof = attestation("clientCertificates", certificate_pair(pki, enrollment->certificates, error));
+    CLEANUP_JSON cJSON *object = cJSON_CreateObject();
+    if (!object || json_set(object, "attestation", proof) || json_set_string(object, "registrationId", bench->device->registration_id) ||
+        json_set_string(object, "deviceId", enrollment->device_id) ||
+        json_set_string(object, "provisioningStatus", enrollment->is_disabled ? "disabled" : "enabled"))
+        return NULL;
+    return TAKE(object);
+}
+
+static int set_scenario(struct bench *bench, const struct case_service *service, struct error *error)
+{
+    CLEANUP_JSON cJSON *params = params_of("registration_id", bench->device->registration_id);
+    cJSON *knobs = service->knobs ? cJSON_Duplicate(service->knobs, true) : cJSON_CreateObject();
+    if (!params || json_set(params, "knobs", knobs) || json_set_string(knobs, "profile", service->profile) ||
+        json_set_string(params, "lease", bench->lease))
+        return error_set_memory(error);
+    return bench_call(bench, "scenario.set", TAKE(params), NULL, error);
+}
+
+int service_state_put(struct bench *bench, const struct case_row *row, const struct pki *pki, struct error *error)
+{
+    const struct case_service *service = &row->service;
+    for (size_t i = 0; i < service->certificate_count; i++)
+        if (put_certificate(bench, &service->certificates[i], pki, error))
+            return -1;
+    for (size_t i = 0; i < service->group_count; i++)
+        if (put(bench, "enrollmentGroup.put", "enrollmentGroup", group_object(&service->groups[i], pki, error), error))
+            return -1;
+    for (size_t i = 0; i < service->enrollment_count; i++)
+        if (put(bench, "enrollment.put", "enrollment", enrollment_object(bench, &service->enrollments[i], pki, error), error))
+            return -1;
+    return set_scenario(bench, service, error);
+}
+
+/* What is not there need not be removed. */
+static int remove_one(struct bench *bench, const char *method, const char *name, const char *value, struct error *error)
+{
+    struct error inner = ERROR_INIT;
+    if (bench_call(bench, method, params_of(name, value), NULL, &inner) == 0 || inner.code == ERROR_NOT_FOUND)
+        return 0;
+    return error_set(error, inner.owner, inner.code, "%s", inner.text);
+}
+
+int service_state_remove(struct bench *bench, const struct case_row *row, struct error *error)
+{
+    const struct case_service *service = &row->service;
+    for (size_t i = 0; i < service->group_count; i++)
+        if (remove_one(bench, "enrollmentGroup.delete", "enrollmentGroupId", service->groups[i].id, error))
+            return -1;
+    for (size_t i = 0; i < service->enrollment_count; i++)
+        if (remove_one(bench, "enrollment.delete", "registrationId", bench->device->registration_id, error))
+            return -1;
+    for (size_t i = 0; i < service->certificate_count; i++)
+        if (remove_one(bench, "certificate.delete", "name", service->certificates[i].name, error))
+            return -1;
+    return remove_one(bench, "registration.delete", "registrationId", bench->device->registration_id, error);
+}

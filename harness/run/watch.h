@@ -1,0 +1,51 @@
+/*
+ * harness/run/watch.h - one row's expectations against the events that come
+ *
+ * What:     follows `in_order` and `never` of the three views, event by event, keeps the nearest miss, and says what the verdict is and why.
+ *           A view's expectations are met in their order; other events may come between.
+ * Not here: which events belong to the row (attempt.h decides), deadlines, the rig's own troubles.
+ */
+#ifndef HARNESS_RUN_WATCH_H
+#define HARNESS_RUN_WATCH_H
+
+#include "harness/case/case.h"
+#include "reports/result.h"
+
+/* One view's progress. */
+struct watch_view {
+    size_t met;     /* how many of in_order came */
+    cJSON *nearest; /* the event that came nearest to the next expectation */
+    int nearness;   /* conditions that it met; -1: none came */
+    cJSON *last;    /* the last event of the view that means something (no console.line, no AT traffic) */
+    size_t event_count;
+};
+
+struct watch {
+    const struct case_row *row; /* lent */
+    struct watch_view views[CASE_VIEW_COUNT];
+    const struct expectation *violated; /* a `never` that happened; lent from the row */
+    cJSON *violation;                   /* the event */
+    bool findings_seen[CASE_LIST_MAX];
+    cJSON *verdict; /* the last attestation.verdict */
+    cJSON *hub_verdict;
+    cJSON *assigned; /* the last dps.assigned */
+    cJSON *alert;    /* the last tls.alert */
+    cJSON *failed;   /* the last tls.failed */
+    bool has_dropped_lines;
+};
+
+void watch_init(struct watch *watch, const struct case_row *row);
+void watch_done(struct watch *watch);
+/* Lent event, of any view; kinds of the bench are ignored. */
+void watch_event(struct watch *watch, const cJSON *event);
+bool watch_is_met(const struct watch *watch);      /* every in_order is complete */
+bool watch_is_violated(const struct watch *watch); /* something happened that must never */
+/* "console 1/2, wire 0/1, service 2/2": for progress and for time-outs. `text` holds WATCH_TEXT_BYTES. */
+enum { WATCH_TEXT_BYTES = 96 };
+void watch_progress(const struct watch *watch, char *text);
+/* Put outcome, rule, surface, mend and findings into the row's result: what was seen, whatever the verdict. */
+void watch_tell(const struct watch *watch, struct result_row *result);
+/* Unless everything is as expected: verdict fail with its reason (inconclusive when the console has a hole where it should have come). */
+void watch_judge(const struct watch *watch, struct result_row *result);
+
+#endif
