@@ -1,0 +1,161 @@
+#include "harness/run/watch.h"
+
+#include "base/cleanup.h"
+#include "tests/unit/harness/test_case_support.h"
+
+#include <string.h>
+
+#include "tests/cmocka.h"
+
+struct fixture {
+    struct case_list list;
+    struct watch watch;
+    struct result_row result;
+};
+
+static int set_up(void **state)
+{
+    static struct fixture fixture;
+    fixture = (struct fixture){0};
+    if (case_support_read(case_support_good, &fixture.list, NULL))
+        return -1;
+    watch_init(&fixture.watch, fixture.list.rows[0]);
+    *state = &fixture;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *fixture = *state;
+    watch_done(&fixture->watch);
+    result_row_done(&fixture->result);
+    case_list_done(&fixture->list);
+    return 0;
+}
+
+static void show(struct fixture *fixture, const char *kind, const char *data)
+{
+    CLEANUP_FREE char *text = NULL;
+    assert_true(asprintf(&text, "{\"kind\":\"%s\",\"data\":%s}", kind, data) > 0);
+    CLEANUP_JSON cJSON *event = json_parse(text, strlen(text), "event", NULL);
+    assert_non_null(event);
+    watch_event(&fixture->watch, event);
+}
+
+#define REFUSED                                                                                                                            \
+    "{\"verdict\":\"refused\",\"rule\":\"chain.unknown-ca\",\"surface\":\"connack\",\"text\":\"unknown CA\",\"mend\":\"enroll it\"}"
+
+static void show_all(struct fixture *fixture)
+{
+    show(fixture, "tls.handshake", "{\"chain\":[1,2]}");
+    show(fixture, "attestation.verdict", REFUSED);
+    show(fixture, "console.connection-rejected", "{\"return_code\":5}");
+}
+
+static void judge(struct fixture *fixture)
+{
+    watch_tell(&fixture->watch, &fixture->result);
+    watch_judge(&fixture->watch, &fixture->result);
+}
+
+static void passes_when_all_three_views_are_met(void **state)
+{
+    struct fixture *fixture = *state;
+    show_all(fixture);
+    assert_true(watch_is_met(&fixture->watch));
+    judge(fixture);
+    assert_int_equal(fixture->result.verdict, VERDICT_PASS);
+    assert_null(fixture->result.reason.text);
+    assert_string_equal(fixture->result.rule, "chain.unknown-ca");
+    assert_string_equal(fixture->result.outcome, "unknown CA");
+    assert_string_equal(fixture->result.mend, "enroll it");
+}
+
+static void fails_with_the_place_what_was_expected_and_the_nearest_miss(void **state)
+{
+    struct fixture *fixture = *state;
+    show(fixture, "tls.handshake", "{\"chain\":[1,2]}");
+    show(fixture, "attestation.verdict", "{\"verdict\":\"refused\",\"rule\":\"ca.not-verified\",\"text\":\"t\"}");
+    show(fixture, "console.connection-rejected", "{\"return_code\":5}");
+    assert_false(watch_is_met(&fixture->watch));
+    judge(fixture);
+    const struct result_reason *reason = &fixture->result.reason;
+    assert_int_equal(fixture->result.verdict, VERDICT_FAIL);
+    assert_string_equal(reason->view, "service");
+    assert_string_equal(reason->place, "cases/refused/wrong-chain.yaml:21:32");
+    assert_string_equal(reason->expected, "attestation.verdict where verdict = 'refused', rule = 'chain.unknown-ca'");
+    assert_string_equal(reason->got, "attestation.verdict with verdict = 'refused', rule = 'ca.not-verified'");
+}
+
+static void fails_at_once_on_what_must_never_happen(void **state)
+{
+    struct fixture *fixture = *state;
+    show_all(fixture);
+    show(fixture, "console.assigned", "{}");
+    assert_true(watch_is_violated(&fixture->watch));
+    judge(fixture);
+    assert_int_equal(fixture->result.verdict, VERDICT_FAIL);
+    assert_string_equal(fixture->result.reason.expected, "no console.assigned");
+    assert_string_equal(fixture->result.reason.view, "console");
+}
+
+static void other_permutations_expectations_do_not_count(void **state)
+{
+    struct fixture *fixture = *state;
+    show(fixture, "console.non-retriable", "{\"status\":401}");
+    assert_int_equal(fixture->watch.views[CASE_VIEW_CONSOLE].met, 0);
+}
+
+static void events_of_the_bench_mean_nothing(void **state)
+{
+    struct fixture *fixture = *state;
+    show(fixture, "state.changed", "{}");
+    show(fixture, "some.thing-new", "{}");
+    judge(fixture);
+    assert_string_equal(fixture->result.reason.got, "nothing");
+}
+
+static void a_hole_in_the_console_is_no_failure_of_the_device(void **state)
+{
+    struct fixture *fixture = *state;
+    show(fixture, "tls.handshake", "{\"chain\":[1,2]}");
+    show(fixture, "attestation.verdict", REFUSED);
+    show(fixture, "console.dropped", "{\"count\":7}");
+    judge(fixture);
+    assert_int_equal(fixture->result.verdict, VERDICT_INCONCLUSIVE);
+}
+
+static void remembers_known_findings_without_judging_them(void **state)
+{
+    struct fixture *fixture = *state;
+    show_all(fixture);
+    show(fixture, "console.line", "{\"message\":\"Socket error: POLLHUP\"}");
+    judge(fixture);
+    assert_int_equal(fixture->result.verdict, VERDICT_PASS);
+    assert_int_equal(fixture->result.finding_count, 1);
+    assert_string_equal(fixture->result.findings[0].text, "noise");
+}
+
+static void counts_its_progress_by_view(void **state)
+{
+    struct fixture *fixture = *state;
+    char text[WATCH_TEXT_BYTES];
+    show(fixture, "tls.handshake", "{\"chain\":[1,2]}");
+    watch_progress(&fixture->watch, text);
+    assert_string_equal(text, "console 0/1, wire 1/1, service 0/1");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(passes_when_all_three_views_are_met, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(fails_with_the_place_what_was_expected_and_the_nearest_miss, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(fails_at_once_on_what_must_never_happen, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(other_permutations_expectations_do_not_count, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(events_of_the_bench_mean_nothing, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_hole_in_the_console_is_no_failure_of_the_device, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(remembers_known_findings_without_judging_them, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(counts_its_progress_by_view, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

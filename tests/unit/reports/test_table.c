@@ -1,0 +1,120 @@
+#include "reports/table.h"
+
+#include "base/cleanup.h"
+
+#include <string.h>
+
+#include "tests/cmocka.h"
+
+static void add_row(struct result_run *run, const char *id, enum verdict verdict, const char *rule, const char *outcome)
+{
+    struct result_row row = {.verdict = verdict, .duration_ms = 1234};
+    result_set(&row.id, id);
+    result_set(&row.device, "dk");
+    result_set(&row.rule, rule);
+    result_set(&row.outcome, outcome);
+    assert_int_equal(result_run_add(run, &row, NULL), 0);
+}
+
+static void fill(struct result_run *run)
+{
+    result_set(&run->directory, "reports/out/1");
+    run->planned_count = 5;
+    add_row(run, "provisioning/thread", VERDICT_PASS, NULL, "assigned to hub.azure-devices.net as dev-01");
+    add_row(run, "refused/cn-mismatch:azure", VERDICT_PASS, "registration-id.mismatch", "the leaf's CN 'a' is not the registration id 'b'");
+    add_row(run, "server/root-missing", VERDICT_FAIL, NULL, NULL);
+    struct result_reason *reason = &run->rows[2].reason;
+    result_set(&reason->text, "wire: it happened, and must never");
+    result_set(&reason->expected, "no mqtt.connect");
+    result_set(&reason->got, "mqtt.connect");
+    result_set(&reason->place, "cases/server/root-missing.yaml:20:7");
+    add_row(run, "x/y", VERDICT_SKIP, NULL, NULL);
+    result_set(&run->rows[3].reason.text, "device 'dk' does not offer 'power'");
+    add_row(run, "x/z", VERDICT_INCONCLUSIVE, NULL, NULL);
+    result_set(&run->rows[4].reason.text, "the simulator ended");
+    result_add_finding(&run->rows[1], "prints noise after a refusal", "captured console");
+}
+
+static char *print(const struct result_run *run, const struct table_options *options)
+{
+    char *text = NULL;
+    size_t length;
+    FILE *file = open_memstream(&text, &length);
+    assert_non_null(file);
+    table_print(file, run, options);
+    fclose(file);
+    return text;
+}
+
+static void prints_rows_reasons_findings_and_the_closing_line(void **state)
+{
+    (void)state;
+    static const char expected[] =
+        "ROW                        VERDICT           TIME  WHAT\n"
+        "provisioning/thread        pass             1.2 s  assigned to hub.azure-devices.net as dev-01\n"
+        "refused/cn-mismatch:azure  pass             1.2 s  registration-id.mismatch: the leaf's CN 'a' is not the registration id 'b'\n"
+        "server/root-missing        fail             1.2 s  wire: it happened, and must never; expected no mqtt.connect; got mqtt.connect "
+        "(cases/server/root-missing.yaml:20:7)\n"
+        "x/y                        skip             1.2 s  device 'dk' does not offer 'power'\n"
+        "x/z                        inconclusive     1.2 s  the simulator ended\n"
+        "\n"
+        "Known findings (they change no verdict):\n"
+        "  refused/cn-mismatch:azure: prints noise after a refusal (captured console)\n"
+        "1 known finding\n"
+        "\n"
+        "report: reports/out/1/results.json\n"
+        "2 passed, 2 failed, 1 skipped\n";
+    CLEANUP(result_run_done) struct result_run run = {0};
+    fill(&run);
+    const struct table_options options = {0};
+    CLEANUP_FREE char *text = print(&run, &options);
+    assert_string_equal(text, expected);
+}
+
+static void wraps_the_last_column_at_whole_words(void **state)
+{
+    (void)state;
+    CLEANUP(result_run_done) struct result_run run = {0};
+    result_set(&run.directory, "out");
+    add_row(&run, "a/b", VERDICT_PASS, NULL, "one two three four five six seven eight nine ten");
+    const struct table_options options = {.width = 30};
+    CLEANUP_FREE char *text = print(&run, &options);
+    assert_non_null(strstr(text, "one two three four five six\n                        seven eight nine ten\n"));
+}
+
+static void names_the_device_when_there_are_several(void **state)
+{
+    (void)state;
+    CLEANUP(result_run_done) struct result_run run = {0};
+    result_set(&run.directory, "out");
+    add_row(&run, "a/b", VERDICT_PASS, NULL, "good");
+    add_row(&run, "a/b", VERDICT_PASS, NULL, "good");
+    result_set(&run.rows[1].device, "other");
+    const struct table_options options = {0};
+    CLEANUP_FREE char *text = print(&run, &options);
+    assert_non_null(strstr(text, "a/b @dk"));
+    assert_non_null(strstr(text, "a/b @other"));
+}
+
+static void counts_what_is_not_judged_as_failed(void **state)
+{
+    (void)state;
+    CLEANUP(result_run_done) struct result_run run = {0};
+    add_row(&run, "a", VERDICT_INCONCLUSIVE, NULL, NULL);
+    add_row(&run, "b", VERDICT_ERROR, NULL, NULL);
+    add_row(&run, "c", VERDICT_FAIL, NULL, NULL);
+    char text[TABLE_CLOSING_BYTES];
+    table_closing_line(&run, text);
+    assert_string_equal(text, "0 passed, 3 failed, 0 skipped");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(prints_rows_reasons_findings_and_the_closing_line),
+        cmocka_unit_test(wraps_the_last_column_at_whole_words),
+        cmocka_unit_test(names_the_device_when_there_are_several),
+        cmocka_unit_test(counts_what_is_not_judged_as_failed),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
