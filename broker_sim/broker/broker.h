@@ -1,13 +1,12 @@
 /*
  * broker_sim/broker/broker.h - our own Mosquitto: configuration, child process, watch
  *
- * What:     writes configuration and ACLs into a private 0700 runtime folder, starts Mosquitto, restarts it when it dies (at once, then at growing
- *           intervals up to 1 s; gives up loudly after BROKER_RESTARTS_MAX within a minute), and leaves nothing behind.
- * Keeper:   a small process of ours that waits for our end, however it comes: it ends Mosquitto and removes the runtime folder and ready.json.
- *           So nothing stays after kill -9 of the simulator or of Mosquitto.
- * Ports:    the TLS listeners' ports are chosen by the kernel: a bound, never listening socket with SO_REUSEADDR keeps each reserved for Mosquitto, over
- *           restarts too.
- * Source:   facts by experiment with Mosquitto 2.0.11, docs/adr.
+ * What:     writes configuration and ACLs into a private 0700 runtime folder, starts Mosquitto, restarts it when it dies (at once, then at
+ * growing intervals up to 1 s; gives up loudly after BROKER_RESTARTS_MAX within a minute), and leaves nothing behind. Keeper:   a small
+ * process of ours that waits for our end, however it comes: it ends Mosquitto and removes the runtime folder and ready.json. So nothing
+ * stays after kill -9 of the simulator or of Mosquitto. Ports:    the TLS listeners' ports are chosen by the kernel: a bound, never
+ * listening socket with SO_REUSEADDR keeps each reserved for Mosquitto, over restarts too. Source:   facts by experiment with
+ * Mosquitto 2.0.11, docs/adr.
  */
 #ifndef BROKER_SIM_BROKER_BROKER_H
 #define BROKER_SIM_BROKER_BROKER_H
@@ -22,18 +21,18 @@ struct broker;
 
 struct broker_callbacks {
     void *user;
-    void (*up)(void *user);                         /* the Unix sockets accept connections */
-    void (*down)(void *user, const char *reason);   /* Mosquitto ended; a restart is under way */
+    void (*up)(void *user);                          /* the Unix sockets accept connections */
+    void (*down)(void *user, const char *reason);    /* Mosquitto ended; a restart is under way */
     void (*gave_up)(void *user, const char *reason); /* it will not come back */
 };
 
 struct broker_options {
     uv_loop_t *loop;
-    const char *address;     /* numeric: where the TLS listeners are bound */
-    const char *control_ca;  /* PEM files: CA of control and observer clients, certificate and key of the listeners */
+    const char *address;    /* numeric: where the TLS listeners are bound */
+    const char *control_ca; /* PEM files: CA of control and observer clients, certificate and key of the listeners */
     const char *server_cert;
     const char *server_key;
-    const char *ready_path;  /* removed by the keeper after our end; NULL: none */
+    const char *ready_path; /* removed by the keeper after our end; NULL: none */
     struct broker_callbacks callbacks;
 };
 

@@ -1,0 +1,303 @@
+#include "broker_sim/broker/broker.h"
+
+#include "base/child.h"
+#include "base/cleanup.h"
+#include "base/files.h"
+#include "broker_sim/broker/keeper.h"
+#include "broker_sim/broker/mosquitto_conf.h"
+#include "broker_sim/broker/reserved_port.h"
+#include "broker_sim/broker/runtime_dir.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+enum {
+    STOP_GRACE_MS = 2000,
+    PROBE_INTERVAL_MS = 5,
+    PROBE_DEADLINE_MS = 10000,
+    RESTART_FIRST_MS = 25,
+    RESTART_MAX_MS = 1000,
+    RESTART_WINDOW_MS = 60000,
+    REASON_MAX_BYTES = 512,
+    LOG_TAIL_MAX_BYTES = 200,
+    LOG_MAX_BYTES = 16 * 1024 * 1024,
+};
+
+struct broker {
+    uv_loop_t *loop;
+    struct broker_callbacks callbacks;
+    char *dir;
+    char *device_path, *service_path, *hand_path, *conf_path, *log_path;
+    struct reserved_port control, observer;
+    struct keeper *keeper;
+    struct child *child; /* NULL between an end and the next start */
+    uv_timer_t *timer;   /* the next probe, or the next start */
+    bool is_up;
+    deadline_t probe_deadline;
+    int64_t restarts_us[BROKER_RESTARTS_MAX]; /* a ring */
+    size_t restart_count;
+};
+
+static void free_broker(struct broker *broker)
+{
+    if (broker->timer)
+        uv_close((uv_handle_t *)broker->timer, (uv_close_cb)free);
+    child_stop(broker->child, SIGTERM, STOP_GRACE_MS);
+    child_free(broker->child);
+    keeper_stop(broker->keeper);
+    if (broker->dir)
+        dir_remove(broker->dir, NULL);
+    reserved_port_close(&broker->control);
+    reserved_port_close(&broker->observer);
+    free(broker->device_path);
+    free(broker->service_path);
+    free(broker->hand_path);
+    free(broker->conf_path);
+    free(broker->log_path);
+    free(broker->dir);
+    free(broker);
+}
+
+DEFINE_CLEANUP(struct broker *, free_broker)
+
+static void start_later(struct broker *broker, int64_t delay_ms);
+
+/* The last line that Mosquitto wrote, "" when there is none: it says why a configuration is refused. */
+static void log_tail(const struct broker *broker, char *text)
+{
+    CLEANUP(bytes_done) struct bytes log = {0};
+    text[0] = 0;
+    if (file_read(broker->log_path, LOG_MAX_BYTES, &log, NULL))
+        return;
+    while (log.length_bytes && log.data[log.length_bytes - 1] == '\n')
+        log.data[--log.length_bytes] = 0;
+    const char *line = strrchr(bytes_text(&log), '\n');
+    snprintf(text, LOG_TAIL_MAX_BYTES, "%s", line ? line + 1 : bytes_text(&log));
+}
+
+static void describe_end(const struct broker *broker, int status, char *reason)
+{
+    char how[CHILD_STATUS_TEXT_BYTES], tail[LOG_TAIL_MAX_BYTES];
+    child_status_text(status, how);
+    log_tail(broker, tail);
+    snprintf(reason, REASON_MAX_BYTES, "Mosquitto ended with %s%s%s", how, tail[0] ? ": " : "", tail);
+}
+
+/* How many restarts lie within the window, this one not counted. */
+static size_t recent_restarts(const struct broker *broker)
+{
+    int64_t since = clock_mono_us(&clock_system) - (int64_t)RESTART_WINDOW_MS * 1000;
+    size_t known = broker->restart_count < BROKER_RESTARTS_MAX ? broker->restart_count : BROKER_RESTARTS_MAX;
+    size_t recent = 0;
+    for (size_t i = 0; i < known; i++)
+        recent += broker->restarts_us[i] >= since;
+    return recent;
+}
+
+static int64_t restart_delay_ms(size_t recent)
+{
+    int64_t delay = recent ? RESTART_FIRST_MS : 0;
+    for (size_t i = 1; i < recent && delay < RESTART_MAX_MS; i++)
+        delay *= 2;
+    return delay < RESTART_MAX_MS ? delay : RESTART_MAX_MS;
+}
+
+/* May call back; the caller must not touch the broker's child afterwards. */
+static void restart(struct broker *broker, const char *reason)
+{
+    size_t recent = recent_restarts(broker);
+    if (recent >= BROKER_RESTARTS_MAX) {
+        if (broker->callbacks.gave_up)
+            broker->callbacks.gave_up(broker->callbacks.user, reason);
+        return;
+    }
+    broker->restarts_us[broker->restart_count++ % BROKER_RESTARTS_MAX] = clock_mono_us(&clock_system);
+    start_later(broker, restart_delay_ms(recent));
+    if (broker->callbacks.down)
+        broker->callbacks.down(broker->callbacks.user, reason);
+}
+
+static void on_exit_of_child(void *user, struct child *child, int status)
+{
+    struct broker *broker = user;
+    char reason[REASON_MAX_BYTES];
+    describe_end(broker, status, reason);
+    child_free(child);
+    broker->child = NULL;
+    broker->is_up = false;
+    keeper_watch(broker->keeper, 0);
+    restart(broker, reason);
+}
+
+static bool accepts_connections(const char *path)
+{
+    struct sockaddr_un name = {.sun_family = AF_UNIX};
+    CLEANUP_FD int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    snprintf(name.sun_path, sizeof name.sun_path, "%s", path);
+    return fd >= 0 && connect(fd, (struct sockaddr *)&name, sizeof name) == 0;
+}
+
+static void on_probe(uv_timer_t *timer)
+{
+    struct broker *broker = timer->data;
+    if (accepts_connections(broker->hand_path)) {
+        uv_timer_stop(timer);
+        broker->is_up = true;
+        if (broker->callbacks.up)
+            broker->callbacks.up(broker->callbacks.user);
+        return;
+    }
+    if (!deadline_has_passed(&clock_system, broker->probe_deadline))
+        return;
+    uv_timer_stop(timer);
+    child_signal(broker->child, SIGKILL); /* on_exit_of_child starts another */
+}
+
+/* Debian puts Mosquitto where only root's PATH leads. */
+static const char *find_mosquitto(void)
+{
+    static const char *const places[] = {"/usr/sbin/mosquitto", "/usr/local/sbin/mosquitto"};
+    const char *path = getenv("PATH");
+    CLEANUP_FREE char *list = strdup(path ? path : "");
+    char *rest = NULL;
+    for (char *dir = list ? strtok_r(list, ":", &rest) : NULL; dir; dir = strtok_r(NULL, ":", &rest)) {
+        CLEANUP_FREE char *candidate = path_join(dir, "mosquitto");
+        if (candidate && access(candidate, X_OK) == 0)
+            return "mosquitto";
+    }
+    for (size_t i = 0; i < ARRAY_COUNT(places); i++)
+        if (access(places[i], X_OK) == 0)
+            return places[i];
+    return NULL;
+}
+
+static int start_child(struct broker *broker, struct error *error)
+{
+    const char *program = find_mosquitto();
+    if (!program)
+        return error_set(error, ERROR_OWNER_RIG, ERROR_NOT_FOUND, "start Mosquitto: it is not installed; apt-get install mosquitto");
+    unlink(broker->hand_path); /* left by one that was killed: the probe must not see it */
+    CLEANUP_FD int log_fd = open(broker->log_path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
+    if (log_fd < 0)
+        return error_set_errno(error, ERROR_OWNER_RIG, errno, "write '%s'", broker->log_path);
+    const char *const argv[] = {program, "-c", broker->conf_path, NULL};
+    const struct child_options options = {.argv = argv,
+                                          .stdin_fd = -1,
+                                          .stdout_fd = log_fd,
+                                          .stderr_fd = log_fd,
+                                          .death_signal = SIGTERM,
+                                          .loop = broker->loop,
+                                          .on_exit = on_exit_of_child,
+                                          .user = broker};
+    if (child_start(&options, &broker->child, error))
+        return -1;
+    keeper_watch(broker->keeper, child_pid(broker->child));
+    broker->probe_deadline = deadline_in_ms(&clock_system, PROBE_DEADLINE_MS);
+    uv_timer_start(broker->timer, on_probe, PROBE_INTERVAL_MS, PROBE_INTERVAL_MS);
+    return 0;
+}
+
+static void on_start_timer(uv_timer_t *timer)
+{
+    struct broker *broker = timer->data;
+    struct error error = ERROR_INIT;
+    if (start_child(broker, &error))
+        restart(broker, error.text);
+}
+
+static void start_later(struct broker *broker, int64_t delay_ms)
+{
+    uv_timer_start(broker->timer, on_start_timer, (uint64_t)delay_ms, 0);
+}
+
+static int make_timer(struct broker *broker, struct error *error)
+{
+    broker->timer = calloc(1, sizeof *broker->timer);
+    if (!broker->timer)
+        return error_set_memory(error);
+    uv_timer_init(broker->loop, broker->timer);
+    broker->timer->data = broker;
+    return 0;
+}
+
+static int make_paths(struct broker *broker, struct error *error)
+{
+    if (runtime_dir_make(&broker->dir, error))
+        return -1;
+    broker->device_path = path_join(broker->dir, MOSQUITTO_DEVICE_SOCKET);
+    broker->service_path = path_join(broker->dir, MOSQUITTO_SERVICE_SOCKET);
+    broker->hand_path = path_join(broker->dir, MOSQUITTO_HAND_SOCKET);
+    broker->conf_path = path_join(broker->dir, MOSQUITTO_CONF_FILE);
+    broker->log_path = path_join(broker->dir, MOSQUITTO_LOG_FILE);
+    if (!broker->device_path || !broker->service_path || !broker->hand_path || !broker->conf_path || !broker->log_path)
+        return error_set_memory(error);
+    return 0;
+}
+
+static int write_conf(const struct broker *broker, const struct broker_options *options, struct error *error)
+{
+    const struct mosquitto_conf conf = {.dir = broker->dir,
+                                        .address = options->address,
+                                        .control_port = broker->control.port,
+                                        .observer_port = broker->observer.port,
+                                        .control_ca = options->control_ca,
+                                        .server_cert = options->server_cert,
+                                        .server_key = options->server_key};
+    return mosquitto_conf_write(&conf, error);
+}
+
+int broker_start(const struct broker_options *options, struct broker **ret_broker, struct error *error)
+{
+    CLEANUP(free_broker_cleanup) struct broker *broker = calloc(1, sizeof *broker);
+    if (!broker)
+        return error_set_memory(error);
+    *broker = (struct broker){.loop = options->loop, .callbacks = options->callbacks, .control.fd = -1, .observer.fd = -1};
+    if (make_paths(broker, error) || keeper_start(broker->dir, options->ready_path, &broker->keeper, error))
+        return -1;
+    if (reserved_port_open(options->address, &broker->control, error) || reserved_port_open(options->address, &broker->observer, error))
+        return -1;
+    if (write_conf(broker, options, error) || make_timer(broker, error) || start_child(broker, error))
+        return -1;
+    *ret_broker = TAKE(broker);
+    return 0;
+}
+
+void broker_stop(struct broker *broker)
+{
+    if (broker)
+        free_broker(broker);
+}
+
+const char *broker_device_path(const struct broker *broker)
+{
+    return broker->device_path;
+}
+
+const char *broker_service_path(const struct broker *broker)
+{
+    return broker->service_path;
+}
+
+const char *broker_hand_path(const struct broker *broker)
+{
+    return broker->hand_path;
+}
+
+uint16_t broker_control_port(const struct broker *broker)
+{
+    return broker->control.port;
+}
+
+uint16_t broker_observer_port(const struct broker *broker)
+{
+    return broker->observer.port;
+}
+
+int broker_pid(const struct broker *broker)
+{
+    return broker->child ? (int)child_pid(broker->child) : 0;
+}
