@@ -1,12 +1,11 @@
 /*
  * broker_sim/front_door/front_door.h - TCP, TLS and CONNECT; then a relay to Mosquitto with a topic prefix a session
  *
- * What:     accepts any client certificate and records everything; reads CONNECT; asks the policy; refuses with a CONNACK of its own, or opens one
- *           upstream connection on Mosquitto's Unix socket and relays, with "s/<number>/" put before the device's topics and taken off again.
- * Not here: what DPS or a hub decides (broker_sim/dps, broker_sim/hub), events' way to MQTT (event_sink.h).
- * Lanes:    what happens before CONNECT cannot depend on who connects: each lane has its own server certificate and faults. A lane is a listener
- *           of its own, or a host name (SNI) on the listener of another.
- * Threads:  none; everything runs on one libuv loop. Callbacks must not free the front door.
+ * What:     accepts any client certificate and records everything; reads CONNECT; asks the policy; refuses with a CONNACK of its own, or
+ * opens one upstream connection on Mosquitto's Unix socket and relays, with "s/<number>/" put before the device's topics and taken off
+ * again. Not here: what DPS or a hub decides (broker_sim/dps, broker_sim/hub), events' way to MQTT (event_sink.h). Lanes:    what happens
+ * before CONNECT cannot depend on who connects: each lane has its own server certificate and faults. A lane is a listener of its own, or a
+ * host name (SNI) on the listener of another. Threads:  none; everything runs on one libuv loop. Callbacks must not free the front door.
  * Errors:   rig for what the system refuses (a port in use), ours for OpenSSL.
  */
 #ifndef BROKER_SIM_FRONT_DOOR_FRONT_DOOR_H
@@ -46,17 +45,18 @@ struct front_door_policy {
 struct front_door_options {
     uv_loop_t *loop;
     const struct clock *clock;
-    double time_scale;        /* divides keepalive and close-after-refusal; not the CONNECT deadline */
+    double time_scale;         /* divides keepalive and close-after-refusal; not the CONNECT deadline */
     const char *upstream_path; /* Mosquitto's Unix socket for devices; copied */
     struct event_sink sink;
     struct front_door_policy policy;
-    int64_t connect_deadline_ms;  /* from accept to CONNECT; 10000 in production */
-    size_t sessions_max;          /* 0: 4096 */
-    size_t packet_max_bytes;      /* of a device's PUBLISH; 0: 262144 + topic */
+    int64_t connect_deadline_ms; /* from accept to CONNECT; 10000 in production */
+    size_t sessions_max;         /* 0: 4096 */
+    size_t packet_max_bytes;     /* of a device's PUBLISH; 0: 262144 + topic */
 };
 
 int front_door_new(const struct front_door_options *options, struct front_door **ret_front_door, struct error *error);
-/* Close all lanes and sessions (close_notify, FIN; events say "shutdown"), then free. Returns at once; handles close on the loop. NULL allowed. */
+/* Close all lanes and sessions (close_notify, FIN; events say "shutdown"), then free. Returns at once; handles close on the loop. NULL
+ * allowed. */
 void front_door_free(struct front_door *front_door);
 
 /* A lane's server identity: what it sends. Taken references; the lane keeps its own. */
@@ -80,23 +80,36 @@ struct lane_options {
 /* ret_port: what the kernel chose. EXISTS (ours): name taken. IO (rig): port in use; the text names address and port. */
 int front_door_lane_open(struct front_door *front_door, const struct lane_options *options, uint16_t *ret_port, struct error *error);
 /* From the next handshake on. NOT_FOUND (rig). */
-int front_door_lane_set_identity(struct front_door *front_door, const char *name, const struct lane_identity *identity, struct error *error);
+int front_door_lane_set_identity(struct front_door *front_door, const char *name, const struct lane_identity *identity,
+                                 struct error *error);
 /* Closes its listener and its sessions. NOT_FOUND (rig). */
 int front_door_lane_close(struct front_door *front_door, const char *name, struct error *error);
 
 /*
- * The gate: while it is shut (Mosquitto is away, or the services are not subscribed yet) a CONNECT is held up to 5 s, then answered with CONNACK 3.
- * Shutting it closes every admitted session (by "broker", how "broker_down").
+ * The gate: while it is shut (Mosquitto is away, or the services are not subscribed yet) a CONNECT is held up to 5 s, then answered with
+ * CONNACK 3. Shutting it closes every admitted session (by "broker", how "broker_down").
  */
 void front_door_set_gate(struct front_door *front_door, bool is_open);
+
+/* What happened since the start, for tests and `simulator.info`. */
+struct front_door_counts {
+    uint64_t accepted;
+    uint64_t over_limit;       /* closed at once: sessions_max */
+    uint64_t deadlines_missed; /* half-open and slow peers: no CONNECT before connect_deadline_ms */
+    uint64_t lingers_cut;      /* peers that did not close within 2 s after our FIN */
+    uint64_t violations;
+    uint64_t upstream_retries; /* Mosquitto's backlog was full, or it was away */
+};
+struct front_door_counts front_door_counts(const struct front_door *front_door);
 
 /* NULL when it is gone. */
 struct session *front_door_session(struct front_door *front_door, uint64_t number);
 size_t front_door_session_count(const struct front_door *front_door);
 
 /*
- * The service has refused the session in a reply: close at the device's DISCONNECT or FIN, at the latest `after_ms` (unscaled; the front door divides
- * by the time scale) after the device acknowledged the reply, or after the reply went down where it needs no PUBACK. Unknown number: nothing.
+ * The service has refused the session in a reply: close at the device's DISCONNECT or FIN, at the latest `after_ms` (unscaled; the front
+ * door divides by the time scale) after the device acknowledged the reply, or after the reply went down where it needs no PUBACK. Unknown
+ * number: nothing.
  */
 void front_door_close_after_refusal(struct front_door *front_door, uint64_t number, int64_t after_ms);
 /* Close now: flush, close_notify, FIN. by "service"; `how` one of docs/events.md. Unknown number: nothing. */

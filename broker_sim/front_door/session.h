@@ -1,8 +1,8 @@
 /*
  * broker_sim/front_door/session.h - one device connection, as the services may see it
  *
- * What:     the facts that the front door gathered: the handshake, the chain as sent, CONNECT. Filled by the front door, read by everybody else.
- * Lifetime: lent from the callback that shows it until front_door_policy.closed() has returned for it.
+ * What:     the facts that the front door gathered: the handshake, the chain as sent, CONNECT. Filled by the front door, read by everybody
+ * else. Lifetime: lent from the callback that shows it until front_door_policy.closed() has returned for it.
  */
 #ifndef BROKER_SIM_FRONT_DOOR_SESSION_H
 #define BROKER_SIM_FRONT_DOOR_SESSION_H

@@ -1,0 +1,271 @@
+#include "broker_sim/front_door/alert.h"
+#include "broker_sim/front_door/connection.h"
+#include "broker_sim/front_door/lane.h"
+
+#include <errno.h>
+#include <openssl/err.h>
+#include <string.h>
+#include <sys/socket.h>
+
+enum {
+    RECORD_MAX_BYTES = 16 * 1024,
+    READS_PER_TURN_MAX = 8, /* then the others have their turn */
+    DRAINS_PER_TURN_MAX = 8,
+    DRAIN_BYTES = 256 * 1024,
+};
+
+int device_start(struct connection *connection)
+{
+    connection->ssl = SSL_new(lane_tls(connection->lane));
+    BIO *bio = connection->ssl ? wire_bio_new(connection->door->wire_method, &connection->wire) : NULL;
+    if (!bio) {
+        ERR_clear_error();
+        return -1;
+    }
+    SSL_set_bio(connection->ssl, bio, bio);
+    SSL_set_app_data(connection->ssl, connection);
+    SSL_set_accept_state(connection->ssl);
+    return 0;
+}
+
+static bool is_reading(const struct connection *connection)
+{
+    if (connection->phase == PHASE_CONNECT)
+        return true;
+    return connection->phase == PHASE_SESSION && connection->upstream_out.length_bytes < QUEUE_HIGH_BYTES;
+}
+
+int device_mask(const struct connection *connection)
+{
+    switch (connection->phase) {
+    case PHASE_HANDSHAKE:
+        return connection->wants_write ? UV_WRITABLE : UV_READABLE;
+    case PHASE_FINISHING:
+        return UV_WRITABLE;
+    case PHASE_LINGER:
+        return UV_READABLE;
+    default:
+        return (is_reading(connection) ? UV_READABLE : 0) | (connection->out.length_bytes || connection->wants_write ? UV_WRITABLE : 0);
+    }
+}
+
+/* The end. */
+
+void device_close(struct connection *connection)
+{
+    if (connection->phase == PHASE_GONE)
+        return;
+    connection->phase = PHASE_GONE;
+    connection->phase_deadline = deadline_none;
+    connection->door->device_count--;
+    uv_close((uv_handle_t *)&connection->poll, connection_handle_closed);
+    close(connection->wire.fd);
+    connection->wire.fd = -1;
+    SSL_free(connection->ssl);
+    connection->ssl = NULL;
+    ERR_clear_error();
+    for (int i = 0; i < SESSION_VERIFY_ERRORS_MAX; i++)
+        X509_free(connection->verify_error_subjects[i]);
+    bytes_done(&connection->out);
+    emit_closed(connection);
+    upstream_end(connection);
+    connection_try_retire(connection);
+}
+
+/* Wait for the device's FIN, or it might get a reset in place of our last bytes. */
+static void drain(struct connection *connection)
+{
+    for (int i = 0; i < DRAINS_PER_TURN_MAX; i++) {
+        ssize_t got = recv(connection->wire.fd, NULL, DRAIN_BYTES, MSG_TRUNC); /* TCP throws the bytes away: no buffer */
+        if (got > 0 || (got < 0 && errno == EINTR))
+            continue;
+        if (got < 0 && errno == EAGAIN)
+            return;
+        device_close(connection);
+        return;
+    }
+}
+
+static void send_close_notify(struct connection *connection)
+{
+    if (connection->is_tls_up && !connection->has_sent_fatal_alert && !connection->wire.write_errno)
+        SSL_shutdown(connection->ssl);
+    ERR_clear_error();
+}
+
+void device_finish(struct connection *connection)
+{
+    device_flush(connection);
+    if (connection->phase != PHASE_FINISHING || connection->out.length_bytes)
+        return;
+    send_close_notify(connection);
+    shutdown(connection->wire.fd, SHUT_WR);
+    connection->phase = PHASE_LINGER;
+    drain(connection);
+}
+
+/* Writing. */
+
+/*
+ * The device may be gone while what it sent before is still unread: 200 messages, then a close, and our first PUBACK meets a reset. So a
+ * failed write only throws away what was to be written; the end is what reading finds.
+ */
+static void write_failed(struct connection *connection)
+{
+    if (connection->wire.write_errno == 0)
+        connection->wire.write_errno = EIO;
+    bytes_done(&connection->out);
+}
+
+void device_flush(struct connection *connection)
+{
+    if (connection->wire.write_errno)
+        bytes_done(&connection->out);
+    while (connection->out.length_bytes) {
+        size_t length = connection->out.length_bytes < RECORD_MAX_BYTES ? connection->out.length_bytes : RECORD_MAX_BYTES;
+        ERR_clear_error();
+        int sent = SSL_write(connection->ssl, connection->out.data, (int)length);
+        if (sent <= 0) {
+            int why = SSL_get_error(connection->ssl, sent);
+            ERR_clear_error();
+            if (why != SSL_ERROR_WANT_WRITE && why != SSL_ERROR_WANT_READ)
+                write_failed(connection);
+            return;
+        }
+        connection->bytes_down += (uint64_t)sent;
+        bytes_consume(&connection->out, (size_t)sent);
+    }
+    bytes_done(&connection->out);
+}
+
+/* Reading. */
+
+static void lost(struct connection *connection)
+{
+    const struct wire *wire = &connection->wire;
+    if (connection->has_received_fatal_alert)
+        connection_note_end(connection, "device", "alert");
+    else if (connection->has_close_notify)
+        connection_note_end(connection, "device", "close_notify");
+    else if (wire->read_errno || wire->write_errno == ECONNRESET) /* EPIPE: its FIN came before the reset */
+        connection_note_end(connection, "device", "reset");
+    else if (wire->has_ended)
+        connection_note_end(connection, "device", "fin");
+    else {
+        connection_finish(connection, "service", "alert");
+        return;
+    }
+    if (connection->has_close_notify)
+        send_close_notify(connection);
+    device_close(connection);
+}
+
+static bool has_ended(struct connection *connection, int result)
+{
+    int why = SSL_get_error(connection->ssl, result);
+    ERR_clear_error();
+    connection->wants_write = why == SSL_ERROR_WANT_WRITE;
+    if (why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE)
+        return false;
+    lost(connection);
+    return true;
+}
+
+static void read_device(struct connection *connection)
+{
+    uint8_t *buffer = connection->door->scratch;
+    for (int i = 0; i < READS_PER_TURN_MAX && is_reading(connection); i++) {
+        ERR_clear_error();
+        int got = SSL_read(connection->ssl, buffer, RECORD_MAX_BYTES);
+        if (got <= 0) {
+            has_ended(connection, got);
+            return;
+        }
+        connection->bytes_up += (uint64_t)got;
+        connection->last_received_us = clock_mono_us(connection->door->options.clock);
+        relay_up(connection, buffer, (size_t)got);
+        upstream_flush(connection);
+    }
+}
+
+/* The handshake. */
+
+static void handshake_failed(struct connection *connection)
+{
+    char system_text[128];
+    unsigned long code = ERR_peek_error();
+    const char *reason = code ? ERR_reason_error_string(code) : NULL;
+    if (!reason && connection->wire.read_errno)
+        reason = strerror_r(connection->wire.read_errno, system_text, sizeof system_text);
+    if (!reason)
+        reason = connection->wire.has_ended ? "the device closed the connection" : "the handshake failed";
+    ERR_clear_error();
+    emit_failed(connection, reason);
+    lost(connection);
+}
+
+static int take_chain(struct connection *connection)
+{
+    X509 *leaf = SSL_get0_peer_certificate(connection->ssl);
+    /* On the server this stack leaves the leaf out. */
+    STACK_OF(X509) *rest = SSL_get_peer_cert_chain(connection->ssl);
+    if (leaf && (!X509_up_ref(leaf) || !sk_X509_push(connection->session.chain, leaf)))
+        return -1;
+    for (int i = 0; i < sk_X509_num(rest); i++) {
+        X509 *certificate = sk_X509_value(rest, i);
+        if (!X509_up_ref(certificate) || !sk_X509_push(connection->session.chain, certificate))
+            return -1;
+    }
+    return 0;
+}
+
+static void handshake_done(struct connection *connection)
+{
+    connection->is_tls_up = true;
+    connection->wants_write = false;
+    connection->phase = PHASE_CONNECT;
+    connection->session.tls_version = SSL_get_version(connection->ssl);
+    connection->session.tls_suite = SSL_CIPHER_standard_name(SSL_get_current_cipher(connection->ssl));
+    if (take_chain(connection)) {
+        connection_finish(connection, "service", "alert");
+        return;
+    }
+    emit_handshake(connection);
+}
+
+static void shake_hands(struct connection *connection)
+{
+    ERR_clear_error();
+    int result = SSL_accept(connection->ssl);
+    if (result == 1) {
+        handshake_done(connection);
+        return;
+    }
+    int why = SSL_get_error(connection->ssl, result);
+    connection->wants_write = why == SSL_ERROR_WANT_WRITE;
+    if (why != SSL_ERROR_WANT_READ && why != SSL_ERROR_WANT_WRITE)
+        handshake_failed(connection);
+}
+
+/* What the socket is ready for. libuv stops the poll and reports an error for POLLERR; reading and writing then find out what it was. */
+void device_poll(uv_poll_t *poll, int status, int events)
+{
+    struct connection *connection = poll->data;
+    if (status < 0) {
+        connection->poll_mask = 0;
+        events = UV_READABLE | UV_WRITABLE;
+    }
+    if (connection->phase == PHASE_HANDSHAKE)
+        shake_hands(connection);
+    else if (connection->phase == PHASE_LINGER)
+        drain(connection);
+    else if (connection->phase == PHASE_FINISHING)
+        device_finish(connection);
+    else {
+        if (events & UV_WRITABLE)
+            device_flush(connection);
+        if (events & UV_READABLE || connection->wants_write)
+            read_device(connection);
+    }
+    connection_update(connection);
+}

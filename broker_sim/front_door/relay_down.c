@@ -1,0 +1,168 @@
+#include "broker_sim/front_door/connection.h"
+#include "broker_sim/mqtt/ack.h"
+#include "broker_sim/mqtt/connack.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static int go_on(const struct connection *connection)
+{
+    return connection->phase == PHASE_SESSION ? 0 : 1;
+}
+
+static int take_connack(struct connection *connection, const uint8_t *body, size_t length_bytes, struct error *error)
+{
+    struct mqtt_connack connack;
+    if (connection->phase != PHASE_ADMITTED)
+        return mqtt_fault(error, "an unexpected CONNACK from Mosquitto");
+    if (mqtt_read_connack(body, length_bytes, &connack, error))
+        return -1;
+    if (connack.return_code)
+        admission_refuse(connection, CONNACK_SERVER_UNAVAILABLE, "broker", "refused");
+    else
+        admission_complete(connection);
+    return go_on(connection);
+}
+
+/* SUBACK and UNSUBACK. */
+
+static void tell_policy(struct connection *connection, const struct pending *pending)
+{
+    const struct front_door_policy *policy = &connection->door->options.policy;
+    for (size_t i = 0; i < pending->count && policy->subscribed; i++) {
+        const struct pending_filter *filter = &pending->filters[i];
+        if (filter->granted_qos != MQTT_SUBACK_REFUSED && connection->phase == PHASE_SESSION)
+            policy->subscribed(policy->user, &connection->session, filter->filter, filter->granted_qos);
+    }
+}
+
+static int write_suback(struct connection *connection, const struct pending *pending, const struct mqtt_suback *suback)
+{
+    uint8_t body[2 + PENDING_FILTERS_MAX] = {(uint8_t)(suback->packet_id >> 8), (uint8_t)suback->packet_id};
+    for (size_t i = 0; i < pending->count; i++)
+        body[2 + i] = pending->filters[i].granted_qos;
+    return mqtt_write_packet(&connection->out, MQTT_SUBACK, 0, body, 2 + pending->count);
+}
+
+static int take_suback(struct connection *connection, const uint8_t *body, size_t length_bytes, struct error *error)
+{
+    struct mqtt_suback suback;
+    if (mqtt_read_suback(body, length_bytes, &suback, error))
+        return -1;
+    struct pending *pending = pending_take(&connection->pending, suback.packet_id, MQTT_SUBACK);
+    if (!pending || pending->count != suback.count) {
+        pending_free(pending);
+        return mqtt_fault(error, "a SUBACK from Mosquitto that answers nothing");
+    }
+    for (size_t i = 0; i < suback.count; i++)
+        if (pending->filters[i].granted_qos != MQTT_SUBACK_REFUSED)
+            pending->filters[i].granted_qos = suback.codes[i];
+    int result = write_suback(connection, pending, &suback);
+    emit_suback(connection, pending, suback.packet_id);
+    device_flush(connection);
+    tell_policy(connection, pending);
+    pending_free(pending);
+    return result ? error_set_memory(error) : go_on(connection);
+}
+
+static int take_unsuback(struct connection *connection, const struct mqtt_header *header, const uint8_t *body, size_t length_bytes,
+                         struct error *error)
+{
+    uint16_t packet_id;
+    if (mqtt_read_ack(header, body, length_bytes, &packet_id, error))
+        return -1;
+    struct pending *pending = pending_take(&connection->pending, packet_id, MQTT_UNSUBACK);
+    emit_unsuback(connection, pending, packet_id);
+    pending_free(pending);
+    return mqtt_write_ack(&connection->out, MQTT_UNSUBACK, packet_id);
+}
+
+/* PUBLISH. */
+
+/* The reply that refuses is the last thing that goes down: whatever goes down now may be it. */
+static void watch_refusal(struct connection *connection, const struct mqtt_publish *publish)
+{
+    if (connection->refusal == REFUSAL_NONE)
+        return;
+    connection->refusal = publish->qos ? REFUSAL_PUBACK : REFUSAL_TIMER;
+    connection->refusal_packet_id = publish->packet_id;
+    connection->refusal_deadline =
+        publish->qos ? connection_deadline_ms(connection, clock_scaled_ms(REFUSAL_MS, connection->door->options.time_scale))
+                     : connection_deadline_ms(connection, connection->refusal_after_ms);
+}
+
+/* Somebody published by hand to "s/<n>/": without the prefix no topic is left, and MQTT allows none such. */
+static int swallow(struct connection *connection, const struct mqtt_publish *publish)
+{
+    connection->is_dropping_payload = true;
+    return publish->qos ? mqtt_write_ack(&connection->upstream_out, MQTT_PUBACK, publish->packet_id) : 0;
+}
+
+static int on_publish(void *user, const struct mqtt_publish *publish, struct error *error)
+{
+    struct connection *connection = user;
+    struct mqtt_publish downward = *publish;
+    if (publish->topic.length_bytes < connection->prefix_bytes ||
+        memcmp(publish->topic.data, connection->prefix, connection->prefix_bytes) != 0)
+        return mqtt_fault(error, "a PUBLISH from Mosquitto for another session");
+    downward.topic.data += connection->prefix_bytes;
+    downward.topic.length_bytes = (uint16_t)(downward.topic.length_bytes - connection->prefix_bytes);
+    connection->is_dropping_payload = false;
+    if (downward.topic.length_bytes == 0)
+        return swallow(connection, publish);
+    char *topic = mqtt_text_copy(downward.topic);
+    if (!topic)
+        return error_set_memory(error);
+    emit_publish(connection, false, topic, &downward);
+    free(topic);
+    watch_refusal(connection, publish);
+    return mqtt_write_publish_head(&connection->out, "", &downward) ? error_set_memory(error) : 0;
+}
+
+static int on_payload(void *user, const uint8_t *data, size_t length_bytes, struct error *error)
+{
+    struct connection *connection = user;
+    if (connection->is_dropping_payload)
+        return 0;
+    return bytes_append(&connection->out, data, length_bytes) ? error_set_memory(error) : 0;
+}
+
+/* The others. */
+
+static int take_puback(struct connection *connection, const struct mqtt_header *header, const uint8_t *body, size_t length_bytes,
+                       struct error *error)
+{
+    uint16_t packet_id;
+    if (mqtt_read_ack(header, body, length_bytes, &packet_id, error))
+        return -1;
+    emit_puback(connection, false, packet_id);
+    return mqtt_write_ack(&connection->out, MQTT_PUBACK, packet_id);
+}
+
+static int on_packet(void *user, const struct mqtt_header *header, const uint8_t *body, size_t length_bytes, struct error *error)
+{
+    struct connection *connection = user;
+    switch (header->type) {
+    case MQTT_CONNACK:
+        return take_connack(connection, body, length_bytes, error);
+    case MQTT_PUBACK:
+        return take_puback(connection, header, body, length_bytes, error);
+    case MQTT_SUBACK:
+        return take_suback(connection, body, length_bytes, error);
+    case MQTT_UNSUBACK:
+        return take_unsuback(connection, header, body, length_bytes, error);
+    case MQTT_PINGRESP:
+        emit_bare(connection, EVENT_MQTT_PINGRESP);
+        return mqtt_write_bare(&connection->out, MQTT_PINGRESP);
+    default:
+        return mqtt_fault(error, "%s from Mosquitto", mqtt_type_name(header->type));
+    }
+}
+
+int relay_down(struct connection *connection, const uint8_t *data, size_t length_bytes)
+{
+    const struct mqtt_framer_callbacks callbacks = {connection, on_packet, on_publish, on_payload};
+    struct error error = ERROR_INIT;
+    size_t used;
+    return mqtt_framer_feed(&connection->down, &callbacks, data, length_bytes, &used, &error) < 0 ? -1 : 0;
+}
