@@ -1,14 +1,14 @@
 /*
  * harness/credentials/credential_set.h - the credentials of one sec tag: what is wanted against what the modem holds
  *
- * What:     AT+CMEE=1, AT+CFUN=4 (the modem refuses to change credentials while it is active), list, delete what must be absent, write only
- *           what differs, list again and compare. The modem stays in CFUN=4: reset the device afterwards.
- * Compare:  AT%CMNG=1 lists the SHA-256 of each text as stored, byte for byte. Firmware before mfw 1.3.2 prints placeholders
- *           (00..00, 01..01, 02..02): then everything wanted is written each time, and the result says that it could not be verified.
+ * What:     AT+CMEE=1, AT+CFUN=4 (the modem refuses to change credentials while it is active), list, delete what must be absent, write
+ *           only what differs, list again and compare. The modem stays in CFUN=4: reset the device afterwards.
+ * Compare:  AT%CMNG=1 lists the SHA-256 of each text as stored, byte for byte. Firmware before mfw 1.3.2 prints placeholders (00..00,
+ *           01..01, 02..02): then everything wanted is written each time, and the result says that it could not be verified.
  * Text:     as nrfcredstore does, white space at the end is removed (so the last line end is not stored); everything else is stored as
- * given. Give LF: a text with CR is stored with CR, and Azure then refuses what looks like the same certificate. Secrets:  a private key
- * goes to the device and nowhere else; its memory is wiped by credential_set_done() and after sending. Source:   Nordic, nRF91 AT command
- * reference, %CMNG.
+ *           given. Give LF: a text with CR is stored with CR, and Azure then refuses what looks like the same certificate.
+ * Secrets:  a private key goes to the device and nowhere else; its memory is wiped by credential_set_done() and after sending.
+ * Source:   Nordic, nRF91 AT command reference, %CMNG.
  */
 #ifndef HARNESS_CREDENTIALS_CREDENTIAL_SET_H
 #define HARNESS_CREDENTIALS_CREDENTIAL_SET_H
@@ -22,7 +22,7 @@
 
 enum credential_type { CREDENTIAL_ROOT_CA = 0, CREDENTIAL_CLIENT_CERT = 1, CREDENTIAL_CLIENT_KEY = 2, CREDENTIAL_TYPE_COUNT = 3 };
 
-enum { CREDENTIAL_MAX_BYTES = 4000, CREDENTIAL_SHA256_BYTES = 65, CREDENTIAL_LIST_MAX = 256 };
+enum { CREDENTIAL_MAX_BYTES = AT_COMMAND_MAX_BYTES, CREDENTIAL_SHA256_BYTES = 65 };
 #define CREDENTIAL_SEC_TAG_MAX 2147483647
 
 /* "root CA", "client certificate", "client key". */
@@ -37,8 +37,9 @@ void credential_set_init(struct credential_set *set, uint32_t sec_tag);
 /* Wipes. NULL allowed. */
 void credential_set_done(struct credential_set *set);
 /*
- * Want `text` (copied, white space at its end removed). SYNTAX (file): empty, a quote, a NUL or a backspace in it: these cannot pass the AT
- * host. LIMIT (file): does not fit into one AT command.
+ * Want `text` (copied, white space at its end removed).
+ * SYNTAX (file): it is empty, or holds a quote, a NUL or a backspace, which cannot pass the AT host.
+ * LIMIT (file): it does not fit into one AT command (about 4070 bytes).
  */
 int credential_set_put(struct credential_set *set, enum credential_type type, const char *text, size_t length_bytes, struct error *error);
 /* SHA-256 of a wanted text as the modem prints it: 64 upper-case hex digits; "" when it must be absent. */

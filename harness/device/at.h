@@ -1,14 +1,16 @@
 /*
  * harness/device/at.h - AT commands over a line that carries the console too
  *
- * What:     one command at a time, from a queue; collects the lines of its reply until OK, ERROR, +CME ERROR: n or +CMS ERROR: n, while log
- *           lines, notifications and banners pass through to the console. Emits at.command and at.reply.
+ * What:     one command at a time, from a queue; collects the lines of its reply until OK, ERROR, +CME ERROR: n or +CMS ERROR: n, while
+ *           log lines, notifications and banners pass through to the console. Emits at.command and at.reply.
  * Replies:  a line is part of the reply when it begins with the command's own name (`+CFUN:` for AT+CFUN?), when the command is one that
- * answers in bare text (CGMI, CGMM, CGMR, CGSN) and the line has neither the form of a log line nor of a notification, or when it continues
- * quoted text (a PEM read back). A notification of the command's own name cannot be told from the reply: it stands in `lines`. Recovery:
- * after a time-out the next command waits for a new sync: AT+CMEE? until its own answer comes (so that a late OK is nobody's), and `"` CR
- *           against an AT host that is stuck inside a quote: it swallows everything until another `"`.
- * Secrets:  a command that carries a private key or a PSK is evented with its SHA-256 in the place of the text; our copies of it are wiped.
+ *           answers in bare text (CGMI, CGMM, CGMR, CGSN) and the line has neither the form of a log line nor of a notification, or when
+ *           it continues quoted text (a PEM read back). A notification of the command's own name cannot be told from the reply: it
+ *           stands in `lines`.
+ * Recovery: after a time-out the next command waits for a new sync: AT+CMEE? until its own answer comes (so that a late OK is nobody's),
+ *           and `"` CR against an AT host that is stuck inside a quote: it swallows everything until another `"`.
+ * Secrets:  a command that carries a private key or a PSK is evented with its SHA-256 in the place of the text; our copies of it are
+ *           wiped.
  * Source:   Nordic, nRF Connect SDK, lib/at_host (no echo, CR outside quotes ends a command, 4096 bytes with the NUL).
  * Threads:  none. Callbacks run from the loop, never from within at_send. They may send; they must not free.
  */
@@ -67,6 +69,10 @@ struct at_options {
     const char *device; /* copied */
     /* How bytes get to the device: serial_write. */
     int (*write)(void *user, const void *data, size_t length_bytes, struct error *error);
+    /* Bytes that still wait to be sent: no command times out while they go out. May be NULL. */
+    size_t (*tx_left)(void *user);
+    /* Called before a command with a secret is sent. May be NULL. */
+    void (*on_secret)(void *user);
     void *user;
     const char *terminator; /* NULL: "\r"; a literal */
 };
@@ -96,15 +102,20 @@ int at_send(struct at *at, const struct at_command *command, struct error *error
  */
 int at_sync(struct at *at, int tries, at_done_fn *on_done, void *user, struct error *error);
 
-/* Wiring, for dk.c: the console's lines and the port's fate. at_take_line: true when the line belongs to a reply. */
+/*
+ * Wiring, for dk.c: the console's lines and the port's fate. at_take_line: true when the line belongs to a reply. A command under way ends as
+ * AT_BOOTED or AT_GONE; the next one waits for a sync.
+ */
 bool at_take_line(struct at *at, const struct console_line *line);
 void at_port_gone(struct at *at);
-void at_port_back(struct at *at);
 void at_booted(struct at *at);
 
 bool at_is_idle(const struct at *at);
 
-/* The command as it may be shown: in place of a secret `<SHA-256 0123...>`. malloc'ed; NULL when out of memory. */
+/* Does it carry a private key, a PSK, a password or a PIN? In doubt: yes. */
+bool at_is_secret(const char *command);
+/* The command as it may be shown: in the place of a secret's texts `<SHA-256 0123...>`, of short ones `<removed>`. malloc'ed; NULL when out
+ * of memory. */
 char *at_redact(const char *command);
 /* The meaning of a CME code in words, "unknown error" when there is none; never NULL. */
 const char *at_cme_text(int code);

@@ -1,12 +1,15 @@
 /*
  * harness/device/console.h - the capture of one device's port: lines to event records, raw bytes to a file
  *
- * What:     opens the port, splits lines, writes raw bytes, and emits for each line that is not an AT reply a `console.line`, followed by a
- *           `console.<name>` when the dialect knows the line; both carry the time of the line's first byte. `console.gap` when the port was
- * away. Records:  console.<name> has in `data` the captures of the dialect plus `device`, `line` (the text), `is_terminal` (only when
- * true), and for console.boot `is_expected`. Secrets:  a device can print back what it was sent (the AT host does when a command fails
- * before the modem). PEM private key blocks are replaced, in events and in the raw file alike, by CONSOLE_REDACTED. Threads:  none;
- * callbacks run from the loop.
+ * What:     opens the port, splits lines, writes raw bytes, and emits for each line that is not an AT reply a `console.line`, followed
+ *           by a `console.<name>` when the dialect knows the line; both carry the time of the line's first byte. `console.gap` when the
+ *           port was away.
+ * Records:  console.<name> has in `data` the captures of the dialect plus `device`, `line` (the text), `is_terminal` (only when true),
+ *           and for console.boot `is_expected`.
+ * Secrets:  a device can print back what it was sent (the AT host does, when a command fails before it reaches the modem). PEM
+ *           private keys are replaced, in events and in the raw file alike, by CONSOLE_REDACTED; after console_guard_secrets() also
+ *           bare lines with base64 (a key without its first line) and the AT host's messages about single bytes that it drops.
+ * Threads:  none; callbacks run from the loop.
  */
 #ifndef HARNESS_DEVICE_CONSOLE_H
 #define HARNESS_DEVICE_CONSOLE_H
@@ -33,8 +36,10 @@ struct console_callbacks {
     void *user;
     /* First look. true: the line is (part of) an AT reply and no console line. match is NULL here. */
     bool (*claims)(void *user, const struct console_line *line);
-    /* Every line that nobody claimed, before its events go out: ret_is_expected is asked for console.boot alone (default true). */
-    void (*on_line)(void *user, const struct console_line *line, bool *ret_is_expected);
+    /* Was this boot asked for? For the field of console.boot; without it every boot is. Before the events go out. */
+    bool (*expects_boot)(void *user, const struct console_line *line);
+    /* Every line that nobody claimed, after its events went out. */
+    void (*on_line)(void *user, const struct console_line *line);
     void (*on_gone)(void *user, const char *reason);
     void (*on_back)(void *user, int64_t gap_ms);
     void (*on_lost)(void *user, const struct error *error);
@@ -53,6 +58,9 @@ struct console_options {
 int console_open(const struct console_options *options, struct console **ret_console, struct error *error);
 /* Delivers an unfinished line, then closes. NULL allowed. Let the loop run once more. */
 void console_close(struct console *console);
+
+/* A secret was or will be sent. Stays on until the console is closed. */
+void console_guard_secrets(struct console *console);
 
 struct serial_port *console_port(struct console *console);
 /* Lines so far, and bytes that did not fit into the raw file. */

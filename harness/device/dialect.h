@@ -2,9 +2,9 @@
  * harness/device/dialect.h - a firmware's console lines to events, as data
  *
  * What:     reads a dialect file (fixtures/dialects/README.md is its manual) and matches lines with it. The names of the events are the
- * contract with the cases (`event: console.connection-rejected`); DIALECT_EVENTS is their list, and a file may use no other. Matching:
- * POSIX extended expressions without back-references on at most DIALECT_MESSAGE_MAX_BYTES of a message; the first entry that matches wins;
- * one line gives one event at most.
+ *           contract with the cases (`event: console.connection-rejected`); DIALECT_EVENTS is their list, and a file may use no other.
+ * Matching: POSIX extended expressions without back-references on at most DIALECT_MESSAGE_MAX_BYTES of a message; the first entry that
+ *           matches wins; one line gives one event at most.
  */
 #ifndef HARNESS_DEVICE_DIALECT_H
 #define HARNESS_DEVICE_DIALECT_H

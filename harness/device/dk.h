@@ -2,8 +2,10 @@
  * harness/device/dk.h - a development kit with an AT host on its console: open, identify, watch its boots
  *
  * What:     puts port, console and AT client together; knows who the device is, whether a boot was asked for, and whether this boot has
- * come to its end. Not here: how a device is reset or powered (the rig's hooks); credentials (credentials/credential_set.h, over dk_at()).
- * Fault:    a device that has never answered is the rig's fault (cable, port, power, firmware); one that did and stopped is the device's.
+ *           come to its end.
+ * Not here: how a device is reset or powered (the rig's hooks); credentials (credentials/credential_set.h, over dk_at()).
+ * Fault:    a device that has never answered is the rig's fault (cable, port, power, firmware); one that did and stopped is the
+ *           device's.
  * Threads:  none; callbacks run from the loop. They must not close the dk.
  */
 #ifndef HARNESS_DEVICE_DK_H
@@ -73,8 +75,8 @@ int dk_identify(struct dk *dk, dk_identify_fn *on_done, void *user, struct error
 typedef void dk_boot_fn(void *user, const char *banner, const struct error *error);
 
 /*
- * Call before the reset: the next boot is expected, and on_boot is told of it. Forgets that the device was at rest. One at a time: BUSY
- * (ours). TIMEOUT (rig when the device never answered, else device): no banner before the deadline.
+ * Call before the reset: the next boot is expected, and on_boot is told of it. Forgets that the device was at rest.
+ * BUSY (ours): one at a time. TIMEOUT (rig when the device never answered, else device): no banner before the deadline.
  */
 int dk_expect_boot(struct dk *dk, deadline_t deadline, dk_boot_fn *on_boot, void *user, struct error *error);
 /* The reset did not happen: expect nothing. on_boot is not called. */

@@ -2,12 +2,14 @@
  * harness/device/zephyr_log.h - one line of a Zephyr console, read
  *
  * What:     strips ANSI escapes, tells log lines, dropped-message lines, boot banners and fault dumps apart, and takes a log line to
- * pieces. Not here: what a message means for the provisioning (dialect.h). Source:   Zephyr subsys/logging/log_output.c:
- * `[HH:MM:SS.mmm,uuu] <err> module: text`, the time before the colour, debug lines as `module: function: text` after `<dbg>
- * module.function: `, `--- N messages dropped ---`. Time forms: hours (more than two digits after 100 h), raw ticks `[00012345] `, Linux `[
- * 5.561889] `, a date `[YYYY-MM-DD HH:MM:SS.mmm,uuu] `, ISO 8601 `[YYYY-MM-DDTHH:MM:SS,uuuuuuZ] `, none. Text:     bytes that are not
- * printable UTF-8 stand as \xNN, so that the text can go into an event and be matched as a C string. A tab stays. Bounded by
- * ZEPHYR_TEXT_MAX_BYTES: what is longer after that is cut (the raw file has it whole).
+ *           pieces.
+ * Not here: what a message means for the provisioning (dialect.h).
+ * Source:   Zephyr subsys/logging/log_output.c: `[HH:MM:SS.mmm,uuu] <err> module: text`, the time before the colour, debug lines as
+ *           `module: function: text` after `<dbg> module.function: `, `--- N messages dropped ---`. Time forms: hours (more than two
+ *           digits after 100 h), raw ticks `[00012345] `, Linux `[ 5.561889] `, a date `[YYYY-MM-DD HH:MM:SS.mmm,uuu] `, ISO 8601
+ *           `[YYYY-MM-DDTHH:MM:SS,uuuuuuZ] `, none.
+ * Text:     bytes that are not printable UTF-8 stand as \xNN, so that the text can go into an event and be matched as a C string. A tab
+ *           stays. Bounded by ZEPHYR_TEXT_MAX_BYTES: what is longer after that is cut (the raw file has it whole).
  */
 #ifndef HARNESS_DEVICE_ZEPHYR_LOG_H
 #define HARNESS_DEVICE_ZEPHYR_LOG_H

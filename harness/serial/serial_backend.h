@@ -2,8 +2,9 @@
  * harness/serial/serial_backend.h - what differs between a real port and a pty: six functions
  *
  * What:     a back end opens a path that was resolved, locks it, and reads and writes without blocking. Everything else (the loop,
- * re-opening, pacing) is in serial_port.c and is the same for all. Source:   libserialport 0.1.1 wants a name under /sys/class/tty and
- * TIOCMGET, which no pty has; its nonblocking read returns 0 for ever after a hang-up, so serial_port.c asks poll() for POLLHUP as well.
+ *           re-opening, pacing) is in serial_port.c and is the same for all.
+ * Source:   libserialport 0.1.1 wants a name under /sys/class/tty and TIOCMGET, which no pty has; its nonblocking read returns 0 for
+ *           ever after a hang-up, so serial_port.c asks poll() for POLLHUP as well.
  */
 #ifndef HARNESS_SERIAL_SERIAL_BACKEND_H
 #define HARNESS_SERIAL_SERIAL_BACKEND_H

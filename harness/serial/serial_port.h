@@ -2,12 +2,15 @@
  * harness/serial/serial_port.h - one serial port on a libuv loop, real or pty, that may go away and come back
  *
  * What:     opens, locks, reads, writes; sees that the port went away (unplugged, device closed), opens it again by the same path and
- * counts the gap. Two back ends: libserialport for real ports, plain termios for ptys, which libserialport refuses; chosen by what the path
- * is. Above them one code path. Not here: lines (line_reader.h), AT commands (device/at.h). Real:     8N1, raw, baud as given, DTR asserted
- * (a DK's UART pins float until the host asserts it), RTS/CTS only when asked for. Exclusive: flock on the device node, and TIOCEXCL. A pty
- * gets the flock alone: TIOCEXCL would stay on it for as long as the other side keeps the pty open, also after we were killed. By id: give
- * the stable name (/dev/serial/by-id/...): it is resolved anew at each opening, so a device that comes back as another ttyACM is found. A
- * bare /dev/pts/N may be given to somebody else after its owner ended: a virtual device that restarts should be opened through a link.
+ *           counts the gap. Two back ends: libserialport for real ports, plain termios for ptys, which libserialport refuses; chosen by
+ *           what the path is. Above them one code path.
+ * Not here: lines (line_reader.h), AT commands (device/at.h).
+ * Real:     8N1, raw, baud as given, DTR asserted (a DK's UART pins float until the host asserts it), RTS/CTS only when asked for.
+ *           Exclusive: flock on the device node, and TIOCEXCL. A pty gets the flock alone: TIOCEXCL would stay on it for as long as the
+ *           other side keeps the pty open, also after we were killed.
+ * By id:    give the stable name (/dev/serial/by-id/...): it is resolved anew at each opening, so a device that comes back as another
+ *           ttyACM is found. A bare /dev/pts/N may be given to somebody else after its owner ended: a virtual device that restarts
+ *           should be opened through a link.
  * Threads:  none. Callbacks run from the loop, never from within a call of yours. A callback may write and may close the port.
  * Limits:   SERIAL_TX_MAX_BYTES wait to be sent at most.
  */

@@ -1,0 +1,81 @@
+#include "harness/device/at.h"
+
+/* Nordic, nRF91 AT command reference: CME error codes of the general part and of %CMNG; X(code, meaning, mend). */
+#define CME_CODES(X)                                                                                                                       \
+    X(0, "phone failure", NULL)                                                                                                            \
+    X(3, "operation not allowed", NULL)                                                                                                    \
+    X(4, "operation not supported", "the modem firmware does not know this command")                                                       \
+    X(10, "SIM not inserted", "insert a SIM")                                                                                              \
+    X(23, "memory failure", NULL)                                                                                                          \
+    X(50, "incorrect parameters", "look at sec tag and type: the sec tag is 0 to 2147483647")                                              \
+    X(51, "command implemented but currently disabled", NULL)                                                                              \
+    X(60, "system error", NULL)                                                                                                            \
+    X(513, "not found", "there is no such credential; AT%CMNG=1 lists those that are there")                                               \
+    X(514, "no access", "this credential cannot be read or changed; certificates and keys of types 1 to 3 are write-only")                 \
+    X(515, "memory full", "delete credentials that are not needed with AT%CMNG=3")                                                         \
+    X(518, "not allowed in active state", "send AT+CFUN=4 first: the modem changes credentials only while it is not active")               \
+    X(519, "already exists", "delete the credential with AT%CMNG=3 first")                                                                 \
+    X(520, "authentication failed", "the password of the encrypted key is wrong")                                                          \
+    X(521, "PLMN search interrupted", NULL)                                                                                                \
+    X(522, "band configuration invalid", NULL)                                                                                             \
+    X(523, "key generation failed", NULL)                                                                                                  \
+    X(525, "JWT error", NULL)                                                                                                              \
+    X(527, "invalid content",                                                                                                              \
+      "the modem does not take this text for PEM: real line feeds instead of the two characters \\n, nothing before -----BEGIN")           \
+    X(528, "not allowed while a power-off warning is active", "the supply voltage is low: check it, and AT%XPOFWARN")
+
+static const struct {
+    int code;
+    const char *text, *mend;
+} codes[] = {
+#define X(code, text, mend) {code, text, mend},
+    CME_CODES(X)
+#undef X
+};
+
+const char *at_cme_text(int code)
+{
+    for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
+        if (codes[i].code == code)
+            return codes[i].text;
+    return "unknown error";
+}
+
+const char *at_cme_mend(int code)
+{
+    for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
+        if (codes[i].code == code)
+            return codes[i].mend;
+    return NULL;
+}
+
+static int set_cme(const struct at_reply *reply, struct error *error)
+{
+    const char *mend = at_cme_mend(reply->code);
+    return error_set(error, ERROR_OWNER_DEVICE, ERROR_REFUSED, "%.200s: %s (%s)%s%s", reply->command, reply->text, at_cme_text(reply->code),
+                     mend ? "; " : "", mend ? mend : "");
+}
+
+int at_reply_check(const struct at_reply *reply, struct error *error)
+{
+    switch (reply->result) {
+    case AT_OK:
+        return 0;
+    case AT_CME_ERROR:
+        return set_cme(reply, error);
+    case AT_ERROR:
+    case AT_CMS_ERROR:
+        return error_set(error, ERROR_OWNER_DEVICE, ERROR_REFUSED, "%.200s: %s; AT+CMEE=1 makes the modem say why", reply->command,
+                         reply->text);
+    case AT_TIMEOUT:
+        return error_set(error, ERROR_OWNER_DEVICE, ERROR_TIMEOUT, "%.200s: no answer in %lld ms", reply->command,
+                         (long long)(reply->duration_us / 1000));
+    case AT_BOOTED:
+        return error_set(error, ERROR_OWNER_DEVICE, ERROR_TIMEOUT, "%.200s: the device booted before it answered", reply->command);
+    case AT_GONE:
+        return error_set(error, ERROR_OWNER_RIG, ERROR_IO, "%.200s: the port went away", reply->command);
+    case AT_CANCELLED:
+        break;
+    }
+    return error_set(error, ERROR_OWNER_PERSON, ERROR_INTERRUPTED, "%.200s: cancelled", reply->command);
+}

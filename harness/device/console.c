@@ -1,0 +1,272 @@
+#include "harness/device/console.h"
+
+#include "base/cleanup.h"
+#include "harness/serial/line_reader.h"
+#include "harness/serial/raw_file.h"
+
+#include <string.h>
+
+/* A PEM private key has some 30 lines of 64 characters; a block that never ends must not hide the rest of the console. */
+enum { KEY_LINES_MAX = 100, KEY_RUN_BYTES = 40 };
+
+struct console {
+    struct console_options options;
+    char *device;
+    struct serial_port *port;
+    struct raw_file *raw;
+    struct line_reader reader;
+    struct zephyr_line zephyr; /* of the line in hand: 16 KiB, too much for the stack */
+    bool is_guarding;
+    int key_lines_left; /* > 0: inside a PEM private key */
+};
+
+/* ---- private keys that the device prints back */
+
+static bool is_base64(char c)
+{
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '+' || c == '/' || c == '=';
+}
+
+static bool has_base64_run(const char *text)
+{
+    size_t run = 0;
+    for (; *text && run < KEY_RUN_BYTES; text++)
+        run = is_base64(*text) ? run + 1 : 0;
+    return run >= KEY_RUN_BYTES;
+}
+
+/* The AT host logs each byte that does not fit: "Buffer overflow, dropping 'M'". */
+static bool leaks_a_byte(const char *text)
+{
+    return strstr(text, "Buffer overflow, dropping '") != NULL;
+}
+
+static bool is_key_line(struct console *console, const struct zephyr_line *zephyr)
+{
+    const char *text = zephyr->text;
+    if (strstr(text, "PRIVATE KEY-----")) {
+        console->key_lines_left = strstr(text, "-----END") ? 0 : KEY_LINES_MAX;
+        return true;
+    }
+    if (console->key_lines_left && zephyr->kind == ZEPHYR_OTHER && is_base64(text[0])) {
+        console->key_lines_left--;
+        return true;
+    }
+    return console->is_guarding && ((zephyr->kind == ZEPHYR_OTHER && has_base64_run(text)) || leaks_a_byte(text));
+}
+
+/* ---- events */
+
+static cJSON *new_event(struct console *console, const struct console_line *line)
+{
+    cJSON *event CLEANUP_JSON = event_new(EVENT_CONSOLE_LINE, console->options.port.clock, HARNESS_EVENT_SOURCE);
+    if (!event || json_set_integer(event, "mono_us", line->line->mono_us) || json_set_integer(event, "unix_us", line->line->unix_us) ||
+        json_set_string(event_data(event), "device", console->device))
+        return NULL;
+    return TAKE(event);
+}
+
+static void emit(struct console *console, cJSON *event)
+{
+    if (console->options.sink.emit)
+        console->options.sink.emit(console->options.sink.user, event);
+    else
+        cJSON_Delete(event);
+}
+
+static int add_log_fields(cJSON *data, const struct zephyr_line *zephyr)
+{
+    if (json_set_string(data, "level", zephyr_level_name(zephyr->level)))
+        return -1;
+    if (zephyr->module[0] && json_set_string(data, "module", zephyr->module))
+        return -1;
+    if (zephyr->has_uptime && json_set_integer(data, "uptime_us", zephyr->uptime_us))
+        return -1;
+    return json_set_string(data, "message", zephyr->message);
+}
+
+static int add_line_fields(cJSON *data, const struct console_line *line)
+{
+    if (json_set_string(data, "text", line->zephyr->text) || (line->line->is_part && json_set_bool(data, "is_part", true)) ||
+        (line->line->is_continued && json_set_bool(data, "is_continued", true)))
+        return -1;
+    return line->zephyr->level ? add_log_fields(data, line->zephyr) : 0;
+}
+
+static void emit_line(struct console *console, const struct console_line *line)
+{
+    cJSON *event CLEANUP_JSON = new_event(console, line);
+    if (event && add_line_fields(event_data(event), line))
+        cJSON_Delete(TAKE(event));
+    emit(console, TAKE(event));
+}
+
+static int add_match_fields(cJSON *data, const struct dialect_match *match)
+{
+    for (const cJSON *field = match->fields->child; field; field = field->next)
+        if (json_set(data, field->string, cJSON_Duplicate(field, true)))
+            return -1;
+    return match->is_terminal ? json_set_bool(data, "is_terminal", true) : 0;
+}
+
+static bool is_expected(struct console *console, const struct console_line *line)
+{
+    const struct console_callbacks *callbacks = &console->options.callbacks;
+    return !callbacks->expects_boot || callbacks->expects_boot(callbacks->user, line);
+}
+
+static int add_boot_fields(struct console *console, cJSON *data, const struct console_line *line)
+{
+    if (strcmp(line->match->event, "console.boot") != 0)
+        return 0;
+    return json_set_bool(data, "is_expected", is_expected(console, line));
+}
+
+static void emit_match(struct console *console, const struct console_line *line)
+{
+    cJSON *event CLEANUP_JSON = new_event(console, line);
+    if (event && (json_set_string(event, "kind", line->match->event) || json_set_string(event_data(event), "line", line->zephyr->text) ||
+                  add_match_fields(event_data(event), line->match) || add_boot_fields(console, event_data(event), line)))
+        cJSON_Delete(TAKE(event));
+    emit(console, TAKE(event));
+}
+
+/* ---- lines */
+
+static bool is_claimed(struct console *console, const struct console_line *line)
+{
+    const struct console_callbacks *callbacks = &console->options.callbacks;
+    return callbacks->claims && callbacks->claims(callbacks->user, line);
+}
+
+static void keep_raw(struct console *console, const struct line *line, bool is_key)
+{
+    if (!console->raw)
+        return;
+    if (is_key)
+        raw_file_write(console->raw, CONSOLE_REDACTED "\r\n", sizeof(CONSOLE_REDACTED) + 1);
+    else
+        raw_file_write(console->raw, line->raw, line->raw_length_bytes);
+}
+
+static void show_line(struct console *console, struct console_line *line)
+{
+    struct dialect_match match = {0};
+    if (console->options.dialect && !line->line->is_continued && dialect_find(console->options.dialect, line->zephyr, &match))
+        line->match = &match;
+    emit_line(console, line);
+    if (line->match)
+        emit_match(console, line);
+    if (console->options.callbacks.on_line)
+        console->options.callbacks.on_line(console->options.callbacks.user, line);
+    cJSON_Delete(match.fields);
+}
+
+static void on_line(void *user, const struct line *line)
+{
+    struct console *console = user;
+    zephyr_line_read(line->text, line->length_bytes, &console->zephyr);
+    bool is_key = is_key_line(console, &console->zephyr);
+    keep_raw(console, line, is_key);
+    if (is_key)
+        zephyr_line_read(CONSOLE_REDACTED, sizeof(CONSOLE_REDACTED) - 1, &console->zephyr);
+    struct console_line shown = {.line = line, .zephyr = &console->zephyr};
+    if (!is_key && is_claimed(console, &shown))
+        return;
+    show_line(console, &shown);
+}
+
+/* ---- the port */
+
+static void on_bytes(void *user, const void *data, size_t length_bytes, int64_t mono_us, int64_t unix_us)
+{
+    line_reader_feed(&((struct console *)user)->reader, data, length_bytes, mono_us, unix_us);
+}
+
+static void on_gone(void *user, const char *reason)
+{
+    struct console *console = user;
+    line_reader_flush(&console->reader);
+    if (console->options.callbacks.on_gone)
+        console->options.callbacks.on_gone(console->options.callbacks.user, reason);
+}
+
+static void on_back(void *user, int64_t gap_ms)
+{
+    struct console *console = user;
+    cJSON *event CLEANUP_JSON = event_new(EVENT_CONSOLE_GAP, console->options.port.clock, HARNESS_EVENT_SOURCE);
+    if (event && (json_set_string(event_data(event), "device", console->device) || json_set_integer(event_data(event), "gap_ms", gap_ms)))
+        cJSON_Delete(TAKE(event));
+    emit(console, TAKE(event));
+    if (console->options.callbacks.on_back)
+        console->options.callbacks.on_back(console->options.callbacks.user, gap_ms);
+}
+
+static void on_lost(void *user, const struct error *error)
+{
+    struct console *console = user;
+    if (console->options.callbacks.on_lost)
+        console->options.callbacks.on_lost(console->options.callbacks.user, error);
+}
+
+static int open_parts(struct console *console, struct error *error)
+{
+    const struct console_options *options = &console->options;
+    if (options->raw_path && raw_file_open(options->raw_path, 0, &console->raw, error))
+        return -1;
+    struct serial_options port = options->port;
+    port.callbacks =
+        (struct serial_callbacks){.user = console, .on_bytes = on_bytes, .on_gone = on_gone, .on_back = on_back, .on_lost = on_lost};
+    return serial_open(&port, &console->port, error);
+}
+
+int console_open(const struct console_options *options, struct console **ret_console, struct error *error)
+{
+    struct console *console = calloc(1, sizeof(*console));
+    char *device = strdup(options->device);
+    if (!console || !device) {
+        free(console);
+        free(device);
+        return error_set_memory(error);
+    }
+    console->options = *options;
+    console->device = device;
+    line_reader_init(&console->reader, on_line, console);
+    if (open_parts(console, error)) {
+        console_close(console);
+        return -1;
+    }
+    *ret_console = console;
+    return 0;
+}
+
+void console_close(struct console *console)
+{
+    if (!console)
+        return;
+    serial_close(console->port);
+    line_reader_flush(&console->reader);
+    raw_file_close(console->raw);
+    free(console->device);
+    free(console);
+}
+
+void console_guard_secrets(struct console *console)
+{
+    console->is_guarding = true;
+}
+
+struct serial_port *console_port(struct console *console)
+{
+    return console->port;
+}
+
+uint64_t console_line_count(const struct console *console)
+{
+    return console->reader.number - 1;
+}
+
+uint64_t console_raw_missing_bytes(const struct console *console)
+{
+    return console->raw ? raw_file_missing_bytes(console->raw) : 0;
+}

@@ -1,0 +1,425 @@
+#include "harness/device/dk.h"
+
+#include "base/cleanup.h"
+
+#include <string.h>
+
+struct boot_wait {
+    dk_boot_fn *on_boot; /* NULL: nobody waits */
+    void *user;
+    uv_timer_t timer;
+};
+
+struct dk {
+    struct dk_options options;
+    char *name;
+    struct console *console;
+    struct at *at;
+    struct boot_wait wait;
+    bool is_closing;
+
+    bool has_answered_at;
+    bool has_answered;
+    bool has_fault;
+    bool is_at_rest;
+
+    uint64_t boot_count;
+    uint64_t unexpected_boot_count;
+    bool is_boot_expected; /* of the boot that runs */
+    bool is_second_banner; /* the banner in hand belongs to the boot that runs */
+    bool may_see_second_banner;
+
+    dk_identify_fn *on_identity; /* NULL: not under way */
+    void *identify_user;
+    struct dk_identity identity;
+    size_t identify_step;
+};
+
+/* ---- boots */
+
+static bool starts_with(const char *text, const char *start)
+{
+    return strncmp(text, start, strlen(start)) == 0;
+}
+
+static bool is_boot_line(const struct console_line *line)
+{
+    if (line->match)
+        return strcmp(line->match->event, "console.boot") == 0;
+    const char *text = line->zephyr->text;
+    return line->zephyr->kind == ZEPHYR_BANNER && starts_with(text, "*** Booting ") && !starts_with(text, "*** Booting MCUboot");
+}
+
+static bool dk_expects_boot(struct dk *dk)
+{
+    return dk->wait.on_boot || !dk->has_answered_at;
+}
+
+/*
+ * Before MCUboot had a banner of its own (nRF Connect SDK up to 2.4) it printed the same "Booting Zephyr OS build" as the application that it starts:
+ * two such lines with nothing of the application's log in between are one boot.
+ */
+static void judge_boot(struct dk *dk, const struct console_line *line)
+{
+    bool is_old_banner = starts_with(line->zephyr->text, "*** Booting Zephyr OS build");
+    dk->is_second_banner = dk->may_see_second_banner && is_old_banner;
+    dk->may_see_second_banner = is_old_banner && !dk->is_second_banner;
+    if (!dk->is_second_banner)
+        dk->is_boot_expected = dk_expects_boot(dk);
+}
+
+static void tell_boot(struct dk *dk, const char *banner, const struct error *error)
+{
+    dk_boot_fn *on_boot = TAKE(dk->wait.on_boot);
+    uv_timer_stop(&dk->wait.timer);
+    if (on_boot)
+        on_boot(dk->wait.user, banner, error);
+}
+
+static void on_boot_line(struct dk *dk, const struct console_line *line)
+{
+    if (dk->is_second_banner)
+        return;
+    dk->boot_count++;
+    dk->has_answered = true;
+    dk->is_at_rest = false;
+    at_booted(dk->at);
+    if (dk->wait.on_boot) {
+        tell_boot(dk, line->zephyr->text, NULL);
+    } else if (!dk->is_boot_expected) {
+        dk->unexpected_boot_count++;
+        if (dk->options.callbacks.on_unexpected_boot)
+            dk->options.callbacks.on_unexpected_boot(dk->options.callbacks.user, line->zephyr->text);
+    }
+}
+
+static void on_boot_timeout(uv_timer_t *timer)
+{
+    struct dk *dk = timer->data;
+    struct error error = ERROR_INIT;
+    error_set(&error, dk->has_answered ? ERROR_OWNER_DEVICE : ERROR_OWNER_RIG, ERROR_TIMEOUT,
+              "%s: no boot banner on '%s' after the reset%s", dk->name, dk->options.path,
+              dk->has_answered ? "" : "; does the rig's reset command reset this device, and is this its console port?");
+    tell_boot(dk, NULL, &error);
+}
+
+int dk_expect_boot(struct dk *dk, deadline_t deadline, dk_boot_fn *on_boot, void *user, struct error *error)
+{
+    if (dk->wait.on_boot)
+        return error_set(error, ERROR_OWNER_OURS, ERROR_BUSY, "%s: a boot is expected already", dk->name);
+    dk->wait.on_boot = on_boot;
+    dk->wait.user = user;
+    dk->is_at_rest = false;
+    dk->may_see_second_banner = false;
+    uv_update_time(dk->options.loop);
+    uv_timer_start(&dk->wait.timer, on_boot_timeout, (uint64_t)deadline_left_ms(dk->options.clock, deadline), 0);
+    return 0;
+}
+
+void dk_expect_no_boot(struct dk *dk)
+{
+    dk->wait.on_boot = NULL;
+    uv_timer_stop(&dk->wait.timer);
+}
+
+/* ---- the console */
+
+static bool claims(void *user, const struct console_line *line)
+{
+    return at_take_line(((struct dk *)user)->at, line);
+}
+
+static bool expects_boot(void *user, const struct console_line *line)
+{
+    struct dk *dk = user;
+    judge_boot(dk, line);
+    return dk->is_boot_expected;
+}
+
+static void on_line(void *user, const struct console_line *line)
+{
+    struct dk *dk = user;
+    if (is_boot_line(line)) {
+        if (!line->match)
+            judge_boot(dk, line);
+        on_boot_line(dk, line);
+    } else if (line->zephyr->level && strcmp(line->zephyr->module, "mcuboot") != 0) {
+        dk->may_see_second_banner = false;
+    }
+    if (line->zephyr->kind == ZEPHYR_FAULT)
+        dk->has_fault = true;
+    if (!line->match || !line->match->is_terminal)
+        return;
+    dk->is_at_rest = true;
+    if (dk->options.callbacks.on_rest)
+        dk->options.callbacks.on_rest(dk->options.callbacks.user, line->match->event);
+}
+
+static void on_gone(void *user, const char *reason)
+{
+    struct dk *dk = user;
+    at_port_gone(dk->at);
+    if (dk->options.callbacks.on_gone)
+        dk->options.callbacks.on_gone(dk->options.callbacks.user, reason);
+}
+
+static void on_back(void *user, int64_t gap_ms)
+{
+    struct dk *dk = user;
+    if (dk->options.callbacks.on_back)
+        dk->options.callbacks.on_back(dk->options.callbacks.user, gap_ms);
+}
+
+static void on_lost(void *user, const struct error *error)
+{
+    struct dk *dk = user;
+    if (dk->options.callbacks.on_lost)
+        dk->options.callbacks.on_lost(dk->options.callbacks.user, error);
+}
+
+static int write_port(void *user, const void *data, size_t length_bytes, struct error *error)
+{
+    return serial_write(console_port(((struct dk *)user)->console), data, length_bytes, error);
+}
+
+static size_t tx_left(void *user)
+{
+    return serial_tx_left(console_port(((struct dk *)user)->console));
+}
+
+static void on_secret(void *user)
+{
+    console_guard_secrets(((struct dk *)user)->console);
+}
+
+/* ---- who it is */
+
+static void step_identify(struct dk *dk);
+
+static const struct {
+    const char *command;
+    size_t offset; /* of a text of DK_NAME_MAX_BYTES in dk_identity; 0: manufacturer, the first */
+    bool is_needed;
+} questions[] = {
+    {"AT+CGMI", offsetof(struct dk_identity, manufacturer), false},
+    {"AT+CGMM", offsetof(struct dk_identity, model), true},
+    {"AT+CGMR", offsetof(struct dk_identity, firmware), true},
+    {"AT+CGSN", offsetof(struct dk_identity, imei), false},
+    {"AT+CFUN?", 0, false},
+};
+
+static void end_identify(struct dk *dk, const struct error *error)
+{
+    dk_identify_fn *on_done = TAKE(dk->on_identity);
+    struct dk_identity identity = dk->identity;
+    on_done(dk->identify_user, error ? NULL : &identity, error);
+}
+
+static void fail_identify(struct dk *dk, const struct at_reply *reply)
+{
+    struct error error = ERROR_INIT;
+    at_reply_check(reply, &error);
+    error_prefix(&error, "%s", dk->name);
+    if (reply->result == AT_TIMEOUT && !dk->has_answered)
+        error_set(&error, ERROR_OWNER_RIG, ERROR_TIMEOUT,
+                  "%s: no answer to AT commands on '%s'; is it powered, is this its console port, and does its firmware have an AT host?",
+                  dk->name, dk->options.path);
+    end_identify(dk, &error);
+}
+
+static void keep_answer(struct dk *dk, const struct at_reply *reply)
+{
+    const char *line = reply->line_count ? reply->lines[0] : "";
+    if (strcmp(questions[dk->identify_step].command, "AT+CFUN?") == 0) {
+        sscanf(line, "+CFUN: %9d", &dk->identity.cfun);
+        return;
+    }
+    char *target = (char *)&dk->identity + questions[dk->identify_step].offset;
+    snprintf(target, DK_NAME_MAX_BYTES, "%s", line);
+}
+
+static void on_answer(void *user, const struct at_reply *reply)
+{
+    struct dk *dk = user;
+    bool is_refused = reply->result == AT_ERROR || reply->result == AT_CME_ERROR || reply->result == AT_CMS_ERROR;
+    if (reply->result != AT_OK && (!is_refused || questions[dk->identify_step].is_needed)) {
+        fail_identify(dk, reply);
+        return;
+    }
+    dk->has_answered = dk->has_answered_at = true;
+    if (reply->result == AT_OK)
+        keep_answer(dk, reply);
+    dk->identify_step++;
+    step_identify(dk);
+}
+
+static void step_identify(struct dk *dk)
+{
+    if (dk->identify_step == ARRAY_COUNT(questions)) {
+        end_identify(dk, NULL);
+        return;
+    }
+    struct error error = ERROR_INIT;
+    struct at_command command = {.text = questions[dk->identify_step].command, .on_done = on_answer, .user = dk};
+    if (at_send(dk->at, &command, &error))
+        end_identify(dk, &error);
+}
+
+static void on_sync(void *user, const struct at_reply *reply)
+{
+    struct dk *dk = user;
+    if (reply->result != AT_OK) {
+        fail_identify(dk, reply);
+        return;
+    }
+    dk->has_answered = dk->has_answered_at = true;
+    step_identify(dk);
+}
+
+int dk_identify(struct dk *dk, dk_identify_fn *on_done, void *user, struct error *error)
+{
+    if (dk->on_identity)
+        return error_set(error, ERROR_OWNER_OURS, ERROR_BUSY, "%s: is being identified already", dk->name);
+    dk->identity = (struct dk_identity){.cfun = DK_CFUN_UNKNOWN};
+    dk->identify_step = 0;
+    dk->identify_user = user;
+    if (at_sync(dk->at, DK_SYNC_TRIES, on_sync, dk, error))
+        return -1;
+    dk->on_identity = on_done;
+    return 0;
+}
+
+/* ---- opening and closing */
+
+static int open_at(struct dk *dk, struct error *error)
+{
+    struct at_options options = {.loop = dk->options.loop,
+                                 .clock = dk->options.clock,
+                                 .sink = dk->options.sink,
+                                 .device = dk->name,
+                                 .write = write_port,
+                                 .tx_left = tx_left,
+                                 .on_secret = on_secret,
+                                 .user = dk,
+                                 .terminator = dk->options.terminator};
+    return at_new(&options, &dk->at, error);
+}
+
+static int open_console(struct dk *dk, struct error *error)
+{
+    const struct dk_options *options = &dk->options;
+    struct console_options console = {.port = {.loop = options->loop,
+                                               .clock = options->clock,
+                                               .path = options->path,
+                                               .baud = options->baud,
+                                               .has_flow_control = options->has_flow_control,
+                                               .tx_chunk_bytes = options->tx_chunk_bytes,
+                                               .tx_gap_ms = options->tx_gap_ms,
+                                               .reopen_ms = options->reopen_ms,
+                                               .backend = options->backend},
+                                      .device = dk->name,
+                                      .dialect = options->dialect,
+                                      .raw_path = options->raw_path,
+                                      .sink = options->sink,
+                                      .callbacks = {.user = dk,
+                                                    .claims = claims,
+                                                    .expects_boot = expects_boot,
+                                                    .on_line = on_line,
+                                                    .on_gone = on_gone,
+                                                    .on_back = on_back,
+                                                    .on_lost = on_lost}};
+    return console_open(&console, &dk->console, error);
+}
+
+static struct dk *new_dk(const struct dk_options *options)
+{
+    struct dk *dk = calloc(1, sizeof(*dk));
+    char *name = strdup(options->name), *path = strdup(options->path);
+    if (!dk || !name || !path) {
+        free(dk);
+        free(name);
+        free(path);
+        return NULL;
+    }
+    dk->options = *options;
+    dk->options.path = path;
+    dk->name = name;
+    return dk;
+}
+
+int dk_open(const struct dk_options *options, struct dk **ret_dk, struct error *error)
+{
+    struct dk *dk = new_dk(options);
+    if (!dk)
+        return error_set_memory(error);
+    uv_timer_init(options->loop, &dk->wait.timer);
+    dk->wait.timer.data = dk;
+    if (open_at(dk, error) || open_console(dk, error)) {
+        error_prefix(error, "%s", dk->name);
+        dk_close(dk);
+        return -1;
+    }
+    *ret_dk = dk;
+    return 0;
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+    struct dk *dk = handle->data;
+    free((char *)dk->options.path);
+    free(dk->name);
+    free(dk);
+}
+
+void dk_close(struct dk *dk)
+{
+    if (!dk || dk->is_closing)
+        return;
+    struct error error = ERROR_INIT;
+    error_set(&error, ERROR_OWNER_PERSON, ERROR_INTERRUPTED, "%s: closed", dk->name);
+    dk->is_closing = true;
+    at_free(dk->at);
+    console_close(dk->console);
+    tell_boot(dk, NULL, &error);
+    uv_close((uv_handle_t *)&dk->wait.timer, on_timer_closed);
+}
+
+struct at *dk_at(struct dk *dk)
+{
+    return dk->at;
+}
+
+struct console *dk_console(struct dk *dk)
+{
+    return dk->console;
+}
+
+bool dk_has_answered(const struct dk *dk)
+{
+    return dk->has_answered;
+}
+
+bool dk_is_at_rest(const struct dk *dk)
+{
+    return dk->is_at_rest;
+}
+
+uint64_t dk_boot_count(const struct dk *dk)
+{
+    return dk->boot_count;
+}
+
+uint64_t dk_unexpected_boot_count(const struct dk *dk)
+{
+    return dk->unexpected_boot_count;
+}
+
+bool dk_has_fault(const struct dk *dk)
+{
+    return dk->has_fault;
+}
+
+void dk_forget_fault(struct dk *dk)
+{
+    dk->has_fault = false;
+}

@@ -1,0 +1,261 @@
+#include "harness/device/zephyr_log.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+/* ---- text: no escapes, nothing unprintable */
+
+enum { ESC = 0x1B };
+
+/* ECMA-48: CSI, parameter bytes 0x30-0x3F, intermediate bytes 0x20-0x2F, a final byte 0x40-0x7E. Length of the sequence, 0: none. */
+static size_t ansi_length(const unsigned char *at, size_t left)
+{
+    if (left < 3 || at[0] != ESC || at[1] != '[')
+        return 0;
+    size_t i = 2;
+    while (i < left && at[i] >= 0x30 && at[i] <= 0x3F)
+        i++;
+    while (i < left && at[i] >= 0x20 && at[i] <= 0x2F)
+        i++;
+    return i < left && at[i] >= 0x40 && at[i] <= 0x7E ? i + 1 : 0;
+}
+
+/* RFC 3629. Length of the character, 0: these bytes are none. */
+static size_t utf8_length(const unsigned char *at, size_t left)
+{
+    size_t length = at[0] >= 0xC2 && at[0] <= 0xDF ? 2 : (at[0] & 0xF0) == 0xE0 ? 3 : at[0] >= 0xF0 && at[0] <= 0xF4 ? 4 : 0;
+    if (!length || length > left)
+        return 0;
+    for (size_t i = 1; i < length; i++)
+        if ((at[i] & 0xC0) != 0x80)
+            return 0;
+    bool is_overlong = (at[0] == 0xE0 && at[1] < 0xA0) || (at[0] == 0xF0 && at[1] < 0x90);
+    bool is_surrogate = at[0] == 0xED && at[1] > 0x9F;
+    bool is_too_high = at[0] == 0xF4 && at[1] > 0x8F;
+    return is_overlong || is_surrogate || is_too_high ? 0 : length;
+}
+
+static size_t plain_length(const unsigned char *at, size_t left)
+{
+    if (*at == '\t' || (*at >= 0x20 && *at < 0x7F))
+        return 1;
+    return utf8_length(at, left);
+}
+
+static void make_text(const char *data, size_t length_bytes, char *text)
+{
+    const unsigned char *at = (const unsigned char *)data, *end = at + length_bytes;
+    size_t length = 0;
+    while (at < end && length + 4 <= ZEPHYR_TEXT_MAX_BYTES) {
+        size_t skip = ansi_length(at, (size_t)(end - at));
+        size_t plain = skip ? 0 : plain_length(at, (size_t)(end - at));
+        memcpy(text + length, at, plain);
+        length += plain;
+        if (!skip && !plain)
+            length += (size_t)snprintf(text + length, 5, "\\x%02X", *at);
+        at += skip + plain ? skip + plain : 1;
+    }
+    text[length] = 0;
+}
+
+/* ---- the time in front */
+
+/* `%n` is set only when everything before it matched. */
+static size_t read_uptime(const char *text, struct zephyr_line *line)
+{
+    unsigned int hours, minutes, seconds, ms, us;
+    int end = 0;
+    if (sscanf(text, "[%6u:%2u:%2u.%3u,%3u] %n", &hours, &minutes, &seconds, &ms, &us, &end) < 5 || !end)
+        return 0;
+    line->has_uptime = true;
+    line->uptime_us = ((int64_t)hours * 3600 + minutes * 60 + seconds) * 1000000 + (int64_t)ms * 1000 + us;
+    return (size_t)end;
+}
+
+static size_t read_linux_uptime(const char *text, struct zephyr_line *line)
+{
+    unsigned int seconds, us;
+    int end = 0;
+    if (sscanf(text, "[%9u.%6u] %n", &seconds, &us, &end) < 2 || !end)
+        return 0;
+    line->has_uptime = true;
+    line->uptime_us = (int64_t)seconds * 1000000 + us;
+    return (size_t)end;
+}
+
+static void set_date(struct zephyr_line *line, const struct tm *date, int64_t us)
+{
+    struct tm tm = *date;
+    tm.tm_year -= 1900;
+    tm.tm_mon -= 1;
+    line->has_unix_time = true;
+    line->unix_us = (int64_t)timegm(&tm) * 1000000 + us;
+}
+
+static size_t read_date(const char *text, struct zephyr_line *line)
+{
+    struct tm tm = {0};
+    int ms, us, end = 0;
+    if (sscanf(text, "[%4d-%2d-%2d %2d:%2d:%2d.%3d,%3d] %n", &tm.tm_year, &tm.tm_mon, &tm.tm_mday, &tm.tm_hour, &tm.tm_min, &tm.tm_sec, &ms,
+               &us, &end) < 8 ||
+        !end)
+        return 0;
+    set_date(line, &tm, ms * 1000 + us);
+    return (size_t)end;
+}
+
+static size_t read_iso8601(const char *text, struct zephyr_line *line)
+{
+    struct tm tm = {0};
+    int us, end = 0;
+    if (sscanf(text, "[%4d-%2d-%2dT%2d:%2d:%2d,%6dZ] %n", &tm.tm_year, &tm.tm_mon, &tm.tm_mday, &tm.tm_hour, &tm.tm_min, &tm.tm_sec, &us,
+               &end) < 7 ||
+        !end)
+        return 0;
+    set_date(line, &tm, us);
+    return (size_t)end;
+}
+
+/* Ticks of an unknown clock say nothing that we could use. */
+static size_t read_ticks(const char *text, struct zephyr_line *line)
+{
+    (void)line;
+    size_t digits = strspn(text + 1, "0123456789");
+    return text[0] == '[' && digits >= 8 && text[1 + digits] == ']' && text[2 + digits] == ' ' ? digits + 3 : 0;
+}
+
+static size_t read_time(const char *text, struct zephyr_line *line)
+{
+    static size_t (*const readers[])(const char *, struct zephyr_line *) = {read_uptime, read_linux_uptime, read_date, read_iso8601,
+                                                                            read_ticks};
+    size_t length = 0;
+    for (size_t i = 0; i < sizeof(readers) / sizeof(readers[0]) && !length && text[0] == '['; i++)
+        length = readers[i](text, line);
+    return length;
+}
+
+/* ---- level, module, message */
+
+static const char *const level_names[] = {NULL, "err", "wrn", "inf", "dbg"};
+
+const char *zephyr_level_name(enum zephyr_level level)
+{
+    return level_names[level];
+}
+
+static enum zephyr_level read_level(const char *at)
+{
+    for (int level = ZEPHYR_LEVEL_ERR; level <= ZEPHYR_LEVEL_DBG; level++)
+        if (at[0] == '<' && strncmp(at + 1, level_names[level], 3) == 0 && at[4] == '>' && at[5] == ' ')
+            return level;
+    return ZEPHYR_LEVEL_NONE;
+}
+
+static void copy_name(char *ret_name, const char *at, size_t length)
+{
+    if (length >= ZEPHYR_NAME_MAX_BYTES)
+        length = ZEPHYR_NAME_MAX_BYTES - 1;
+    memcpy(ret_name, at, length);
+    ret_name[length] = 0;
+}
+
+/* CONFIG_LOG_THREAD_ID_PREFIX puts "[thread] " before the module. */
+static const char *skip_thread(const char *at)
+{
+    const char *end = at[0] == '[' ? strstr(at, "] ") : NULL;
+    return end ? end + 2 : at;
+}
+
+/* "module: text", and for debug lines "module.function: text". Without such a word in front all of it is the message. */
+static void read_module(const char *at, struct zephyr_line *line)
+{
+    at = skip_thread(at);
+    size_t length = strcspn(at, ": ");
+    line->message = at;
+    if (!length || at[length] != ':' || at[length + 1] != ' ')
+        return;
+    line->message = at + length + 2;
+    const char *dot = line->level == ZEPHYR_LEVEL_DBG ? memrchr(at, '.', length) : NULL;
+    if (dot) {
+        copy_name(line->function, dot + 1, (size_t)(at + length - dot - 1));
+        length = (size_t)(dot - at);
+    }
+    copy_name(line->module, at, length);
+}
+
+/* ---- what kind of line */
+
+static bool starts_with(const char *text, const char *start)
+{
+    return strncmp(text, start, strlen(start)) == 0;
+}
+
+static bool ends_with(const char *text, const char *end)
+{
+    size_t text_length = strlen(text), end_length = strlen(end);
+    return text_length >= end_length && strcmp(text + text_length - end_length, end) == 0;
+}
+
+static bool is_banner(const char *text)
+{
+    return (starts_with(text, "*** Booting ") || starts_with(text, "*** Using ")) && ends_with(text, " ***");
+}
+
+static bool is_dropped(const char *text, int64_t *ret_count)
+{
+    unsigned int count;
+    int end = 0;
+    if (sscanf(text, "--- %9u messages dropped ---%n", &count, &end) < 1 || !end)
+        return false;
+    *ret_count = count;
+    return true;
+}
+
+/* Zephyr's fatal error dump and assertions, the modem's crash report (nRF Connect SDK lib/nrf_modem_lib/fault.c), lib/fatal_error, TF-M. */
+static bool is_fault(const struct zephyr_line *line)
+{
+    static const struct {
+        const char *module, *start;
+    } signs[] = {
+        {"os", "***** "},
+        {"os", ">>> ZEPHYR FATAL ERROR"},
+        {"os", "Faulting instruction address"},
+        {"fatal_error", "Resetting system"},
+        {"nrf_modem", "Modem has crashed"},
+        {"", "ASSERTION FAIL"},
+        {"", "FATAL ERROR: "},
+        {"", "***** "},
+        {"", ">>> ZEPHYR FATAL ERROR"},
+    };
+    for (size_t i = 0; i < sizeof(signs) / sizeof(signs[0]); i++)
+        if (strcmp(line->module, signs[i].module) == 0 && starts_with(line->message, signs[i].start))
+            return true;
+    return false;
+}
+
+static enum zephyr_kind kind_of(struct zephyr_line *line)
+{
+    if (is_fault(line))
+        return ZEPHYR_FAULT;
+    if (line->level)
+        return ZEPHYR_LOG;
+    if (is_banner(line->text))
+        return ZEPHYR_BANNER;
+    return is_dropped(line->text, &line->dropped_count) ? ZEPHYR_DROPPED : ZEPHYR_OTHER;
+}
+
+void zephyr_line_read(const char *data, size_t length_bytes, struct zephyr_line *ret_line)
+{
+    memset(ret_line, 0, offsetof(struct zephyr_line, text));
+    make_text(data, length_bytes, ret_line->text);
+    ret_line->message = ret_line->text;
+    const char *behind_time = ret_line->text + read_time(ret_line->text, ret_line);
+    ret_line->level = read_level(behind_time);
+    if (ret_line->level)
+        read_module(behind_time + 6, ret_line);
+    else
+        ret_line->has_uptime = ret_line->has_unix_time = false;
+    ret_line->kind = kind_of(ret_line);
+}

@@ -1,0 +1,196 @@
+#include "harness/device/dialect.h"
+#include "tests/cmocka.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct dialect *nordic;
+
+static int load(void **state)
+{
+    (void)state;
+    struct error error = ERROR_INIT;
+    if (dialect_read_file(DPSBENCH_SOURCE_DIR "/fixtures/dialects/nordic.yaml", &nordic, &error)) {
+        print_error("%s\n", error.text);
+        return -1;
+    }
+    return 0;
+}
+
+static int unload(void **state)
+{
+    (void)state;
+    dialect_free(nordic);
+    return 0;
+}
+
+static bool find(const char *text, struct dialect_match *match)
+{
+    static struct zephyr_line line;
+    zephyr_line_read(text, strlen(text), &line);
+    return dialect_find(nordic, &line, match);
+}
+
+static void knows_the_lines_of_the_sample(void **state)
+{
+    (void)state;
+#define LOG "[00:00:00.020,000] "
+    static const struct {
+        const char *text, *event, *fields;
+        bool is_terminal;
+    } rows[] = {
+        {"*** Booting nRF Connect SDK v2.9.0-7787b2649840 ***", "console.boot",
+         "{\"banner\":\"Booting nRF Connect SDK v2.9.0-7787b2649840\"}", false},
+        {"*** Booting Zephyr OS build v3.4.99-ncs ***", "console.boot", "{\"banner\":\"Booting Zephyr OS build v3.4.99-ncs\"}", false},
+        {LOG "<err> os: ***** MPU FAULT *****", "console.fault", "{\"reason\":\"***** MPU FAULT *****\"}", false},
+        {LOG "<err> os: >>> ZEPHYR FATAL ERROR 4: Kernel panic on CPU 0", "console.fault",
+         "{\"reason\":\">>> ZEPHYR FATAL ERROR 4: Kernel panic on CPU 0\"}", false},
+        {LOG "<err> fatal_error: Resetting system", "console.fault", "{\"reason\":\"Resetting system\"}", false},
+        {LOG "<err> nrf_modem: Modem has crashed, reason 0x4, PC: 0xecb64", "console.fault",
+         "{\"reason\":\"Modem has crashed, reason 0x4, PC: 0xecb64\"}", false},
+        {"ASSERTION FAIL [x] @ a.c:1", "console.fault", "{\"reason\":\"ASSERTION FAIL [x] @ a.c:1\"}", false},
+        {"--- 7 messages dropped ---", "console.dropped", "{\"count\":7}", false},
+        {LOG "<inf> azure_iot_hub_sample: Azure IoT Hub sample started", "console.started", "{}", false},
+        {LOG "<inf> azure_iot_hub_sample: Device ID: dev-01", "console.device-id", "{\"device_id\":\"dev-01\"}", false},
+        {LOG "<inf> azure_iot_hub_sample: Starting DPS", "console.dps-started", "{}", false},
+        {LOG "<inf> azure_iot_hub_sample: DPS registration status: AZURE_IOT_HUB_DPS_REG_STATUS_NOT_STARTED", "console.registration-status",
+         "{\"status\":\"NOT_STARTED\"}", false},
+        {LOG "<inf> azure_iot_hub_sample: Already assigned to an IoT hub, skipping DPS", "console.already-assigned", "{}", false},
+        {LOG "<err> mqtt_helper: getaddrinfo() failed, error -2", "console.dns-failed", "{\"error\":-2}", false},
+        {LOG "<err> mqtt_helper: mqtt_connect, error: -111", "console.connect-failed", "{\"errno\":-111}", false},
+        {LOG "<err> azure_iot_hub_dps: Connection was rejected with return code 5", "console.connection-rejected", "{\"return_code\":5}",
+         false},
+        {LOG "<wrn> azure_iot_hub_dps: The status code 401 indicates a non-retriable error", "console.non-retriable", "{\"status\":401}",
+         false},
+        {LOG "<err> azure_iot_hub_dps: The device was not assigned to hub", "console.not-assigned", "{}", false},
+        {LOG "<wrn> azure_iot_hub_dps: The incoming message was not a registration response message", "console.not-a-response", "{}",
+         false},
+        {LOG "<err> azure_iot_hub_dps: DPS retry max count (10) exceeded, disconnecting", "console.retries-exceeded", "{\"count\":10}",
+         false},
+        {LOG "<err> azure_iot_hub_dps: A timeout occurred, the registration process is terminated", "console.timeout", "{}", false},
+        {LOG "<inf> azure_iot_hub_sample: Device ID \"dev-01\" assigned to IoT hub with hostname \"sim-hub.azure-devices.net\"",
+         "console.assigned", "{\"device_id\":\"dev-01\",\"hub\":\"sim-hub.azure-devices.net\"}", false},
+        {LOG "<err> azure_iot_hub_sample: Failed to run DPS, error: -14, terminating connection attempt", "console.failed",
+         "{\"errno\":-14}", true},
+        {LOG "<err> azure_iot_hub_sample: Failed to run DPS, error: 2, terminating connection attempt", "console.failed", "{\"errno\":2}",
+         true},
+        {LOG "<err> azure_iot_hub: Connection was rejected with return code 5", "console.hub-connection-rejected", "{\"return_code\":5}",
+         true},
+        {LOG "<inf> azure_iot_hub_sample: AZURE_IOT_HUB_EVT_CONNECTED", "console.hub-connected", "{}", false},
+        {LOG "<inf> azure_iot_hub_sample: AZURE_IOT_HUB_EVT_READY", "console.hub-ready", "{}", false},
+        {LOG "<inf> azure_iot_hub_sample: Event was successfully sent", "console.telemetry-sent", "{}", true},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct dialect_match match = {0};
+        if (!find(rows[i].text, &match))
+            fail_msg("nothing matches '%s'", rows[i].text);
+        char *fields = cJSON_PrintUnformatted(match.fields);
+        assert_string_equal(match.event, rows[i].event);
+        assert_string_equal(fields, rows[i].fields);
+        assert_int_equal(match.is_terminal, rows[i].is_terminal);
+        free(fields);
+        cJSON_Delete(match.fields);
+    }
+}
+
+static void every_event_of_the_list_has_an_entry(void **state)
+{
+    (void)state;
+    static const char *const lines = DPSBENCH_SOURCE_DIR "/fixtures/dialects/nordic.yaml";
+    FILE *file = fopen(lines, "r");
+    static char text[64 * 1024];
+    size_t length = fread(text, 1, sizeof(text) - 1, file);
+    text[length] = 0;
+    fclose(file);
+    for (const char *const *name = dialect_event_names(); *name; name++) {
+        char key[96];
+        snprintf(key, sizeof(key), "event: %s\n", *name);
+        if (!strstr(text, key))
+            fail_msg("no entry for %s", *name);
+        assert_true(dialect_is_event(*name));
+    }
+    assert_false(dialect_is_event("console.nothing"));
+}
+
+static void leaves_other_lines_alone(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {
+        "*** Booting MCUboot v2.1.0-dev ***",
+        "*** Using Zephyr OS v3.7.99-1f8f3dc29142 ***",
+        LOG "<wrn> azure_iot_hub_dps: Connection was rejected with return code 5", /* another level */
+        LOG "<err> other: Connection was rejected with return code 5",             /* another module */
+        "Connection was rejected with return code 5",
+        LOG "<err> azure_iot_hub_dps: Connection was rejected with return code 5 times", /* more than the expression */
+        LOG "<err> azure_iot_hub_dps: xConnection was rejected with return code 5",
+        LOG "<inf> --- 7 messages dropped ---", /* a log line without a module is no bare line */
+        "",
+    };
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        struct dialect_match match = {.event = "untouched"};
+        assert_false(find(texts[i], &match));
+        assert_string_equal(match.event, "untouched");
+    }
+}
+
+static void does_not_match_beyond_the_limit(void **state)
+{
+    (void)state;
+    static char text[4000];
+    struct dialect_match match;
+    int length = snprintf(text, sizeof(text), LOG "<inf> azure_iot_hub_sample: Device ID: ");
+    memset(text + length, 'x', DIALECT_MESSAGE_MAX_BYTES - 11);
+    assert_true(find(text, &match));
+    cJSON_Delete(match.fields);
+    text[strlen(text)] = 'x';
+    assert_false(find(text, &match));
+}
+
+static void refuses_what_is_wrong_with_its_place(void **state)
+{
+    (void)state;
+#define HEAD "format: 1\ntitle: t\nevents:\n"
+    static const struct {
+        const char *text, *complaint;
+    } rows[] = {
+        {"format: 2\ntitle: t\nevents: []\n", "d.yaml:1:"},
+        {"format: 1\nevents: []\n", "title"},
+        {"format: 1\ntitle: t\nevents: []\n", "1 to 256"},
+        {"format: 1\ntitle: t\nevnts: []\n", "evnts"},
+        {HEAD "- {event: console.bot, message: x, source: s}\n", "console.bot"},
+        {HEAD "- {event: console.started, mesage: x, source: s}\n", "mesage"},
+        {HEAD "- {event: console.started, message: x}\n", "source"},
+        {HEAD "- {event: console.started, source: s}\n", "message"},
+        {HEAD "- {event: console.started, message: '(', source: s}\n", "POSIX"},
+        {HEAD "- {event: console.started, message: '(a)\\1', source: s}\n", "back-reference"},
+        {HEAD "- {event: console.started, message: x, level: warn, source: s}\n", "warn"},
+        {HEAD "- {event: console.boot, message: '(x)', captures: {banner: integer}, source: s}\n", "banner:text"},
+        {HEAD "- {event: console.boot, message: '(x)', captures: {baner: text}, source: s}\n", "banner:text"},
+        {HEAD "- {event: console.boot, message: '(x)', source: s}\n", "banner:text"},
+        {HEAD "- {event: console.boot, message: 'x', captures: {banner: text}, source: s}\n", "0 groups"},
+        {HEAD "- {event: console.boot, message: '(x)', captures: {banner: float}, source: s}\n", "float"},
+        {HEAD "- {event: console.started, message: x, terminal: yes, source: s}\n", "yes"},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct dialect *dialect = NULL;
+        struct error error = ERROR_INIT;
+        assert_int_equal(dialect_read_text(rows[i].text, strlen(rows[i].text), "d.yaml", &dialect, &error), -1);
+        assert_null(dialect);
+        assert_int_equal(error.owner, ERROR_OWNER_FILE);
+        if (!strstr(error.text, rows[i].complaint) || strncmp(error.text, "d.yaml:", 7) != 0)
+            fail_msg("'%s' does not say '%s'", error.text, rows[i].complaint);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(knows_the_lines_of_the_sample),
+        cmocka_unit_test(every_event_of_the_list_has_an_entry),
+        cmocka_unit_test(leaves_other_lines_alone),
+        cmocka_unit_test(does_not_match_beyond_the_limit),
+        cmocka_unit_test(refuses_what_is_wrong_with_its_place),
+    };
+    return cmocka_run_group_tests(tests, load, unload);
+}
