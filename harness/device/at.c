@@ -10,7 +10,6 @@
 enum {
     NAME_BYTES = 32,
     RESULT_TEXT_BYTES = 32,
-    PROBE_MS = 1000,
     QUOTE_MS = 300,
     IMPLICIT_SYNC_TRIES = 3,
     SENDING_TICK_MS = 20,
@@ -310,7 +309,8 @@ static void drop(struct request *request, enum at_result result)
 
 static void send_probe(struct at *at)
 {
-    if (send_text(at, PHASE_PROBE, PROBE, PROBE, PROBE_MS))
+    int64_t try_ms = at->options.sync_try_ms ? at->options.sync_try_ms : AT_SYNC_TRY_MS;
+    if (send_text(at, PHASE_PROBE, PROBE, PROBE, try_ms))
         finish(at, AT_GONE, 0);
 }
 
@@ -430,11 +430,21 @@ static bool has_name(const char *text, const char *name)
     return length && strncasecmp(text, name, length) == 0 && text[length] == ':';
 }
 
-static bool belongs(const struct exchange *exchange, const char *text)
+/* Noise of a line that floats, or of a binary console, is no answer. */
+static bool is_printable(const struct line *line)
 {
+    for (size_t i = 0; i < line->length_bytes; i++)
+        if (!isprint((unsigned char)line->text[i]))
+            return false;
+    return line->length_bytes > 0;
+}
+
+static bool belongs(const struct exchange *exchange, const struct console_line *line)
+{
+    const char *text = line->zephyr->text;
     if (exchange->is_in_quotes || has_name(text, exchange->name))
         return true;
-    return exchange->takes_bare_text && text[0] && !strchr("+%#", text[0]);
+    return exchange->takes_bare_text && is_printable(line->line) && !strchr("+%#", text[0]);
 }
 
 static void count_quotes(struct exchange *exchange, const char *text)
@@ -464,7 +474,7 @@ static bool collect(struct exchange *exchange, const struct console_line *line)
 {
     const char *text = line->zephyr->text;
     bool is_more = line->line->is_continued && exchange->is_in_line;
-    if (!is_more && (line->line->is_continued || !belongs(exchange, text)))
+    if (!is_more && (line->line->is_continued || !belongs(exchange, line)))
         return false;
     exchange->is_in_line = is_more;
     count_quotes(exchange, text);

@@ -32,6 +32,7 @@ enum {
     AT_QUEUE_MAX = 32,
     AT_REPLY_LINES_MAX = 512,
     AT_REPLY_MAX_BYTES = 256 * 1024,
+    AT_SYNC_TRY_MS = 1000,
     AT_TIMEOUT_MS = 5000, /* for commands that answer at once; CFUN, CMNG and KEYGEN get more by themselves */
 };
 
@@ -75,6 +76,7 @@ struct at_options {
     void (*on_secret)(void *user);
     void *user;
     const char *terminator; /* NULL: "\r"; a literal */
+    int64_t sync_try_ms;    /* how long one try of a sync waits; 0: AT_SYNC_TRY_MS */
 };
 
 int at_new(const struct at_options *options, struct at **ret_at, struct error *error);

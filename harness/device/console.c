@@ -4,10 +4,11 @@
 #include "harness/serial/line_reader.h"
 #include "harness/serial/raw_file.h"
 
+#include <ctype.h>
 #include <string.h>
 
 /* A PEM private key has some 30 lines of 64 characters; a block that never ends must not hide the rest of the console. */
-enum { KEY_LINES_MAX = 100, KEY_RUN_BYTES = 40 };
+enum { KEY_LINES_MAX = 100, KEY_LINE_MIN_BYTES = 40 };
 
 struct console {
     struct console_options options;
@@ -27,12 +28,13 @@ static bool is_base64(char c)
     return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '+' || c == '/' || c == '=';
 }
 
-static bool has_base64_run(const char *text)
+/* A line of a key without its PEM frame. A line of nothing but hex digits is a hash or an address. */
+static bool is_base64_line(const char *text)
 {
-    size_t run = 0;
-    for (; *text && run < KEY_RUN_BYTES; text++)
-        run = is_base64(*text) ? run + 1 : 0;
-    return run >= KEY_RUN_BYTES;
+    size_t length = 0, hex = 0;
+    while (is_base64(text[length]))
+        hex += isxdigit((unsigned char)text[length++]) != 0;
+    return length >= KEY_LINE_MIN_BYTES && hex < length && (!text[length] || strcmp(text + length, "\"") == 0);
 }
 
 /* The AT host logs each byte that does not fit: "Buffer overflow, dropping 'M'". */
@@ -41,18 +43,23 @@ static bool leaks_a_byte(const char *text)
     return strstr(text, "Buffer overflow, dropping '") != NULL;
 }
 
-static bool is_key_line(struct console *console, const struct zephyr_line *zephyr)
+static bool is_in_pem_key(struct console *console, const struct zephyr_line *zephyr)
 {
     const char *text = zephyr->text;
     if (strstr(text, "PRIVATE KEY-----")) {
         console->key_lines_left = strstr(text, "-----END") ? 0 : KEY_LINES_MAX;
         return true;
     }
-    if (console->key_lines_left && zephyr->kind == ZEPHYR_OTHER && is_base64(text[0])) {
-        console->key_lines_left--;
-        return true;
-    }
-    return console->is_guarding && ((zephyr->kind == ZEPHYR_OTHER && has_base64_run(text)) || leaks_a_byte(text));
+    if (!console->key_lines_left || zephyr->kind != ZEPHYR_OTHER || !is_base64(text[0]))
+        return false;
+    console->key_lines_left--;
+    return true;
+}
+
+static bool may_be_of_a_key(const struct console *console, const struct zephyr_line *zephyr)
+{
+    bool is_bare = zephyr->kind == ZEPHYR_OTHER;
+    return console->is_guarding && ((is_bare && is_base64_line(zephyr->text)) || leaks_a_byte(zephyr->text));
 }
 
 /* ---- events */
@@ -165,15 +172,16 @@ static void show_line(struct console *console, struct console_line *line)
 static void on_line(void *user, const struct line *line)
 {
     struct console *console = user;
+    struct console_line shown = {.line = line, .zephyr = &console->zephyr};
     zephyr_line_read(line->text, line->length_bytes, &console->zephyr);
-    bool is_key = is_key_line(console, &console->zephyr);
+    bool is_key = is_in_pem_key(console, &console->zephyr);
+    bool is_reply = !is_key && is_claimed(console, &shown);
+    is_key = is_key || (!is_reply && may_be_of_a_key(console, &console->zephyr));
     keep_raw(console, line, is_key);
     if (is_key)
         zephyr_line_read(CONSOLE_REDACTED, sizeof(CONSOLE_REDACTED) - 1, &console->zephyr);
-    struct console_line shown = {.line = line, .zephyr = &console->zephyr};
-    if (!is_key && is_claimed(console, &shown))
-        return;
-    show_line(console, &shown);
+    if (!is_reply)
+        show_line(console, &shown);
 }
 
 /* ---- the port */

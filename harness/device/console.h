@@ -8,7 +8,7 @@
  *           and for console.boot `is_expected`.
  * Secrets:  a device can print back what it was sent (the AT host does, when a command fails before it reaches the modem). PEM
  *           private keys are replaced, in events and in the raw file alike, by CONSOLE_REDACTED; after console_guard_secrets() also
- *           bare lines with base64 (a key without its first line) and the AT host's messages about single bytes that it drops.
+ *           bare lines of base64 alone (a key without its frame) and the AT host's messages about single bytes that it drops.
  * Threads:  none; callbacks run from the loop.
  */
 #ifndef HARNESS_DEVICE_CONSOLE_H

@@ -301,7 +301,8 @@ static int open_at(struct dk *dk, struct error *error)
                                  .tx_left = tx_left,
                                  .on_secret = on_secret,
                                  .user = dk,
-                                 .terminator = dk->options.terminator};
+                                 .terminator = dk->options.terminator,
+                                 .sync_try_ms = dk->options.sync_try_ms};
     return at_new(&options, &dk->at, error);
 }
 

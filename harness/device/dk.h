@@ -44,6 +44,7 @@ struct dk_options {
     const struct dialect *dialect;        /* lent; NULL: boots are seen by their banners alone */
     const char *raw_path;                 /* NULL: none */
     const char *terminator;               /* NULL: "\r" */
+    int64_t sync_try_ms;                  /* as in at_options */
     struct event_sink sink;
     struct dk_callbacks callbacks; /* members may be NULL */
 };
