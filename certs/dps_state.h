@@ -33,7 +33,7 @@ const char *dps_kind_folder(enum dps_kind kind);    /* "enrollmentGroups" */
 const char *dps_kind_id_member(enum dps_kind kind); /* "enrollmentGroupId" */
 const char *dps_kind_text(enum dps_kind kind);      /* "enrollment group" */
 
-enum { DPS_ID_MAX_BYTES = 128, DPS_OBJECTS_MAX = 100000, DPS_VERIFICATION_CODE_BYTES = 49 };
+enum { DPS_ID_MAX_BYTES = 128, DPS_OBJECTS_MAX = 20000, DPS_VERIFICATION_CODE_BYTES = 49 };
 
 /* A certificate as an object holds it: the certificate, or thumbprints alone. */
 struct certificate_ref {
