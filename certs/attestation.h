@@ -4,7 +4,8 @@
  * What:     (chain as presented, registration id, what DPS knows, the time, a profile) in; a verdict out, with every rule that fired. Three
  *           readers: the simulator decides with it, lint predicts with it, diagnose explains with it.
  * Not here: CONNECT's own rules (id scope, user name, client id: class C13), allocation, hubs.
- * Rules:    ATTESTATION_RULES is the only list: id, class, severity, evidence, what Azure does, the surface a profile. Ids never change.
+ * Rules:    one table (certs/attestation_rules.h): id, class, severity, evidence, what Azure does, source, the surface under each profile. Ids
+ *           never change.
  * Surface:  where the device sees a refusal. Public evidence is mixed, so it is a table a profile, not code.
  * Source:   azure-docs articles/iot-dps: concepts-x509-attestation, how-to-verify-certificates, how-to-revoke-device-access-portal,
  *           how-to-roll-certificates, iot-dps-https-x509-support; issues of Azure's SDKs where a rule says so.
@@ -84,8 +85,9 @@ struct attestation_question {
 /* One rule that fired. Texts are malloc'ed and belong to the verdict. */
 struct attestation_finding {
     const struct attestation_rule *rule;
-    char *text; /* one sentence for a person; names both sides of a mismatch */
-    char *mend; /* what to do, what to type; "" for a note that needs nothing */
+    enum attestation_severity severity; /* the rule's, or lower where the rule has a harmless form (chain.order) */
+    char *text;                         /* one sentence for a person; names both sides of a mismatch */
+    char *mend;                         /* what to do, what to type; "" for a note that needs nothing */
 };
 
 enum { ATTESTATION_FINDINGS_MAX = 32 };
@@ -110,6 +112,7 @@ struct attestation_verdict {
     char *text;    /* one sentence for a person */
     char *mend;    /* "" when accepted */
     cJSON *chain;  /* array of subjects, as presented */
+    cJSON *path;   /* array of texts: the chain as DPS builds it, "CN=Root (known, verified as 'root-ca')"; empty without a leaf */
 };
 
 /* error: MEMORY (ours). The judge itself never refuses: a refusal is a verdict. ret_verdict: given; attestation_verdict_free() it. */
