@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <mosquitto.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -20,6 +21,7 @@ enum {
 struct handles {
     uv_poll_t poll;
     uv_timer_t misc;
+    uv_timer_t late; /* reports a close that happened inside a call of the owner */
     int closing_count;
 };
 
@@ -31,14 +33,19 @@ struct mqtt_link {
     char *host;
     char *address;
     uint16_t port;
+    SSL_CTX *tls; /* lent */
     int keep_alive_s;
     bool is_disconnecting; /* our own DISCONNECT is on its way */
+    bool is_paused;
+    bool was_reset; /* the peer's RST was seen: libmosquitto reports it under several codes */
+    int late_rc;
     struct mqtt_link_callbacks callbacks;
 };
 
 static int library_users;
 
 static void pump(struct mqtt_link *link);
+static void on_misc(uv_timer_t *timer);
 
 static void on_handle_closed(uv_handle_t *handle)
 {
@@ -54,11 +61,14 @@ static void drop_handles(struct mqtt_link *link)
         return;
     uv_poll_stop(&handles->poll);
     uv_timer_stop(&handles->misc);
-    handles->closing_count = 2;
+    uv_timer_stop(&handles->late);
+    handles->closing_count = 3;
     handles->poll.data = handles;
     handles->misc.data = handles;
+    handles->late.data = handles;
     uv_close((uv_handle_t *)&handles->poll, on_handle_closed);
     uv_close((uv_handle_t *)&handles->misc, on_handle_closed);
+    uv_close((uv_handle_t *)&handles->late, on_handle_closed);
 }
 
 static void report_closed(struct mqtt_link *link, int rc, int system_errno)
@@ -69,33 +79,77 @@ static void report_closed(struct mqtt_link *link, int rc, int system_errno)
     if (link->is_disconnecting)
         rc = 0;
     link->is_disconnecting = false;
-    const char *text = rc == MOSQ_ERR_ERRNO ? strerror(system_errno) : rc ? mosquitto_strerror(rc) : "disconnected";
+    int number = !rc ? 0 : link->was_reset ? ECONNRESET : rc == MOSQ_ERR_ERRNO ? system_errno : 0;
+    const char *text = number ? strerror(number) : rc ? mosquitto_strerror(rc) : "disconnected";
     if (link->callbacks.on_closed)
-        link->callbacks.on_closed(link->callbacks.user, rc, rc == MOSQ_ERR_ERRNO ? system_errno : 0, text);
+        link->callbacks.on_closed(link->callbacks.user, rc, number, text);
+}
+
+static void on_late(uv_timer_t *timer)
+{
+    struct mqtt_link *link = timer->data;
+    report_closed(link, link->late_rc, 0);
+}
+
+/* The socket went away inside a call of the owner: on_closed must come from the loop. The poll stops now, before the number is used anew.
+ */
+static void report_closed_later(struct mqtt_link *link, int rc)
+{
+    if (!link->handles || uv_is_active((uv_handle_t *)&link->handles->late))
+        return;
+    link->late_rc = rc;
+    uv_poll_stop(&link->handles->poll);
+    uv_timer_stop(&link->handles->misc);
+    uv_timer_start(&link->handles->late, on_late, 0, 0);
 }
 
 static void update_poll(struct mqtt_link *link);
 
+/* A reset leaves the socket closed, a FIN leaves it half open. SO_ERROR would say it too, but would take the error from the reader. */
+static void note_reset(struct mqtt_link *link, int events)
+{
+    struct tcp_info info = {0};
+    socklen_t length_bytes = sizeof info;
+    int socket = mosquitto_socket(link->mosquitto);
+    if (events & UV_DISCONNECT && !getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &length_bytes) && info.tcpi_state == TCP_CLOSE)
+        link->was_reset = true;
+}
+
+/* Bytes that OpenSSL holds already do not wake the poll again. */
+static bool has_pending(struct mqtt_link *link)
+{
+    SSL *ssl = mosquitto_ssl_get(link->mosquitto);
+    return ssl && SSL_has_pending(ssl);
+}
+
+static bool has_more(struct mqtt_link *link)
+{
+    int waiting = 0;
+    return has_pending(link) || (!ioctl(mosquitto_socket(link->mosquitto), FIONREAD, &waiting) && waiting > 0);
+}
+
+static int read_packets(struct mqtt_link *link)
+{
+    for (int i = 0; i < READS_PER_TURN_MAX && link->handles && !link->is_paused; i++) {
+        errno = 0;
+        int rc = mosquitto_loop_read(link->mosquitto, 1);
+        if (rc)
+            return rc;
+        if (!has_more(link))
+            break;
+    }
+    return MOSQ_ERR_SUCCESS;
+}
+
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
     struct mqtt_link *link = poll->data;
-    int rc = MOSQ_ERR_SUCCESS;
-    if (status < 0 || events & UV_READABLE) {
-        int waiting = 0, socket = mosquitto_socket(link->mosquitto);
-        for (int i = 0; i < READS_PER_TURN_MAX && rc == MOSQ_ERR_SUCCESS && link->handles; i++) {
-            errno = 0;
-            rc = mosquitto_loop_read(link->mosquitto, 1);
-            /* Bytes that OpenSSL holds already do not wake the poll again. */
-            SSL *ssl = mosquitto_ssl_get(link->mosquitto);
-            if (rc == MOSQ_ERR_SUCCESS && (!ssl || !SSL_has_pending(ssl)) && (ioctl(socket, FIONREAD, &waiting) || waiting == 0))
-                break;
-        }
-    }
-    if (rc == MOSQ_ERR_SUCCESS && link->handles) {
+    note_reset(link, events);
+    int rc = status < 0 || events & (UV_READABLE | UV_DISCONNECT) ? read_packets(link) : MOSQ_ERR_SUCCESS;
+    if (rc == MOSQ_ERR_SUCCESS && link->handles)
         pump(link);
-        return;
-    }
-    report_closed(link, rc, errno);
+    else
+        report_closed(link, rc, errno);
 }
 
 static void on_misc(uv_timer_t *timer)
@@ -103,6 +157,8 @@ static void on_misc(uv_timer_t *timer)
     struct mqtt_link *link = timer->data;
     errno = 0;
     int rc = mosquitto_loop_misc(link->mosquitto);
+    if (rc == MOSQ_ERR_SUCCESS && has_pending(link))
+        rc = read_packets(link);
     if (rc == MOSQ_ERR_SUCCESS)
         pump(link);
     else
@@ -125,9 +181,13 @@ static void update_poll(struct mqtt_link *link)
     if (!link->handles)
         return;
     if (mosquitto_socket(link->mosquitto) < 0) {
-        report_closed(link, link->is_disconnecting ? 0 : MOSQ_ERR_CONN_LOST, 0);
+        report_closed_later(link, MOSQ_ERR_CONN_LOST);
         return;
     }
+    if (link->is_paused)
+        return;
+    if (has_pending(link))
+        uv_timer_start(&link->handles->misc, on_misc, 0, MISC_INTERVAL_MS);
     int events = UV_READABLE | UV_DISCONNECT | (mosquitto_want_write(link->mosquitto) ? UV_WRITABLE : 0);
     uv_poll_start(&link->handles->poll, events, on_poll);
 }
@@ -176,9 +236,9 @@ static void on_publish(struct mosquitto *mosquitto, void *user, int packet_id)
 static void set_sni(const SSL *ssl, int where, int result)
 {
     (void)result;
-    struct mqtt_link *link = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
-    if (where & SSL_CB_HANDSHAKE_START && link && link->host)
-        SSL_set_tlsext_host_name((SSL *)(uintptr_t)ssl, link->host);
+    const char *host = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+    if (where & SSL_CB_HANDSHAKE_START && host)
+        SSL_set_tlsext_host_name((SSL *)(uintptr_t)ssl, host);
 }
 
 static int set_tls(struct mqtt_link *link, SSL_CTX *tls, struct error *error)
@@ -188,10 +248,9 @@ static int set_tls(struct mqtt_link *link, SSL_CTX *tls, struct error *error)
         mosquitto_void_option(link->mosquitto, MOSQ_OPT_SSL_CTX, tls))
         return error_set(error, ERROR_OWNER_OURS, ERROR_CRYPTO, "libmosquitto refused the TLS context");
     /* libmosquitto sends the address as SNI: correct it, unless the caller's own info callback does. */
-    if (link->address && !SSL_CTX_get_info_callback(tls)) {
-        SSL_CTX_set_app_data(tls, link);
+    if (link->address && !SSL_CTX_get_info_callback(tls))
         SSL_CTX_set_info_callback(tls, set_sni);
-    }
+    link->tls = tls;
     return 0;
 }
 
@@ -251,20 +310,36 @@ static int attach(struct mqtt_link *link, struct error *error)
         return error_set(error, ERROR_OWNER_OURS, ERROR_OTHER, "watch the MQTT socket: libuv refused it");
     }
     uv_timer_init(link->loop, &handles->misc);
+    uv_timer_init(link->loop, &handles->late);
     handles->poll.data = link;
     handles->misc.data = link;
+    handles->late.data = link;
     link->handles = handles;
     uv_timer_start(&handles->misc, on_misc, MISC_INTERVAL_MS, MISC_INTERVAL_MS);
     update_poll(link);
     return 0;
 }
 
+/* The handshake starts within: only for so long does a context, which several links may share, belong to this link's name. */
+static int start(struct mqtt_link *link, const char *target)
+{
+    bool names_server = link->tls && SSL_CTX_get_info_callback(link->tls) == set_sni;
+    if (names_server)
+        SSL_CTX_set_app_data(link->tls, link->host);
+    errno = 0;
+    int rc = mosquitto_connect(link->mosquitto, target, link->unix_path ? 0 : link->port, link->keep_alive_s);
+    int number = errno;
+    if (names_server)
+        SSL_CTX_set_app_data(link->tls, NULL);
+    errno = number;
+    return rc;
+}
+
 int mqtt_link_connect(struct mqtt_link *link, int *ret_rc, int *ret_errno, struct error *error)
 {
     const char *target = link->unix_path ? link->unix_path : link->address ? link->address : link->host;
-    link->is_disconnecting = false;
-    errno = 0;
-    int rc = mosquitto_connect(link->mosquitto, target, link->unix_path ? 0 : link->port, link->keep_alive_s);
+    link->is_disconnecting = link->is_paused = link->was_reset = false;
+    int rc = start(link, target);
     int number = rc == MOSQ_ERR_ERRNO ? errno : 0;
     if (ret_rc)
         *ret_rc = rc;
@@ -289,8 +364,27 @@ void mqtt_link_disconnect(struct mqtt_link *link)
     if (!link || !link->handles)
         return;
     link->is_disconnecting = true;
+    link->is_paused = false;
     mosquitto_disconnect(link->mosquitto);
-    /* The broker closes; loop_read then reports it. Without a socket there is nothing to wait for. */
+    /* libmosquitto closes as soon as DISCONNECT is written: now, or (within a callback, or with a full socket) later from the loop. */
+    update_poll(link);
+}
+
+void mqtt_link_pause(struct mqtt_link *link)
+{
+    if (!link->handles || link->is_paused)
+        return;
+    link->is_paused = true;
+    uv_poll_stop(&link->handles->poll);
+    uv_timer_stop(&link->handles->misc);
+}
+
+void mqtt_link_resume(struct mqtt_link *link)
+{
+    if (!link->handles || !link->is_paused)
+        return;
+    link->is_paused = false;
+    uv_timer_start(&link->handles->misc, on_misc, MISC_INTERVAL_MS, MISC_INTERVAL_MS);
     update_poll(link);
 }
 

@@ -35,7 +35,8 @@ struct mqtt_link_callbacks {
     void (*on_published)(void *user, int packet_id);
     /*
      * The connection ended, for whatever reason, once per successful mqtt_link_connect. rc: libmosquitto's code, 0 after our own
-     * mqtt_link_disconnect; system_errno: 0 when the system said nothing; text: one line for a person.
+     * mqtt_link_disconnect; system_errno: 0 when the system said nothing, ECONNRESET for a reset by the peer under whichever rc;
+     * text: one line for a person.
      */
     void (*on_closed)(void *user, int rc, int system_errno, const char *text);
 };
@@ -63,6 +64,12 @@ int mqtt_link_connect(struct mqtt_link *link, int *ret_rc, int *ret_errno, struc
 bool mqtt_link_is_open(const struct mqtt_link *link); /* between a successful connect and on_closed */
 /* Send DISCONNECT (when connected) and close. on_closed follows from the loop. */
 void mqtt_link_disconnect(struct mqtt_link *link);
+/*
+ * Stop reading and stop the keepalive until mqtt_link_resume, as a client does whose only thread sleeps: what the peer sends meanwhile, its
+ * close included, waits in the kernel. What is published meanwhile is still written. mqtt_link_disconnect resumes.
+ */
+void mqtt_link_pause(struct mqtt_link *link);
+void mqtt_link_resume(struct mqtt_link *link);
 /* Close without DISCONNECT, as a device that loses power does. on_closed is not called. */
 void mqtt_link_abort(struct mqtt_link *link);
 int mqtt_link_subscribe(struct mqtt_link *link, const char *filter, int qos, int *ret_packet_id, struct error *error);
