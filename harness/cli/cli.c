@@ -1,0 +1,24 @@
+#include "harness/cli/cli.h"
+
+#include "base/log.h"
+
+static const char intro[] = "A bench for the X.509 provisioning of nRF91 devices through Azure DPS: runs cases on a device (a virtual DK when\n"
+                            "there is no board), against a local stand-in for DPS, and says what the device did and why.\n"
+                            "\n"
+                            "Examples:\n"
+                            "  dpsbench run                         every case, on a virtual DK\n"
+                            "  dpsbench run refused --rig my.yaml   the area 'refused', on the rig of my.yaml\n"
+                            "  dpsbench list                        what there is to run";
+
+static const struct command commands[] = {
+    {"run", "Run cases and report", cli_run, NULL},
+    {"list", "List the rows that there are to run", cli_list, NULL},
+    {"certificate", "CA certificates of the simulator: create, prove possession, show, list, delete", NULL, cli_certificate_commands},
+    {NULL, NULL, NULL, NULL},
+};
+
+int cli_main(int argc, char **argv)
+{
+    log_init("dpsbench", LOG_INFO);
+    return command_dispatch(commands, "dpsbench", intro, argc, argv);
+}

@@ -1,0 +1,17 @@
+/*
+ * harness/cli/cli.h - the command line of dpsbench
+ */
+#ifndef HARNESS_CLI_CLI_H
+#define HARNESS_CLI_CLI_H
+
+#include "harness/cli/command.h"
+
+/* Everything after main(): returns the exit code. */
+int cli_main(int argc, char **argv);
+
+int cli_run(int argc, char **argv);
+int cli_list(int argc, char **argv);
+/* `dpsbench certificate ...`; ends with an empty one. */
+extern const struct command cli_certificate_commands[];
+
+#endif
