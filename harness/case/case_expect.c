@@ -29,17 +29,48 @@ static int read_only(const struct case_reader *reader, struct yaml_node only, bo
     return 0;
 }
 
-static int read_one(struct case_reader *reader, struct yaml_node node, enum event_view view, struct case_expectations *list,
-                    struct error *error)
+enum list_kind { LIST_IN_ORDER, LIST_NEVER };
+
+static int read_after(struct yaml_node node, bool is_first, struct expectation *expectation, struct error *error)
 {
-    static const char *const keys[] = {"event", "where", "only", NULL};
+    static const char *const keys[] = {"min", "max", NULL};
+    if (yaml_is_null(node))
+        return 0;
+    struct yaml_node min = yaml_get(node, "min"), max = yaml_get(node, "max");
+    if (is_first)
+        return yaml_fail(node, error, "after_s counts from the expectation before it; there is none");
+    if (yaml_check_keys(node, "after_s", keys, error))
+        return -1;
+    *expectation = (struct expectation){.has_after = true, .after_min_s = 0, .after_max_s = CASE_BUDGET_MAX_S};
+    if (!yaml_is_null(min) && yaml_read_number(min, 0, CASE_BUDGET_MAX_S, &expectation->after_min_s, error))
+        return -1;
+    return yaml_is_null(max) ? 0 : yaml_read_number(max, 0, CASE_BUDGET_MAX_S, &expectation->after_max_s, error);
+}
+
+static int read_more_than(struct yaml_node node, int64_t *ret_count, struct error *error)
+{
+    return yaml_is_null(node) ? 0 : yaml_read_integer(node, 1, 1000000, ret_count, error);
+}
+
+static int read_one(struct case_reader *reader, struct yaml_node node, enum event_view view, enum list_kind kind,
+                    struct case_expectations *list, struct error *error)
+{
+    static const char *const keys[][5] = {
+        [LIST_IN_ORDER] = {"event", "where", "only", "after_s"}, [LIST_NEVER] = {"event", "where", "only", "more_than"}};
+    struct expectation limits = {0};
     bool belongs;
-    if (yaml_check_keys(node, "an expectation", keys, error) || read_only(reader, yaml_get(node, "only"), &belongs, error))
+    if (yaml_check_keys(node, "an expectation", keys[kind], error) || read_only(reader, yaml_get(node, "only"), &belongs, error) ||
+        read_after(yaml_get(node, "after_s"), list->count == 0, &limits, error) ||
+        read_more_than(yaml_get(node, "more_than"), &limits.more_than, error))
         return -1;
     /* Read it even when it belongs to another permutation: what is wrong in it should not depend on what is run. */
     CLEANUP(expectation_done) struct expectation expectation = {0};
     if (expectation_read(node, view, &reader->options->vocabulary, &reader->substitution, &expectation, error))
         return -1;
+    expectation.has_after = limits.has_after;
+    expectation.after_min_s = limits.after_min_s;
+    expectation.after_max_s = limits.after_max_s;
+    expectation.more_than = limits.more_than;
     if (belongs) {
         list->items[list->count++] = expectation;
         expectation = (struct expectation){0};
@@ -47,8 +78,8 @@ static int read_one(struct case_reader *reader, struct yaml_node node, enum even
     return 0;
 }
 
-static int read_list(struct case_reader *reader, struct yaml_node node, enum event_view view, struct case_expectations *list,
-                     struct error *error)
+static int read_list(struct case_reader *reader, struct yaml_node node, enum event_view view, enum list_kind kind,
+                     struct case_expectations *list, struct error *error)
 {
     if (yaml_is_null(node))
         return 0;
@@ -60,7 +91,7 @@ static int read_list(struct case_reader *reader, struct yaml_node node, enum eve
     if (!list->items)
         return error_set_memory(error);
     for (size_t i = 0; i < yaml_count(node); i++)
-        if (read_one(reader, yaml_item_at(node, i), view, list, error))
+        if (read_one(reader, yaml_item_at(node, i), view, kind, list, error))
             return -1;
     return 0;
 }
@@ -72,9 +103,9 @@ static int read_view(struct case_reader *reader, struct yaml_node node, enum cas
     if (yaml_is_null(node))
         return 0;
     if (yaml_check_keys(node, "a view's expectations", keys, error) ||
-        read_list(reader, yaml_get(node, "in_order"), event_views[view], &expectations->in_order, error))
+        read_list(reader, yaml_get(node, "in_order"), event_views[view], LIST_IN_ORDER, &expectations->in_order, error))
         return -1;
-    return read_list(reader, yaml_get(node, "never"), event_views[view], &expectations->never, error);
+    return read_list(reader, yaml_get(node, "never"), event_views[view], LIST_NEVER, &expectations->never, error);
 }
 
 int case_read_views(struct case_reader *reader, struct yaml_node expect, struct error *error)

@@ -337,6 +337,10 @@ char *expectation_text(const struct expectation *expectation)
         bytes_append_text(&out, i ? ", " : " where ");
         describe_condition(&expectation->conditions[i], &out);
     }
+    if (expectation->has_after)
+        bytes_printf(&out, ", %g s or more after the event before it", expectation->after_min_s);
+    if (expectation->more_than)
+        bytes_printf(&out, " more than %lld times", (long long)expectation->more_than);
     return take_text(&out);
 }
 

@@ -43,6 +43,12 @@ struct expectation {
     char *place; /* "cases/refused/wrong-chain.yaml:14:7" */
     struct condition conditions[CONDITIONS_MAX];
     size_t condition_count;
+    /* Among `in_order`: device seconds since the event of the expectation before it. */
+    bool has_after;
+    double after_min_s;
+    double after_max_s;
+    /* Among `never`: so many are fine; the next one is not. */
+    int64_t more_than;
 };
 
 /* What a case may name: kinds of docs/events.md, and the console events that the dialects of the harness give. */

@@ -2,13 +2,14 @@
 
 #include "base/log.h"
 
-static const char intro[] = "A bench for the X.509 provisioning of nRF91 devices through Azure DPS: runs cases on a device (a virtual DK when\n"
-                            "there is no board), against a local stand-in for DPS, and says what the device did and why.\n"
-                            "\n"
-                            "Examples:\n"
-                            "  dpsbench run                         every case, on a virtual DK\n"
-                            "  dpsbench run refused --rig my.yaml   the area 'refused', on the rig of my.yaml\n"
-                            "  dpsbench list                        what there is to run";
+static const char intro[] =
+    "A bench for the X.509 provisioning of nRF91 devices through Azure DPS: runs cases on a device (a virtual DK when\n"
+    "there is no board), against a local stand-in for DPS, and says what the device did and why.\n"
+    "\n"
+    "Examples:\n"
+    "  dpsbench run                         every case, on a virtual DK\n"
+    "  dpsbench run refused --rig my.yaml   the area 'refused', on the rig of my.yaml\n"
+    "  dpsbench list                        what there is to run";
 
 static const struct command commands[] = {
     {"run", "Run cases and report", cli_run, NULL},

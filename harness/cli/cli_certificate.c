@@ -141,12 +141,13 @@ static int create(int argc, char **argv)
 static int verification_code(int argc, char **argv)
 {
     static const struct argp_option options[] = {STATE_OPTION, ETAG_OPTION, {0}};
-    static const char text[] = "Ask for a verification code and print it, alone on a line. Sign a certificate with this code as its CN with the CA's "
-                               "key; then `dpsbench certificate verify`. Asking again makes a new code."
-                               "\vExamples:\n"
-                               "  dpsbench certificate verification-code root-ca --state sim\n"
-                               "  openssl req -new -key rootCA.key -out verification.csr \\\n"
-                               "    -subj \"/CN=$(dpsbench certificate verification-code root-ca --state sim)\"\n";
+    static const char text[] =
+        "Ask for a verification code and print it, alone on a line. Sign a certificate with this code as its CN with the CA's "
+        "key; then `dpsbench certificate verify`. Asking again makes a new code."
+        "\vExamples:\n"
+        "  dpsbench certificate verification-code root-ca --state sim\n"
+        "  openssl req -new -key rootCA.key -out verification.csr \\\n"
+        "    -subj \"/CN=$(dpsbench certificate verification-code root-ca --state sim)\"\n";
     struct certificate_arguments arguments = parse(options, text, true, argc, argv);
     struct error error = ERROR_INIT;
     CLEANUP_STORE struct certificate_store *store = NULL;
@@ -167,7 +168,8 @@ static int verify(int argc, char **argv)
 {
     static const struct argp_option options[] = {
         STATE_OPTION,
-        {"certificate", OPTION_CERTIFICATE, "FILE", 0, "The verification certificate: CN is the code, signed by the CA's key (required)", 0},
+        {"certificate", OPTION_CERTIFICATE, "FILE", 0, "The verification certificate: CN is the code, signed by the CA's key (required)",
+         0},
         {"path", OPTION_CERTIFICATE, "FILE", OPTION_ALIAS, NULL, 0},
         ETAG_OPTION,
         {0},
@@ -203,8 +205,7 @@ static int show(int argc, char **argv)
     struct error error = ERROR_INIT;
     CLEANUP_STORE struct certificate_store *store = NULL;
     CLEANUP_JSON cJSON *object = NULL;
-    if (certificate_store_open(arguments.state, false, &store, &error) ||
-        certificate_store_get(store, arguments.name, &object, &error))
+    if (certificate_store_open(arguments.state, false, &store, &error) || certificate_store_get(store, arguments.name, &object, &error))
         return command_fail(&error);
     return print_object(object);
 }
@@ -212,8 +213,9 @@ static int show(int argc, char **argv)
 static void print_line(const cJSON *object)
 {
     const cJSON *properties = json_member(object, "properties");
-    printf("%-24s  %-10s  %-32s  %s\n", json_string(object, "name", "?"), json_bool(properties, "isVerified", false) ? "verified" : "unverified",
-           json_string(properties, "expiry", ""), json_string(properties, "subject", ""));
+    printf("%-24s  %-10s  %-32s  %s\n", json_string(object, "name", "?"),
+           json_bool(properties, "isVerified", false) ? "verified" : "unverified", json_string(properties, "expiry", ""),
+           json_string(properties, "subject", ""));
 }
 
 static int list(int argc, char **argv)

@@ -26,12 +26,13 @@ static const struct argp_option options[] = {
     {0},
 };
 
-static const char text[] = "List the rows that SELECT names (default: all): id and title. SELECT is a row (refused/wrong-chain:azure), a case "
-                           "(refused/wrong-chain), an area (refused) or a glob ('*:azure')."
-                           "\vExamples:\n"
-                           "  dpsbench list\n"
-                           "  dpsbench list refused --json\n"
-                           "  dpsbench list --events\n";
+static const char text[] =
+    "List the rows that SELECT names (default: all): id and title. SELECT is a row (refused/wrong-chain:azure), a case "
+    "(refused/wrong-chain), an area (refused) or a glob ('*:azure')."
+    "\vExamples:\n"
+    "  dpsbench list\n"
+    "  dpsbench list refused --json\n"
+    "  dpsbench list --events\n";
 
 static error_t take(int key, char *word, struct argp_state *state)
 {

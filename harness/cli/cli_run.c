@@ -34,15 +34,16 @@ static const struct argp_option options[] = {
     {0},
 };
 
-static const char text[] = "Run the cases that SELECT names (default: all) and report. SELECT is a case, a row, an area or a glob: see `dpsbench list`."
-                           "\vExit codes: 0 all passed, 1 a device failed, 2 wrong usage or a bad file, 3 trouble with rig or simulator, 4 a bug of "
-                           "ours, 5 nothing selected, 77 all skipped, 130 interrupted.\n"
-                           "\n"
-                           "Examples:\n"
-                           "  dpsbench run\n"
-                           "  dpsbench run refused server/root-missing\n"
-                           "  dpsbench run '*:connack' --out /tmp/connack\n"
-                           "  dpsbench run --rig fixtures/rigs/reference.yaml --json\n";
+static const char text[] =
+    "Run the cases that SELECT names (default: all) and report. SELECT is a case, a row, an area or a glob: see `dpsbench list`."
+    "\vExit codes: 0 all passed, 1 a device failed, 2 wrong usage or a bad file, 3 trouble with rig or simulator, 4 a bug of "
+    "ours, 5 nothing selected, 77 all skipped, 130 interrupted.\n"
+    "\n"
+    "Examples:\n"
+    "  dpsbench run\n"
+    "  dpsbench run refused server/root-missing\n"
+    "  dpsbench run '*:connack' --out /tmp/connack\n"
+    "  dpsbench run --rig fixtures/rigs/reference.yaml --json\n";
 
 static double read_scale(const char *word, struct argp_state *state)
 {

@@ -18,7 +18,7 @@
 enum { RIG_FORMAT = 1, RIG_DEVICES_MAX = 32, RIG_ARGUMENTS_MAX = 32, RIG_WORDS_MAX = 16 };
 
 #define RIG_DPS_HOST_DEFAULT "global.azure-devices-provisioning.net"
-#define RIG_DIALECT_DEFAULT "nordic-sample"
+#define RIG_DIALECT_DEFAULT "nordic"
 
 /* What the rig can do to a device: a hook's key in the file, and the capability that a case may need. */
 #define RIG_HOOKS(X)                                                                                                                       \

@@ -336,7 +336,7 @@ void attempt_run(struct bench *bench, const struct case_row *row, struct result_
 {
     struct error error = ERROR_INIT;
     CLEANUP(watch_done) struct watch watch;
-    watch_init(&watch, row);
+    watch_init(&watch, row, bench->time_scale);
     bench->has_trouble = false;
     int failed = run_row(bench, row, &watch, &error);
     bench->watch = NULL;

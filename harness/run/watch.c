@@ -10,9 +10,9 @@ static const char *const view_names[] = {[CASE_VIEW_CONSOLE] = "console", [CASE_
 /* The order in which views are asked for the reason: the service names a rule, the wire is next in precision. */
 static const enum case_view reason_order[] = {CASE_VIEW_SERVICE, CASE_VIEW_WIRE, CASE_VIEW_CONSOLE};
 
-void watch_init(struct watch *watch, const struct case_row *row)
+void watch_init(struct watch *watch, const struct case_row *row, double time_scale)
 {
-    *watch = (struct watch){.row = row};
+    *watch = (struct watch){.row = row, .time_scale = time_scale};
     for (int i = 0; i < CASE_VIEW_COUNT; i++)
         watch->views[i].nearness = -1;
 }
@@ -76,30 +76,42 @@ static void keep_landmarks(struct watch *watch, const char *kind, const cJSON *e
     watch->has_dropped_lines |= strcmp(kind, "console.dropped") == 0;
 }
 
-static void check_never(struct watch *watch, const struct case_expectations *never, const cJSON *event)
+static void violate(struct watch *watch, const struct expectation *expectation, const cJSON *event, double seconds)
 {
-    for (size_t i = 0; i < never->count && !watch->violated; i++) {
-        if (!expectation_matches(&never->items[i], event))
-            continue;
-        watch->violated = &never->items[i];
-        watch->violation = cJSON_Duplicate(event, true);
-    }
+    if (watch->violated)
+        return;
+    watch->violated = expectation;
+    watch->violation = cJSON_Duplicate(event, true);
+    watch->violation_s = seconds;
 }
 
-static void advance(struct watch_view *view, const struct case_expectations *in_order, const cJSON *event)
+static void check_never(struct watch *watch, struct watch_view *view, const struct case_expectations *never, const cJSON *event)
+{
+    for (size_t i = 0; i < never->count; i++)
+        if (expectation_matches(&never->items[i], event) && (int64_t)++view->never_counts[i] > never->items[i].more_than)
+            violate(watch, &never->items[i], event, 0);
+}
+
+static void advance(struct watch *watch, struct watch_view *view, const struct case_expectations *in_order, const cJSON *event)
 {
     if (view->met == in_order->count)
         return;
     const struct expectation *next = &in_order->items[view->met];
     int nearness = expectation_nearness(next, event);
-    if (nearness == (int)next->condition_count) {
-        view->met++;
-        view->nearness = -1;
-        cJSON_Delete(TAKE(view->nearest));
-    } else if (nearness > view->nearness) {
+    if (nearness > view->nearness) {
         view->nearness = nearness;
         keep(&view->nearest, event);
     }
+    if (nearness < (int)next->condition_count)
+        return;
+    int64_t now_us = json_integer(event, "mono_us", 0);
+    double seconds = (double)(now_us - view->met_us) / 1e6 * watch->time_scale;
+    if (next->has_after && (seconds < next->after_min_s || seconds > next->after_max_s))
+        violate(watch, next, event, seconds);
+    view->met++;
+    view->met_us = now_us;
+    view->nearness = -1;
+    cJSON_Delete(TAKE(view->nearest));
 }
 
 static void check_findings(struct watch *watch, const cJSON *event)
@@ -119,8 +131,8 @@ void watch_event(struct watch *watch, const cJSON *event)
     if (says_something(kind))
         keep(&view->last, event);
     keep_landmarks(watch, kind, event);
-    check_never(watch, &watch->row->views[index].never, event);
-    advance(view, &watch->row->views[index].in_order, event);
+    check_never(watch, view, &watch->row->views[index].never, event);
+    advance(watch, view, &watch->row->views[index].in_order, event);
     check_findings(watch, event);
 }
 
@@ -200,11 +212,17 @@ static void set_expected(struct result_row *result, const struct expectation *ex
 
 static void judge_violation(const struct watch *watch, struct result_row *result)
 {
-    CLEANUP_FREE char *forbidden = expectation_text(watch->violated);
-    CLEANUP_FREE char *got = expectation_describe(watch->violated, watch->violation);
-    set_expected(result, watch->violated);
-    result_setf(&result->reason.text, "%s: it happened, and must never", event_view_name(watch->violated->view));
-    result_setf(&result->reason.expected, "no %s", forbidden ? forbidden : "such event");
+    const struct expectation *violated = watch->violated;
+    CLEANUP_FREE char *text = expectation_text(violated);
+    CLEANUP_FREE char *got = expectation_describe(violated, watch->violation);
+    set_expected(result, violated);
+    if (violated->has_after) {
+        result_setf(&result->reason.text, "%s: it came at the wrong time", event_view_name(violated->view));
+        result_setf(&result->reason.got, "%s, %.1f device seconds after it", got ? got : "it", watch->violation_s);
+        return;
+    }
+    result_setf(&result->reason.text, "%s: it happened, and must never", event_view_name(violated->view));
+    result_setf(&result->reason.expected, "no %s", text ? text : "such event");
     result_set(&result->reason.got, got);
 }
 

@@ -14,6 +14,8 @@
 /* One view's progress. */
 struct watch_view {
     size_t met;     /* how many of in_order came */
+    int64_t met_us; /* when the last of them did, on its source's monotonic clock */
+    size_t never_counts[CASE_EXPECTATIONS_MAX];
     cJSON *nearest; /* the event that came nearest to the next expectation */
     int nearness;   /* conditions that it met; -1: none came */
     cJSON *last;    /* the last event of the view that means something (no console.line, no AT traffic) */
@@ -22,9 +24,11 @@ struct watch_view {
 
 struct watch {
     const struct case_row *row; /* lent */
+    double time_scale;
     struct watch_view views[CASE_VIEW_COUNT];
-    const struct expectation *violated; /* a `never` that happened; lent from the row */
+    const struct expectation *violated; /* a `never` that happened, or what came at the wrong time; lent from the row */
     cJSON *violation;                   /* the event */
+    double violation_s;                 /* the wrong time, in device seconds */
     bool findings_seen[CASE_LIST_MAX];
     cJSON *verdict; /* the last attestation.verdict */
     cJSON *hub_verdict;
@@ -34,7 +38,7 @@ struct watch {
     bool has_dropped_lines;
 };
 
-void watch_init(struct watch *watch, const struct case_row *row);
+void watch_init(struct watch *watch, const struct case_row *row, double time_scale);
 void watch_done(struct watch *watch);
 /* Lent event, of any view; kinds of the bench are ignored. */
 void watch_event(struct watch *watch, const cJSON *event);

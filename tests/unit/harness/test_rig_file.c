@@ -44,7 +44,7 @@ static void reads_twisters_keys_and_ours(void **state)
     assert_int_equal(rig_connected_count(&rig), 1);
     assert_string_equal(device->platform, "nrf9160dk/nrf9160/ns");
     assert_string_equal(device->dps_host, "global.azure-devices-provisioning.net");
-    assert_string_equal(device->dialect, "nordic-sample");
+    assert_string_equal(device->dialect, "nordic");
     assert_int_equal(device->sec_tag, 56);
     assert_string_equal(device->hooks[RIG_HOOK_RESET][2], "reset");
     assert_null(device->hooks[RIG_HOOK_RESET][3]);

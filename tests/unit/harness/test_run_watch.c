@@ -19,7 +19,7 @@ static int set_up(void **state)
     fixture = (struct fixture){0};
     if (case_support_read(case_support_good, &fixture.list, NULL))
         return -1;
-    watch_init(&fixture.watch, fixture.list.rows[0]);
+    watch_init(&fixture.watch, fixture.list.rows[0], 10);
     *state = &fixture;
     return 0;
 }
@@ -136,6 +136,65 @@ static void remembers_known_findings_without_judging_them(void **state)
     assert_string_equal(fixture->result.findings[0].text, "noise");
 }
 
+static void read_row(struct fixture *fixture, const char *from, const char *to)
+{
+    CLEANUP_FREE char *text = case_support_with(from, to);
+    struct error error = ERROR_INIT;
+    watch_done(&fixture->watch);
+    case_list_done(&fixture->list);
+    if (case_support_read(text, &fixture->list, &error))
+        fail_msg("%s", error.text);
+    watch_init(&fixture->watch, fixture->list.rows[0], 10);
+}
+
+static void show_at(struct fixture *fixture, const char *kind, int64_t mono_us)
+{
+    CLEANUP_JSON cJSON *event = cJSON_CreateObject();
+    json_set_string(event, "kind", kind);
+    json_set_integer(event, "mono_us", mono_us);
+    json_set(event, "data", cJSON_CreateObject());
+    watch_event(&fixture->watch, event);
+}
+
+static void bears_as_many_as_the_case_allows(void **state)
+{
+    struct fixture *fixture = *state;
+    read_row(fixture, "never: [{event: console.assigned}]", "never: [{event: console.assigned, more_than: 2}]");
+    show(fixture, "console.assigned", "{}");
+    show(fixture, "console.assigned", "{}");
+    assert_false(watch_is_violated(&fixture->watch));
+    show(fixture, "console.assigned", "{}");
+    assert_true(watch_is_violated(&fixture->watch));
+    judge(fixture);
+    assert_string_equal(fixture->result.reason.expected, "no console.assigned more than 2 times");
+}
+
+#define TWO_STEPS "wire: {in_order: [{event: mqtt.puback}, {event: mqtt.publish, after_s: {min: 3}}]}"
+#define ONE_STEP "wire: {in_order: [{event: tls.handshake, where: {chain: {count: 2}}}]}"
+
+static void what_comes_too_early_in_device_seconds_fails(void **state)
+{
+    struct fixture *fixture = *state;
+    read_row(fixture, ONE_STEP, TWO_STEPS);
+    show_at(fixture, "mqtt.puback", 1000000);
+    show_at(fixture, "mqtt.publish", 1000000 + 290000);
+    assert_true(watch_is_violated(&fixture->watch));
+    judge(fixture);
+    assert_string_equal(fixture->result.reason.text, "wire: it came at the wrong time");
+    assert_string_equal(fixture->result.reason.expected, "mqtt.publish, 3 s or more after the event before it");
+    assert_string_equal(fixture->result.reason.got, "mqtt.publish, 2.9 device seconds after it");
+}
+
+static void what_waits_long_enough_does_not(void **state)
+{
+    struct fixture *fixture = *state;
+    read_row(fixture, ONE_STEP, TWO_STEPS);
+    show_at(fixture, "mqtt.puback", 1000000);
+    show_at(fixture, "mqtt.publish", 1000000 + 300000);
+    assert_false(watch_is_violated(&fixture->watch));
+    assert_int_equal(fixture->watch.views[CASE_VIEW_WIRE].met, 2);
+}
+
 static void counts_its_progress_by_view(void **state)
 {
     struct fixture *fixture = *state;
@@ -156,6 +215,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_hole_in_the_console_is_no_failure_of_the_device, set_up, tear_down),
         cmocka_unit_test_setup_teardown(remembers_known_findings_without_judging_them, set_up, tear_down),
         cmocka_unit_test_setup_teardown(counts_its_progress_by_view, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(bears_as_many_as_the_case_allows, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_comes_too_early_in_device_seconds_fails, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_waits_long_enough_does_not, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
