@@ -112,17 +112,43 @@ static void print_row(FILE *file, const struct result_row *row, const struct lay
     print_wrapped(file, bytes_text(&what), indent, layout->what_columns);
 }
 
+/* The same finding in many rows is one finding. */
+static bool is_first(const struct result_run *run, size_t row, size_t finding)
+{
+    const char *text = text_or(run->rows[row].findings[finding].text, "");
+    for (size_t i = 0; i < row; i++)
+        for (size_t j = 0; j < run->rows[i].finding_count; j++)
+            if (strcmp(text_or(run->rows[i].findings[j].text, ""), text) == 0)
+                return false;
+    return true;
+}
+
+static void print_rows_of(FILE *file, const struct result_run *run, size_t first_row, const char *text)
+{
+    const char *separator = "    in ";
+    for (size_t i = first_row; i < run->row_count; i++)
+        for (size_t j = 0; j < run->rows[i].finding_count; j++)
+            if (strcmp(text_or(run->rows[i].findings[j].text, ""), text) == 0) {
+                fprintf(file, "%s%s", separator, text_or(run->rows[i].id, "?"));
+                separator = ", ";
+            }
+    fputc('\n', file);
+}
+
 static void print_findings(FILE *file, const struct result_run *run)
 {
-    size_t count = result_run_count(run).findings;
-    if (count == 0)
-        return;
-    fprintf(file, "\nKnown findings (they change no verdict):\n");
+    size_t count = 0;
     for (size_t i = 0; i < run->row_count; i++)
-        for (size_t j = 0; j < run->rows[i].finding_count; j++)
-            fprintf(file, "  %s: %s (%s)\n", text_or(run->rows[i].id, "?"), text_or(run->rows[i].findings[j].text, ""),
-                    text_or(run->rows[i].findings[j].source, "no source"));
-    fprintf(file, "%zu known finding%s\n", count, count == 1 ? "" : "s");
+        for (size_t j = 0; j < run->rows[i].finding_count; j++) {
+            if (!is_first(run, i, j))
+                continue;
+            const struct result_finding *finding = &run->rows[i].findings[j];
+            fprintf(file, "%s  %s (%s)\n", count++ ? "" : "\nKnown findings (they change no verdict):\n", text_or(finding->text, ""),
+                    text_or(finding->source, "no source"));
+            print_rows_of(file, run, i, text_or(finding->text, ""));
+        }
+    if (count)
+        fprintf(file, "%zu known finding%s\n", count, count == 1 ? "" : "s");
 }
 
 void table_closing_line(const struct result_run *run, char *text)

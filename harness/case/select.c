@@ -27,16 +27,33 @@ static bool fits_any(const char *const *selectors, size_t count, const struct ca
     return count == 0;
 }
 
+enum { AREA_MAX_BYTES = 128 };
+
+/* The first folder of an id is what most people type. NULL when none is near. */
+static const char *nearest_area(const struct case_list *list, const char *selector, char area[AREA_MAX_BYTES])
+{
+    for (size_t i = 0; i < list->count; i++) {
+        const char *words[] = {area, NULL};
+        snprintf(area, AREA_MAX_BYTES, "%.*s", (int)strcspn(list->rows[i]->case_id, "/"), list->rows[i]->case_id);
+        if (text_nearest(selector, words))
+            return area;
+    }
+    return NULL;
+}
+
 static int fail_unknown(const struct case_list *list, const char *selector, struct error *error)
 {
-    CLEANUP_FREE const char **ids = calloc(2 * list->count + 1, sizeof *ids);
+    enum { WORDS_A_ROW = 2 };
+    CLEANUP_FREE const char **ids = calloc(WORDS_A_ROW * list->count + 1, sizeof *ids);
     if (!ids)
         return error_set_memory(error);
     for (size_t i = 0; i < list->count; i++) {
-        ids[2 * i] = list->rows[i]->id;
-        ids[2 * i + 1] = list->rows[i]->case_id;
+        ids[WORDS_A_ROW * i] = list->rows[i]->id;
+        ids[WORDS_A_ROW * i + 1] = list->rows[i]->case_id;
     }
+    char area[AREA_MAX_BYTES];
     const char *near = text_nearest(selector, ids);
+    near = near ? near : nearest_area(list, selector, area);
     return error_set(error, ERROR_OWNER_FILE, ERROR_NOT_FOUND, "no case or row fits '%s'%s%s%s", selector,
                      near ? "; did you mean '" : "; `dpsbench list` names them all", near ? near : "", near ? "'?" : "");
 }

@@ -46,6 +46,9 @@ static void names_the_nearest_when_a_selector_fits_nothing(void **state)
     assert_int_equal(error.code, ERROR_NOT_FOUND);
     assert_non_null(strstr(error.text, "'refused/wrong-chian'; did you mean 'refused/wrong-chain'?"));
     assert_int_equal(list.count, 2);
+    const char *const area[] = {"refusd"};
+    assert_int_equal(select_rows(&list, area, 1, &error), -1);
+    assert_non_null(strstr(error.text, "did you mean 'refused'?"));
 }
 
 int main(void)

@@ -32,6 +32,7 @@ static void fill(struct result_run *run)
     result_set(&run->rows[3].reason.text, "device 'dk' does not offer 'power'");
     add_row(run, "x/z", VERDICT_INCONCLUSIVE, NULL, NULL);
     result_set(&run->rows[4].reason.text, "the simulator ended");
+    result_add_finding(&run->rows[0], "prints noise after a refusal", "captured console");
     result_add_finding(&run->rows[1], "prints noise after a refusal", "captured console");
 }
 
@@ -59,7 +60,8 @@ static void prints_rows_reasons_findings_and_the_closing_line(void **state)
         "x/z                        inconclusive     1.2 s  the simulator ended\n"
         "\n"
         "Known findings (they change no verdict):\n"
-        "  refused/cn-mismatch:azure: prints noise after a refusal (captured console)\n"
+        "  prints noise after a refusal (captured console)\n"
+        "    in provisioning/thread, refused/cn-mismatch:azure\n"
         "1 known finding\n"
         "\n"
         "report: reports/out/1/results.json\n"
