@@ -111,7 +111,7 @@ static void emit(struct at *at, cJSON *event)
 
 static void emit_command(struct at *at)
 {
-    cJSON *event CLEANUP_JSON = event_new(EVENT_AT_COMMAND, at->options.clock, HARNESS_EVENT_SOURCE);
+    CLEANUP_JSON cJSON *event = event_new(EVENT_AT_COMMAND, at->options.clock, HARNESS_EVENT_SOURCE);
     if (event &&
         (json_set_string(event_data(event), "device", at->device) || json_set_string(event_data(event), "command", at->exchange.shown)))
         cJSON_Delete(TAKE(event));
@@ -126,7 +126,7 @@ static int add_lines(cJSON *data, const struct at_reply *reply)
 
 static void emit_reply(struct at *at, const struct at_reply *reply)
 {
-    cJSON *event CLEANUP_JSON = event_new(EVENT_AT_REPLY, at->options.clock, HARNESS_EVENT_SOURCE);
+    CLEANUP_JSON cJSON *event = event_new(EVENT_AT_REPLY, at->options.clock, HARNESS_EVENT_SOURCE);
     cJSON *data = event ? event_data(event) : NULL;
     if (event && (json_set_string(data, "device", at->device) || json_set_string(data, "result", reply->text) || add_lines(data, reply) ||
                   json_set_integer(data, "duration_us", reply->duration_us)))
@@ -299,7 +299,8 @@ static void finish(struct at *at, enum at_result result, int code)
 /* A request that never got to the wire. */
 static void drop(struct request *request, enum at_result result)
 {
-    struct at_reply reply = {.result = result, .text = result_text(result, 0, NULL), .command = request->shown};
+    char text[RESULT_TEXT_BYTES];
+    struct at_reply reply = {.result = result, .text = result_text(result, 0, text), .command = request->shown};
     if (request->on_done)
         request->on_done(request->user, &reply);
     free_request(request);
@@ -536,7 +537,7 @@ static int check_length(const char *text, struct error *error)
     size_t length = strlen(text);
     if (length <= AT_COMMAND_MAX_BYTES)
         return 0;
-    char *shown CLEANUP_FREE = at_redact(text);
+    CLEANUP_FREE char *shown = at_redact(text);
     return error_set(error, ERROR_OWNER_FILE, ERROR_LIMIT,
                      "%.40s...: %zu bytes, and the AT host takes at most %d (it would drop the closing quote too, and then swallow "
                      "everything); send a shorter certificate chain",

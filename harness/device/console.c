@@ -66,7 +66,7 @@ static bool may_be_of_a_key(const struct console *console, const struct zephyr_l
 
 static cJSON *new_event(struct console *console, const struct console_line *line)
 {
-    cJSON *event CLEANUP_JSON = event_new(EVENT_CONSOLE_LINE, console->options.port.clock, HARNESS_EVENT_SOURCE);
+    CLEANUP_JSON cJSON *event = event_new(EVENT_CONSOLE_LINE, console->options.port.clock, HARNESS_EVENT_SOURCE);
     if (!event || json_set_integer(event, "mono_us", line->line->mono_us) || json_set_integer(event, "unix_us", line->line->unix_us) ||
         json_set_string(event_data(event), "device", console->device))
         return NULL;
@@ -102,7 +102,7 @@ static int add_line_fields(cJSON *data, const struct console_line *line)
 
 static void emit_line(struct console *console, const struct console_line *line)
 {
-    cJSON *event CLEANUP_JSON = new_event(console, line);
+    CLEANUP_JSON cJSON *event = new_event(console, line);
     if (event && add_line_fields(event_data(event), line))
         cJSON_Delete(TAKE(event));
     emit(console, TAKE(event));
@@ -131,7 +131,7 @@ static int add_boot_fields(struct console *console, cJSON *data, const struct co
 
 static void emit_match(struct console *console, const struct console_line *line)
 {
-    cJSON *event CLEANUP_JSON = new_event(console, line);
+    CLEANUP_JSON cJSON *event = new_event(console, line);
     if (event && (json_set_string(event, "kind", line->match->event) || json_set_string(event_data(event), "line", line->zephyr->text) ||
                   add_match_fields(event_data(event), line->match) || add_boot_fields(console, event_data(event), line)))
         cJSON_Delete(TAKE(event));
@@ -166,6 +166,7 @@ static void show_line(struct console *console, struct console_line *line)
         emit_match(console, line);
     if (console->options.callbacks.on_line)
         console->options.callbacks.on_line(console->options.callbacks.user, line);
+    line->match = NULL;
     cJSON_Delete(match.fields);
 }
 
@@ -202,7 +203,7 @@ static void on_gone(void *user, const char *reason)
 static void on_back(void *user, int64_t gap_ms)
 {
     struct console *console = user;
-    cJSON *event CLEANUP_JSON = event_new(EVENT_CONSOLE_GAP, console->options.port.clock, HARNESS_EVENT_SOURCE);
+    CLEANUP_JSON cJSON *event = event_new(EVENT_CONSOLE_GAP, console->options.port.clock, HARNESS_EVENT_SOURCE);
     if (event && (json_set_string(event_data(event), "device", console->device) || json_set_integer(event_data(event), "gap_ms", gap_ms)))
         cJSON_Delete(TAKE(event));
     emit(console, TAKE(event));

@@ -289,7 +289,7 @@ static int add_capture(cJSON *fields, const struct capture *capture, const char 
 {
     if (group->rm_so < 0)
         return 0;
-    char *text CLEANUP_FREE = strndup(message + group->rm_so, (size_t)(group->rm_eo - group->rm_so));
+    CLEANUP_FREE char *text = strndup(message + group->rm_so, (size_t)(group->rm_eo - group->rm_so));
     if (!text)
         return -1;
     return json_set(fields, capture->name, capture->type == CAPTURE_INTEGER ? integer_from(text) : cJSON_CreateString(text));
@@ -297,7 +297,7 @@ static int add_capture(cJSON *fields, const struct capture *capture, const char 
 
 static cJSON *fields_of(const struct entry *entry, const char *message, const regmatch_t *groups)
 {
-    cJSON *fields CLEANUP_JSON = cJSON_CreateObject();
+    CLEANUP_JSON cJSON *fields = cJSON_CreateObject();
     for (size_t i = 0; fields && i < entry->capture_count; i++)
         if (add_capture(fields, &entry->captures[i], message, &groups[i + 1]))
             return NULL;

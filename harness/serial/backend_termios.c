@@ -25,7 +25,7 @@ static int make_raw(int fd, const char *path, struct error *error)
 
 static int pty_open(const struct serial_settings *settings, struct serial_handle **ret_handle, struct error *error)
 {
-    int fd CLEANUP_FD = open(settings->path, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+    CLEANUP_FD int fd = open(settings->path, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0)
         return serial_open_failed(settings->path, errno, error);
     if (serial_lock(fd, settings->path, error) || make_raw(fd, settings->path, error))

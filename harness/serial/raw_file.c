@@ -17,7 +17,7 @@ struct raw_file {
 
 int raw_file_open(const char *path, uint64_t max_bytes, struct raw_file **ret_file, struct error *error)
 {
-    int fd CLEANUP_FD = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    CLEANUP_FD int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     if (fd < 0)
         return error_set_errno(error, ERROR_OWNER_RIG, errno, "open '%s'", path);
     off_t length = lseek(fd, 0, SEEK_END);

@@ -31,7 +31,7 @@ static void describe_process(int pid, char *ret_holder)
 {
     char path[PROC_PATH_BYTES], name[32] = "";
     snprintf(path, sizeof(path), "/proc/%d/comm", pid);
-    FILE *file CLEANUP_FILE = fopen(path, "re");
+    CLEANUP_FILE FILE *file = fopen(path, "re");
     if (file && fgets(name, sizeof(name), file))
         name[strcspn(name, "\n")] = 0;
     snprintf(ret_holder, HOLDER_BYTES, "held by %s (pid %d)", name[0] ? name : "another program", pid);
@@ -40,7 +40,7 @@ static void describe_process(int pid, char *ret_holder)
 /* "1: FLOCK  ADVISORY  WRITE 12345 00:18:5 0 EOF": the inode tells the file, the number before it the process. */
 static int pid_of_lock(const struct stat *status)
 {
-    FILE *file CLEANUP_FILE = fopen("/proc/locks", "re");
+    CLEANUP_FILE FILE *file = fopen("/proc/locks", "re");
     char line[256];
     while (file && fgets(line, sizeof(line), file)) {
         int pid;

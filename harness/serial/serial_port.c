@@ -50,7 +50,7 @@ static int open_backend(struct serial_port *port, struct error *error)
 {
     if (check_path(port->path, error))
         return -1;
-    char *resolved CLEANUP_FREE = realpath(port->path, NULL);
+    CLEANUP_FREE char *resolved = realpath(port->path, NULL);
     if (!resolved)
         return serial_open_failed(port->path, errno, error);
     const struct serial_options *options = &port->options;
