@@ -18,6 +18,12 @@ enum {
 /* Marked: the answer has a line of its own name, so that a late OK of an older command is not taken for it. */
 #define PROBE "AT+CMEE?"
 
+/*
+ * Against an AT host that is inside a quote. When its buffer is full it drops the stray quote too, and only a backspace makes room (lib/at_host); what
+ * it has swallowed must not be executed when the quote closes, so a mark behind it spoils the syntax.
+ */
+#define UNSTICK "\b\b\"!"
+
 /* What the caller wants: a command, or (sync_tries > 0) a sync. */
 struct request {
     struct request *next;
@@ -317,7 +323,7 @@ static void send_probe(struct at *at)
 
 static void send_quote(struct at *at)
 {
-    if (send_text(at, PHASE_QUOTE, "\"", "\"", QUOTE_MS))
+    if (send_text(at, PHASE_QUOTE, UNSTICK, UNSTICK, QUOTE_MS))
         finish(at, AT_GONE, 0);
 }
 

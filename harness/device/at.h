@@ -8,7 +8,8 @@
  *           it continues quoted text (a PEM read back). A notification of the command's own name cannot be told from the reply: it
  *           stands in `lines`.
  * Recovery: after a time-out the next command waits for a new sync: AT+CMEE? until its own answer comes (so that a late OK is nobody's),
- *           and `"` CR against an AT host that is stuck inside a quote: it swallows everything until another `"`.
+ *           and two backspaces, a quote and a mark that spoils the syntax against an AT host that is stuck inside a quote: it swallows
+ *           everything until another `"`, and with a full buffer that one too.
  * Secrets:  a command that carries a private key or a PSK is evented with its SHA-256 in the place of the text; our copies of it are
  *           wiped.
  * Source:   Nordic, nRF Connect SDK, lib/at_host (no echo, CR outside quotes ends a command, 4096 bytes with the NUL).
@@ -99,7 +100,7 @@ struct at_command {
 int at_send(struct at *at, const struct at_command *command, struct error *error);
 
 /*
- * Find the AT host's attention: AT+CMEE? up to `tries` times, `"` CR in between against a stuck quote. on_done: AT_OK or AT_TIMEOUT.
+ * Find the AT host's attention: AT+CMEE? up to `tries` times, with the remedy against a stuck quote in between. on_done: AT_OK or AT_TIMEOUT.
  * Commands that are queued wait for it. For first contact and after a boot.
  */
 int at_sync(struct at *at, int tries, at_done_fn *on_done, void *user, struct error *error);

@@ -336,6 +336,19 @@ static void frees_an_at_host_that_is_stuck_in_a_quote(void **state)
     assert_false(bench->host.is_in_quotes);
 }
 
+static void frees_an_at_host_whose_buffer_is_full_and_has_nothing_executed(void **state)
+{
+    struct bench *bench = *state;
+    static char text[6000];
+    memset(text, 'x', sizeof(text));
+    memcpy(text, "AT%CMNG=0,56,0,\"", 16);
+    memcpy(text + sizeof(text) - 2, "\"\r", 2);
+    bench->host.cfun = 4;
+    assert_int_equal(serial_write(console_port(dk_console(bench->dk)), text, sizeof(text), NULL), 0);
+    assert_int_equal(ask(bench, "AT+CFUN?")->result, AT_OK);
+    assert_null(host_stored(&bench->host, 56, 0));
+}
+
 static void gets_through_to_a_host_that_missed_the_first_tries(void **state)
 {
     struct bench *bench = *state;
@@ -798,6 +811,7 @@ int main(void)
         TEST(joins_a_reply_line_that_is_longer_than_a_line_may_be),
         TEST(times_out_and_gives_a_late_answer_to_nobody),
         IMPATIENT(frees_an_at_host_that_is_stuck_in_a_quote),
+        IMPATIENT(frees_an_at_host_whose_buffer_is_full_and_has_nothing_executed),
         IMPATIENT(gets_through_to_a_host_that_missed_the_first_tries),
         IMPATIENT(gives_up_on_a_wedged_parser),
         TEST(fails_a_command_when_the_port_goes_away_and_works_after_it_is_back),

@@ -89,7 +89,10 @@ static void say_entry(struct host *host, const struct host_credential *credentia
 static void write_credential(struct host *host, unsigned int sec_tag, int type, char *quoted)
 {
     char *end = strrchr(quoted, '"');
-    assert_non_null(end);
+    if (!end || end[1]) {
+        say_final(host, 50);
+        return;
+    }
     *end = 0;
     if (host->refuses_overwriting && find(host, sec_tag, type)) {
         say_final(host, 519);
@@ -163,7 +166,7 @@ static void answer_state(struct host *host, const char *command)
     else if (sscanf(command, "AT+CFUN=%d", &value) == 1)
         host->cfun = value;
     else
-        final = 50;
+        final = 50; /* incorrect parameters */
     host_say(host, text);
     say_final(host, final);
 }
@@ -196,7 +199,9 @@ static void on_bytes(struct fake *fake, const char *data, size_t length)
 {
     struct host *host = (struct host *)fake;
     for (size_t i = 0; i < length; i++) {
-        if (data[i] == '\r' && !host->is_in_quotes) {
+        if (data[i] == '\b') {
+            host->length -= host->length > 0;
+        } else if (data[i] == '\r' && !host->is_in_quotes) {
             execute(host);
         } else if (host->length < HOST_BUFFER_BYTES) {
             host->is_in_quotes ^= data[i] == '"';
