@@ -22,7 +22,8 @@ enum { RECIPE_FORMAT = 1, RECIPE_MEMBERS_MAX = 16 };
 int recipe_read_file(const char *path, struct recipe **ret_recipe, struct error *error);
 /* `name` stands for the path in errors and is the recipe's name. */
 int recipe_read_text(const char *text, size_t length_bytes, const char *name, struct recipe **ret_recipe, struct error *error);
-/* One of certs/recipes/, by its path there without ".yaml": "server/default", "device/root-leaf", "control". NOT_FOUND lists all names. */
+/* One of certs/recipes/, by its path there without ".yaml": "server/default", "device/root-leaf", "control". NOT_FOUND lists all names.
+ * ".yaml" behind it does no harm. */
 int recipe_read_builtin(const char *name, struct recipe **ret_recipe, struct error *error);
 /* Its YAML text; NULL when there is none of that name. Lent for ever. */
 const char *recipe_builtin_text(const char *name);

@@ -8,10 +8,17 @@ const char *const *recipe_builtin_names(void)
     return recipe_builtin_name_table;
 }
 
+/* Cases name recipes as files: "device/root-leaf.yaml" is "device/root-leaf". */
+static bool is_named(const char *recipe, const char *name)
+{
+    size_t length = strlen(recipe);
+    return strncmp(recipe, name, length) == 0 && (!name[length] || strcmp(name + length, ".yaml") == 0);
+}
+
 const char *recipe_builtin_text(const char *name)
 {
     for (size_t i = 0; recipe_builtin_name_table[i]; i++)
-        if (strcmp(recipe_builtin_name_table[i], name) == 0)
+        if (is_named(recipe_builtin_name_table[i], name))
             return recipe_builtin_text_table[i];
     return NULL;
 }

@@ -254,6 +254,25 @@ static void what_az_shows_drops_in(void **unused)
     assert_string_equal(must_find(state, DPS_GROUP, "g")->ca_references[DPS_PRIMARY], "root-ca");
 }
 
+/* Both hold the same certificates, so what one gives as a certificate the other may give as a thumbprint. */
+static void the_samples_load_without_a_word(void **unused)
+{
+    (void)unused;
+    struct dps_state *folders[2] = {NULL};
+    static const char *const dirs[] = {DPSBENCH_SOURCE_DIR "/fixtures/enrollments/by-hand",
+                                       DPSBENCH_SOURCE_DIR "/fixtures/enrollments/az-show"};
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(dps_state_open(dirs[i], &clock_system, &folders[i], NULL), 0);
+        expect_no_notice(folders[i]);
+        assert_true(must_find(folders[i], DPS_CERTIFICATE, "root-ca")->is_verified);
+        must_find(folders[i], DPS_GROUP, "group-1");
+    }
+    const X509 *device = must_find(folders[0], DPS_ENROLLMENT, "gateway1")->certificates[DPS_PRIMARY].certificate;
+    assert_true(certificate_ref_matches(&must_find(folders[1], DPS_ENROLLMENT, "gateway1")->certificates[DPS_PRIMARY], device));
+    dps_state_free(folders[0]);
+    dps_state_free(folders[1]);
+}
+
 static void makes_the_read_only_members_that_are_absent_and_leaves_the_file_alone(void **unused)
 {
     (void)unused;
@@ -679,6 +698,7 @@ int main(void)
         cmocka_unit_test(reads_every_kind_of_object),
         cmocka_unit_test(takes_a_certificate_in_any_form_at_the_top_or_under_properties),
         cmocka_unit_test(what_az_shows_drops_in),
+        cmocka_unit_test(the_samples_load_without_a_word),
         cmocka_unit_test(makes_the_read_only_members_that_are_absent_and_leaves_the_file_alone),
         cmocka_unit_test(an_etag_looks_like_azures_and_is_never_the_same),
         cmocka_unit_test(writes_dates_as_azure_does),

@@ -149,6 +149,9 @@ static void an_unknown_built_in_lists_those_that_there_are(void **state)
     assert_int_equal(error.code, ERROR_NOT_FOUND);
     assert_non_null(strstr(error.text, "recipe 'device/x' is not built in; there are: control, device/cn-mismatch"));
     assert_null(recipe_builtin_text("device/x"));
+    assert_null(recipe_builtin_text("device/sub"));
+    assert_null(recipe_builtin_text("device/sub-ca.yml"));
+    assert_ptr_equal(recipe_builtin_text("device/sub-ca.yaml"), recipe_builtin_text("device/sub-ca"));
 }
 
 static void a_recipe_tells_its_defect(void **state)
