@@ -579,7 +579,7 @@ static int remove_file(const struct dps_state *state, const struct dps_entry *en
 
 int dps_state_delete(struct dps_state *state, enum dps_kind kind, const char *id, const char *etag, cJSON **ret_json, struct error *error)
 {
-    struct dps_entry *entry;
+    struct dps_entry *entry = NULL;
     if (dps_state_require(state, kind, id, &entry, error) || dps_state_check_etag(entry, etag, kind, id, error))
         return -1;
     if (!entry->lease && remove_file(state, entry, error))
