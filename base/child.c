@@ -44,6 +44,8 @@ static void reset_signals(void)
 static void run(const struct child_options *options, pid_t parent, int report_fd)
 {
     reset_signals();
+    if (options->has_own_group)
+        setpgid(0, 0);
     if (options->death_signal)
         prctl(PR_SET_PDEATHSIG, options->death_signal);
     if (options->death_signal && getppid() != parent)

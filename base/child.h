@@ -26,6 +26,7 @@ struct child_options {
     int stdout_fd;           /* -1: /dev/null; else duplicated, the caller's stays open */
     int stderr_fd;           /* as stdout_fd */
     int death_signal;        /* sent to the child when we die; 0: none */
+    bool has_own_group;      /* Ctrl-C on our terminal does not reach it */
     uv_loop_t *loop;         /* NULL: no callback; use child_wait */
     child_exit_fn *on_exit;
     void *user;
