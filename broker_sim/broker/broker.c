@@ -23,7 +23,7 @@ enum {
     RESTART_MAX_MS = 1000,
     RESTART_WINDOW_MS = 60000,
     REASON_MAX_BYTES = 512,
-    LOG_TAIL_MAX_BYTES = 200,
+    COMPLAINT_MAX_BYTES = 200,
     LOG_MAX_BYTES = 16 * 1024 * 1024,
 };
 
@@ -36,7 +36,6 @@ struct broker {
     struct keeper *keeper;
     struct child *child; /* NULL between an end and the next start */
     uv_timer_t *timer;   /* the next probe, or the next start */
-    bool is_up;
     deadline_t probe_deadline;
     int64_t restarts_us[BROKER_RESTARTS_MAX]; /* a ring */
     size_t restart_count;
@@ -66,25 +65,27 @@ DEFINE_CLEANUP(struct broker *, free_broker)
 
 static void start_later(struct broker *broker, int64_t delay_ms);
 
-/* The last line that Mosquitto wrote, "" when there is none: it says why a configuration is refused. */
-static void log_tail(const struct broker *broker, char *text)
+/* What Mosquitto complained of first, "" when it did not: behind it follow only OpenSSL's layers. "1795298115: Error: Unable to ..." */
+static void read_complaint(const struct broker *broker, char *text)
 {
+    static const char mark[] = "Error: ";
     CLEANUP(bytes_done) struct bytes log = {0};
     text[0] = 0;
     if (file_read(broker->log_path, LOG_MAX_BYTES, &log, NULL))
         return;
-    while (log.length_bytes && log.data[log.length_bytes - 1] == '\n')
-        log.data[--log.length_bytes] = 0;
-    const char *line = strrchr(bytes_text(&log), '\n');
-    snprintf(text, LOG_TAIL_MAX_BYTES, "%s", line ? line + 1 : bytes_text(&log));
+    const char *complaint = strstr(bytes_text(&log), mark);
+    if (!complaint)
+        return;
+    complaint += strlen(mark);
+    snprintf(text, COMPLAINT_MAX_BYTES, "%.*s", (int)strcspn(complaint, "\r\n"), complaint);
 }
 
 static void describe_end(const struct broker *broker, int status, char *reason)
 {
-    char how[CHILD_STATUS_TEXT_BYTES], tail[LOG_TAIL_MAX_BYTES];
+    char how[CHILD_STATUS_TEXT_BYTES], complaint[COMPLAINT_MAX_BYTES];
     child_status_text(status, how);
-    log_tail(broker, tail);
-    snprintf(reason, REASON_MAX_BYTES, "Mosquitto ended with %s%s%s", how, tail[0] ? ": " : "", tail);
+    read_complaint(broker, complaint);
+    snprintf(reason, REASON_MAX_BYTES, "Mosquitto ended with %s%s%s", how, complaint[0] ? ": " : "", complaint);
 }
 
 /* How many restarts lie within the window, this one not counted. */
@@ -128,7 +129,7 @@ static void on_exit_of_child(void *user, struct child *child, int status)
     describe_end(broker, status, reason);
     child_free(child);
     broker->child = NULL;
-    broker->is_up = false;
+    uv_timer_stop(broker->timer); /* it may be probing */
     keeper_watch(broker->keeper, 0);
     restart(broker, reason);
 }
@@ -146,7 +147,6 @@ static void on_probe(uv_timer_t *timer)
     struct broker *broker = timer->data;
     if (accepts_connections(broker->hand_path)) {
         uv_timer_stop(timer);
-        broker->is_up = true;
         if (broker->callbacks.up)
             broker->callbacks.up(broker->callbacks.user);
         return;
@@ -190,6 +190,7 @@ static int start_child(struct broker *broker, struct error *error)
                                           .stdout_fd = log_fd,
                                           .stderr_fd = log_fd,
                                           .death_signal = SIGTERM,
+                                          .has_own_group = true, /* the last events still go out after Ctrl-C */
                                           .loop = broker->loop,
                                           .on_exit = on_exit_of_child,
                                           .user = broker};
