@@ -106,12 +106,12 @@ static void report_closed_later(struct mqtt_link *link, int rc)
 static void update_poll(struct mqtt_link *link);
 
 /* A reset leaves the socket closed, a FIN leaves it half open. SO_ERROR would say it too, but would take the error from the reader. */
-static void note_reset(struct mqtt_link *link, int events)
+static void note_reset(struct mqtt_link *link)
 {
     struct tcp_info info = {0};
     socklen_t length_bytes = sizeof info;
     int socket = mosquitto_socket(link->mosquitto);
-    if (events & UV_DISCONNECT && !getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &length_bytes) && info.tcpi_state == TCP_CLOSE)
+    if (!getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &length_bytes) && info.tcpi_state == TCP_CLOSE)
         link->was_reset = true;
 }
 
@@ -144,7 +144,8 @@ static int read_packets(struct mqtt_link *link)
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
     struct mqtt_link *link = poll->data;
-    note_reset(link, events);
+    /* status < 0 is libuv's word for an error of the socket, a reset above all: reading tells more. */
+    note_reset(link);
     int rc = status < 0 || events & (UV_READABLE | UV_DISCONNECT) ? read_packets(link) : MOSQ_ERR_SUCCESS;
     if (rc == MOSQ_ERR_SUCCESS && link->handles)
         pump(link);

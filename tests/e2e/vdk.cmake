@@ -1,0 +1,16 @@
+# The virtual DK against a scripted server of our own: no simulator takes part.
+function(vdk_test_program name)
+  add_executable(${name} ${ARGN})
+  target_link_libraries(${name} PRIVATE dpsbench_options base PkgConfig::CMOCKA)
+  target_compile_definitions(${name} PRIVATE DPSBENCH_SOURCE_DIR="${CMAKE_SOURCE_DIR}" DPSBENCH_BINARY_DIR="${CMAKE_BINARY_DIR}")
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+endfunction()
+
+vdk_test_program(vdk_stub vdk_stub.c)
+vdk_test_program(vdk_golden vdk_golden.c vdk_rig.c vdk_pki.c)
+add_dependencies(vdk_golden vdk_stub dpsbench-vdk)
+file(GLOB captures CONFIGURE_DEPENDS RELATIVE ${CMAKE_SOURCE_DIR}/fixtures/consoles ${CMAKE_SOURCE_DIR}/fixtures/consoles/*.txt)
+foreach(capture ${captures})
+  string(REPLACE ".txt" "" name ${capture})
+  dpsbench_e2e_test(vdk_golden_${name} COMMAND vdk_golden ${name} TIMEOUT 180)
+endforeach()
