@@ -32,7 +32,7 @@ int error_setv(struct error *error, enum error_owner owner, enum error_code code
     return -1;
 }
 
-int error_set(struct error *error, enum error_owner owner, enum error_code code, const char *format, ...)
+int(error_set)(struct error *error, enum error_owner owner, enum error_code code, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
@@ -41,7 +41,7 @@ int error_set(struct error *error, enum error_owner owner, enum error_code code,
     return -1;
 }
 
-int error_set_errno(struct error *error, enum error_owner owner, int errno_value, const char *format, ...)
+int(error_set_errno)(struct error *error, enum error_owner owner, int errno_value, const char *format, ...)
 {
     char what[ERROR_TEXT_MAX_BYTES];
     va_list args;
@@ -51,12 +51,12 @@ int error_set_errno(struct error *error, enum error_owner owner, int errno_value
     return error_set(error, owner, ERROR_IO, "%s: %s", what, strerror(errno_value));
 }
 
-int error_set_memory(struct error *error)
+int(error_set_memory)(struct error *error)
 {
     return error_set(error, ERROR_OWNER_OURS, ERROR_MEMORY, "out of memory");
 }
 
-int error_prefix(struct error *error, const char *format, ...)
+int(error_prefix)(struct error *error, const char *format, ...)
 {
     if (!error)
         return -1;

@@ -78,6 +78,31 @@ int error_set_memory(struct error *error);
 /* Put "prefix: " before the text that is there: for callers that know the file or the place. Returns -1. */
 int error_prefix(struct error *error, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/*
+ * The compiler cannot see into base/error.c: tell it that the failing branch returns -1, so that it does not take "untouched on failure" for
+ * "may be used uninitialised".
+ */
+#define error_set(...)                                                                                                                     \
+    ({                                                                                                                                     \
+        (void)(error_set)(__VA_ARGS__);                                                                                                    \
+        -1;                                                                                                                                \
+    })
+#define error_set_errno(...)                                                                                                               \
+    ({                                                                                                                                     \
+        (void)(error_set_errno)(__VA_ARGS__);                                                                                              \
+        -1;                                                                                                                                \
+    })
+#define error_set_memory(error)                                                                                                            \
+    ({                                                                                                                                     \
+        (void)(error_set_memory)(error);                                                                                                   \
+        -1;                                                                                                                                \
+    })
+#define error_prefix(...)                                                                                                                  \
+    ({                                                                                                                                     \
+        (void)(error_prefix)(__VA_ARGS__);                                                                                                 \
+        -1;                                                                                                                                \
+    })
+
 /* "timeout", "syntax" ...; "none" for ERROR_NONE. Never NULL. */
 const char *error_code_name(enum error_code code);
 /* "ours", "file", "rig", "device", "person". Never NULL. */

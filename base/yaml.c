@@ -283,7 +283,7 @@ bool yaml_is_null(struct yaml_node node)
     return text && is_plain(node) && (!*text || strcmp(text, "~") == 0 || strcmp(text, "null") == 0);
 }
 
-int yaml_fail(struct yaml_node node, struct error *error, const char *format, ...)
+int(yaml_fail)(struct yaml_node node, struct error *error, const char *format, ...)
 {
     va_list args;
     va_start(args, format);

@@ -40,10 +40,16 @@ bool yaml_is_map(struct yaml_node node);
 bool yaml_is_list(struct yaml_node node);
 bool yaml_is_scalar(struct yaml_node node);
 bool yaml_is_quoted(struct yaml_node node); /* a scalar in quotes, or a block: a text, whatever it looks like */
-bool yaml_is_null(struct yaml_node node); /* not there, empty, ~ or null */
+bool yaml_is_null(struct yaml_node node);   /* not there, empty, ~ or null */
 
 /* "file:line:col: text". Returns -1. */
 int yaml_fail(struct yaml_node node, struct error *error, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+#define yaml_fail(...)                                                                                                                     \
+    ({                                                                                                                                     \
+        (void)(yaml_fail)(__VA_ARGS__);                                                                                                    \
+        -1;                                                                                                                                \
+    }) /* as error_set: base/error.h */
 
 /*
  * Refuse a node that is not a mapping, and every key that is not in `allowed` (NULL-terminated). The error stands at the key, quotes it,
