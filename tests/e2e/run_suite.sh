@@ -1,0 +1,56 @@
+#!/bin/bash
+# Every case on the built-in rig: a virtual DK with Nordic's sample, and a simulator of the run's own.
+set -euo pipefail
+
+# shellcheck source=tests/e2e/run_lib.sh
+. "$DPSBENCH_SOURCE/tests/e2e/run_lib.sh"
+
+rows=$("$dpsbench" list | wc -l)
+
+it 'passes every case on the built-in rig'
+run_cases
+exits 0
+is "$(last_line)" "$rows passed, 0 failed, 0 skipped"
+is "$(report '[.rows[] | select(.verdict != "pass")] | length')" 0
+
+it 'names rule and sentence of every refusal, in the table and in the report'
+for row in wrong-chain:chain.unknown-ca cn-mismatch:registration-id.mismatch intermediate-not-sent:chain.issuer-not-sent ca-not-verified:ca.not-verified; do
+    for surface in connack azure; do
+        is "$(report ".rows[] | select(.id == \"refused/${row%%:*}:$surface\") | .rule")" "${row#*:}"
+    done
+    holds "$scratch/stdout" "${row#*:}: "
+done
+is "$(report '[.rows[] | select(.rule and ((.mend // "") == "" or .outcome == null))] | length')" 0
+
+it 'tells both ids of a mismatch'
+holds "$scratch/stdout" 'some-other-device'
+holds "$scratch/stdout" 'nrf-352656100000001'
+
+it 'counts known findings in a line before the closing line'
+grep -qE '^[0-9]+ known findings?$' "$scratch/stdout" || fail 'no line counts the findings'
+is "$(grep -cE '^report: ' "$scratch/stdout")" 1
+
+it 'writes a whole report, timeline and console'
+is "$(report .is_complete)" true
+is "$(report .exit_code)" 0
+is "$(report .rig.devices[0].personality)" nordic-sample
+is "$(jq -s length "$out/timeline.jsonl")" "$(wc -l <"$out/timeline.jsonl")"
+is "$(report '[.rows[] | select(.timeline.last <= .timeline.first)] | length')" 0
+holds "$out/virtual-dk/console.log" 'Connection was rejected with return code 5'
+holds "$out/timeline.jsonl" '"kind":"at.command"'
+
+it 'keeps no private key, and leaves no process and no private folder behind'
+! grep -rlE 'BEGIN[A-Z ]* PRIVATE KEY' "$out" || fail 'a private key is in the report'
+missing "$out/.private"
+nobody_left "$out"
+
+it 'puts the talk on stderr and one plain line a row where there is no terminal'
+lacks "$scratch/stderr" $'\r'
+lacks "$scratch/stderr" $'\033'
+is "$(grep -c '^\[' "$scratch/stderr")" "$rows"
+
+it 'prints one JSON document with --json'
+run_cases --json server/root-missing
+exits 0
+is "$(jq -r '.rows[0].verdict' "$scratch/stdout")" pass
+is "$(jq -cS . "$scratch/stdout")" "$(jq -cS . "$results")"
