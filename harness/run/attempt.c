@@ -308,7 +308,7 @@ static int prepare(struct bench *bench, const struct case_row *row, struct pki *
 {
     progress_step(bench->progress, "preparing the service");
     if (renew_lease(bench, row, error) || configure_lane(bench, row, error) || forge(bench, row, ret_pki, error) ||
-        service_state_remove(bench, row, error) || service_state_put(bench, row, *ret_pki, error))
+        service_state_put(bench, row, *ret_pki, error))
         return -1;
     progress_step(bench->progress, "writing credentials");
     return write_credentials(bench, row, *ret_pki, error);
@@ -346,5 +346,8 @@ void attempt_run(struct bench *bench, const struct case_row *row, struct result_
         attempt_blame(bench, &error, result);
     else
         watch_judge(&watch, result);
+    /* What stays would be known to DPS in the rows that follow. */
+    if (control_is_open(bench->control) && service_state_remove(bench, row, &error) && error.code != ERROR_INTERRUPTED)
+        attempt_blame(bench, &error, result);
     bench->is_known_good |= result->verdict == VERDICT_PASS;
 }

@@ -9,7 +9,7 @@
 
 #include "harness/run/bench.h"
 
-/* What is there already is deleted by service_state_remove, also after a failure. */
+/* service_state_remove() takes it away, also after a failure half-way. */
 int service_state_put(struct bench *bench, const struct case_row *row, const struct pki *pki, struct error *error);
 /* Objects, scenario and registration record of the row. What is not there is fine. */
 int service_state_remove(struct bench *bench, const struct case_row *row, struct error *error);
