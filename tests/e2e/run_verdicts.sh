@@ -21,7 +21,7 @@ it 'refuses a bad case before anything runs, with file, line and column'
 sed 's/console.connect-failed/console.conect-failed/' "$DPSBENCH_SOURCE/cases/server/root-missing.yaml" >"$cases/server/root-missing.yaml"
 run_cases --cases "$cases"
 exits 2
-holds "$scratch/stderr" "server/root-missing.yaml:18:17: unknown event 'console.conect-failed'; did you mean 'console.connect-failed'?"
+holds "$scratch/stderr" "server/root-missing.yaml:14:17: unknown event 'console.conect-failed'; did you mean 'console.connect-failed'?"
 missing "$out"
 
 it 'refuses a knob that the simulator does not have'
@@ -77,9 +77,9 @@ exits 3
 is "$(report .rows[0].verdict)" inconclusive
 holds "$scratch/stdout" 'ttyACM7'
 
-# pid_of NAME: the program of the run under way whose private folder is $out.
+# pid_of STATE: the program of the run under way with that state folder.
 pid_of() {
-    pgrep -f -- "^[^ ]*/$1 --state $out/.private/"
+    jq .pid "$out/.private/$1/ready.json"
 }
 
 # start_run ARGUMENT...: in the background; waits until something holds.
@@ -120,7 +120,7 @@ nobody_left "$out"
 it 'is inconclusive, not failed, when the simulator dies under way'
 start_run
 await_row 1
-kill -KILL "$(pid_of dpsbench-sim)"
+kill -KILL "$(pid_of simulator)"
 end_run
 exits 3
 is "$(report .summary.fail)" 0
@@ -132,7 +132,7 @@ nobody_left "$out"
 it 'is inconclusive when the virtual device dies under way'
 start_run
 await_row 1
-kill -KILL "$(pid_of dpsbench-vdk)"
+kill -KILL "$(pid_of virtual-dk)"
 end_run
 exits 3
 is "$(report .summary.fail)" 0
@@ -146,7 +146,7 @@ end_run
 is "$(report .is_complete)" false
 [[ $(report '.rows | length') -ge 2 ]] || fail 'rows are missing'
 deadline=$((SECONDS + 20))
-while pid_of dpsbench-sim >/dev/null || pid_of dpsbench-vdk >/dev/null; do
-    ((SECONDS < deadline)) || fail 'a program outlived the harness'
+while pgrep -f -- "$out/.private/" >/dev/null; do
+    ((SECONDS < deadline)) || nobody_left "$out"
     read -rt 0.05 <> <(:) || true
 done
