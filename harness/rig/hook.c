@@ -39,6 +39,7 @@ int hook_run(const char *const *argv, const char *log_path, struct waiting *wait
         .stdout_fd = log_fd,
         .stderr_fd = log_fd,
         .death_signal = SIGKILL,
+        .has_own_group = true,
         .loop = waiting_loop(waiting),
         .on_exit = on_child_exit,
         .user = &end,

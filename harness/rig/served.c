@@ -110,6 +110,8 @@ static int start_child(struct served *served, const struct served_options *optio
         .stdout_fd = stdout_fd,
         .stderr_fd = log_fd,
         .death_signal = SIGTERM,
+        /* Ctrl-C is for us: the programs must live until the report is written. */
+        .has_own_group = true,
         .loop = options->loop,
         .on_exit = on_child_exit,
         .user = served,
