@@ -158,7 +158,7 @@ static void set_gone(struct serial_port *port, int errno_value)
         port->options.callbacks.on_gone(port->options.callbacks.user, reason);
 }
 
-/* libserialport's read says "nothing" for ever after a hang-up: only poll() tells. */
+/* A driver may hang up without an error, and a read that says "nothing" for ever: then only poll() tells. */
 static bool has_hung_up(struct serial_port *port)
 {
     struct pollfd item = {.fd = port->backend->fd(port->handle), .events = POLLIN};

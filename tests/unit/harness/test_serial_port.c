@@ -12,6 +12,7 @@
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 extern const struct serial_backend BACKEND;
@@ -177,12 +178,19 @@ static void keeps_what_was_said_before_it_was_opened(void **state)
     assert_string_equal(bytes_text(&bench->heard), "*** Booting ***\r\n");
 }
 
-static void does_not_echo_what_the_device_says(void **state)
+static void makes_a_cooked_line_raw(void **state)
 {
     struct bench *bench = *state;
+    struct termios mode;
+    assert_int_equal(tcgetattr(bench->fake.slave_fd, &mode), 0);
+    mode.c_lflag |= ECHO | ICANON | ISIG;
+    mode.c_iflag |= ICRNL | IXON;
+    mode.c_oflag |= OPOST | ONLCR;
+    assert_int_equal(tcsetattr(bench->fake.slave_fd, TCSANOW, &mode), 0);
     open_port(bench);
-    fake_say(&bench->fake, "hello\n");
-    hear(bench, 6);
+    fake_say(&bench->fake, "a\rb\x03\x13");
+    hear(bench, 5);
+    assert_memory_equal(bench->heard.data, "a\rb\x03\x13", 5);
     run_for(&bench->loop, 20);
     assert_int_equal(bench->fake.heard.length_bytes, 0);
 }
@@ -402,7 +410,7 @@ int main(void)
         BEHAVIOUR(chooses_termios_for_a_pty_and_libserialport_for_the_rest),
         BEHAVIOUR(passes_every_byte_value_both_ways),
         BEHAVIOUR(keeps_what_was_said_before_it_was_opened),
-        BEHAVIOUR(does_not_echo_what_the_device_says),
+        BEHAVIOUR(makes_a_cooked_line_raw),
         BEHAVIOUR(refuses_a_port_that_is_held_and_names_the_holder),
         BEHAVIOUR(lets_go_of_the_lock_when_it_closes),
         BEHAVIOUR(says_what_is_wrong_with_a_path),
