@@ -1,0 +1,490 @@
+#include "broker_sim/control/control.h"
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "base/yaml.h"
+#include "broker_sim/control/request.h"
+#include "broker_sim/dps/reply.h"
+
+#include <string.h>
+
+enum { LEASE_TTL_DEFAULT_S = 60, HOST_MAX_BYTES = 253, NAME_MAX_BYTES = 255 };
+
+struct control {
+    struct control_options options;
+    struct lease_table *leases;
+    uv_timer_t *timer; /* outlives us until its close callback */
+};
+
+/* What a method gets, and where it puts its answer. */
+struct call {
+    struct control *control;
+    enum dps_kind kind; /* of the object methods */
+    const cJSON *params;
+    cJSON *result;                   /* given; NULL: {} */
+    char place[NAME_MAX_BYTES + 32]; /* of an error; "" : none */
+    struct error *error;
+};
+
+/* --- events --- */
+
+static void emit(const struct control *control, cJSON *event)
+{
+    struct event_sink sink = publisher_sink(control->options.publisher);
+    sink.emit(sink.user, event);
+}
+
+static cJSON *event_of(const struct control *control, enum event_kind kind)
+{
+    return event_new(kind, control->options.clock, EVENT_SOURCE);
+}
+
+static void emit_state_changed(const struct call *call, const char *id, const char *action, const char *etag)
+{
+    cJSON *event = event_of(call->control, EVENT_STATE_CHANGED), *data = event_data(event);
+    json_set_string(data, "what", dps_kind_name(call->kind));
+    json_set_string(data, "id", id);
+    json_set_string(data, "action", action);
+    json_set_string(data, "etag", etag);
+    emit(call->control, event);
+}
+
+static void log_notices(const struct control *control)
+{
+    for (size_t i = 0; i < dps_state_notice_count(control->options.state); i++)
+        log_warning("%s", dps_state_notice(control->options.state, i).text);
+}
+
+/* --- parameters --- */
+
+static int optional_text(const struct call *call, const char *name, const char **ret_text)
+{
+    *ret_text = NULL;
+    return json_member(call->params, name) ? control_params_text(call->params, name, NAME_MAX_BYTES, ret_text, call->error) : 0;
+}
+
+/* `lease` NULL when the parameter is absent. */
+static int optional_lease(const struct call *call, const char **ret_id)
+{
+    struct lease *lease;
+    if (optional_text(call, "lease", ret_id))
+        return -1;
+    return *ret_id ? lease_find(call->control->leases, *ret_id, &lease, call->error) : 0;
+}
+
+static int required_lease(const struct call *call, struct lease **ret_lease)
+{
+    const char *id;
+    if (control_params_text(call->params, "lease", NAME_MAX_BYTES, &id, call->error))
+        return -1;
+    return lease_find(call->control->leases, id, ret_lease, call->error);
+}
+
+static int read_ttl(const struct call *call, int64_t *ret_ttl_s)
+{
+    const cJSON *ttl = json_member(call->params, "ttl_s");
+    *ret_ttl_s = ttl ? json_integer(call->params, "ttl_s", -1) : LEASE_TTL_DEFAULT_S;
+    return 0;
+}
+
+/* --- simulator --- */
+
+static int simulator_info(struct call *call)
+{
+    call->result = call->control->options.info(call->control->options.user);
+    json_set_integer(call->result, "lost_events", (int64_t)publisher_lost_count(call->control->options.publisher));
+    return call->result ? 0 : error_set_memory(call->error);
+}
+
+static int sync_events(struct call *call)
+{
+    call->result = cJSON_CreateObject();
+    return json_set_integer(call->result, "seq", (int64_t)publisher_seq(call->control->options.publisher)) ? error_set_memory(call->error)
+                                                                                                           : 0;
+}
+
+/* --- leases and lanes --- */
+
+static void rearm(struct control *control);
+
+static void emit_lane(const struct call *call, enum event_kind kind, const struct lease *lease, const cJSON *lane)
+{
+    cJSON *event = event_of(call->control, kind), *data = event_data(event);
+    if (kind == EVENT_LANE_LEASED) {
+        json_set_string(data, "lease", lease->id);
+        json_set_string(data, "address", json_string(lane, "address", NULL));
+        json_set_string(data, "host", json_string(lane, "host", NULL));
+        json_set_string(data, "lane_kind", lane_kind_name(lanes_kind(call->control->options.lanes, lease->lane)));
+    } else {
+        json_set_string(data, "recipe", json_string(lane, "recipe", NULL));
+    }
+    if (event)
+        event_set_origin(event, lease->lane, 0, NULL);
+    emit(call->control, event);
+}
+
+static int describe_lane(struct call *call, enum event_kind kind, const struct lease *lease)
+{
+    call->result = lanes_describe(call->control->options.lanes, lease->lane);
+    if (!call->result || json_set_string(call->result, "lease", lease->id))
+        return error_set_memory(call->error);
+    emit_lane(call, kind, lease, call->result);
+    return 0;
+}
+
+static int read_recipe(const struct call *call, const char **ret_recipe)
+{
+    *ret_recipe = NULL;
+    if (!json_member(call->params, "server_recipe"))
+        return 0;
+    return control_params_text(call->params, "server_recipe", REQUEST_MAX_BYTES, ret_recipe, call->error);
+}
+
+static int lane_lease(struct call *call)
+{
+    struct control *control = call->control;
+    enum lane_kind kind;
+    const char *host, *recipe;
+    int64_t ttl_s;
+    char lane[LANE_NAME_BYTES];
+    struct lease *lease;
+    if (lane_kind_read(json_string(call->params, "kind", "listener"), &kind, call->error) || optional_text(call, "host", &host) ||
+        read_recipe(call, &recipe) || read_ttl(call, &ttl_s) || lanes_open(control->options.lanes, kind, host, recipe, lane, call->error))
+        return -1;
+    if (lease_add(control->leases, lane, ttl_s, &lease, call->error)) {
+        lanes_close(control->options.lanes, lane);
+        return -1;
+    }
+    rearm(control);
+    return describe_lane(call, EVENT_LANE_LEASED, lease);
+}
+
+static int lane_configure(struct call *call)
+{
+    struct lease *lease;
+    const char *recipe;
+    if (required_lease(call, &lease) || read_recipe(call, &recipe) ||
+        lanes_configure(call->control->options.lanes, lease->lane, recipe, call->error))
+        return -1;
+    return describe_lane(call, EVENT_LANE_CONFIGURED, lease);
+}
+
+static int lease_renew_method(struct call *call)
+{
+    struct lease *lease;
+    int64_t ttl_s;
+    if (required_lease(call, &lease) || read_ttl(call, &ttl_s) || lease_renew(call->control->leases, lease, ttl_s, call->error))
+        return -1;
+    rearm(call->control);
+    call->result = cJSON_CreateObject();
+    return json_set_integer(call->result, "ttl_s", ttl_s) ? error_set_memory(call->error) : 0;
+}
+
+/* Everything that was made under the lease goes, the lane last: its sessions are closed. */
+static void end_lease(struct control *control, struct lease *lease, const char *reason)
+{
+    scenario_drop_lease(control->options.scenarios, lease->id);
+    dps_state_drop_lease(control->options.state, lease->id);
+    lanes_close(control->options.lanes, lease->lane);
+    cJSON *event = event_of(control, EVENT_LANE_RELEASED);
+    json_set_string(event_data(event), "reason", reason);
+    json_set_string(event_data(event), "lease", lease->id);
+    if (event)
+        event_set_origin(event, lease->lane, 0, NULL);
+    emit(control, event);
+    lease_remove(control->leases, lease);
+}
+
+static int lane_release(struct call *call)
+{
+    struct lease *lease;
+    if (required_lease(call, &lease))
+        return -1;
+    end_lease(call->control, lease, "released");
+    return 0;
+}
+
+void control_expire(struct control *control)
+{
+    for (struct lease *lease = lease_expired(control->leases); lease; lease = lease_expired(control->leases))
+        end_lease(control, lease, "expired");
+    rearm(control);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    control_expire(timer->data);
+}
+
+static void rearm(struct control *control)
+{
+    int64_t next_ms = lease_next_end_ms(control->leases);
+    if (next_ms < 0)
+        uv_timer_stop(control->timer);
+    else
+        uv_timer_start(control->timer, on_timer, (uint64_t)next_ms, 0);
+}
+
+/* --- scenarios --- */
+
+static int knob_list_method(struct call *call)
+{
+    struct knobs defaults = scenario_knobs(call->control->options.scenarios, NULL);
+    call->result = cJSON_CreateObject();
+    return json_set(call->result, "knobs", knobs_describe(&defaults)) ? error_set_memory(call->error) : 0;
+}
+
+static int scenario_set_method(struct call *call)
+{
+    struct scenario_table *scenarios = call->control->options.scenarios;
+    const char *registration_id, *lease;
+    if (control_params_text(call->params, "registration_id", REGISTRATION_ID_MAX_BYTES, &registration_id, call->error) ||
+        optional_lease(call, &lease) || scenario_set(scenarios, registration_id, json_member(call->params, "knobs"), lease, call->error))
+        return -1;
+    struct knobs knobs = scenario_knobs(scenarios, registration_id);
+    call->result = cJSON_CreateObject();
+    if (json_set(call->result, "knobs", knobs_to_json(&knobs)))
+        return error_set_memory(call->error);
+    cJSON *event = event_of(call->control, EVENT_SCENARIO_SET);
+    json_set(event_data(event), "knobs", knobs_to_json(&knobs));
+    if (event)
+        event_set_origin(event, NULL, 0, registration_id);
+    emit(call->control, event);
+    return 0;
+}
+
+static int scenario_clear_method(struct call *call)
+{
+    const char *registration_id;
+    if (control_params_text(call->params, "registration_id", REGISTRATION_ID_MAX_BYTES, &registration_id, call->error))
+        return -1;
+    return scenario_clear(call->control->options.scenarios, registration_id, call->error);
+}
+
+/* --- objects --- */
+
+static int set_place(struct call *call, const char *id)
+{
+    CLEANUP_FREE char *file = dps_state_file_name(id);
+    if (file)
+        snprintf(call->place, sizeof call->place, "%s/%s", dps_kind_folder(call->kind), file);
+    return 0;
+}
+
+static int read_id(struct call *call, const char **ret_id)
+{
+    if (control_params_text(call->params, dps_kind_id_member(call->kind), DPS_ID_MAX_BYTES, ret_id, call->error))
+        return -1;
+    return set_place(call, *ret_id);
+}
+
+static int answer_object(struct call *call, const struct dps_object *object, const char *action)
+{
+    call->result = cJSON_Duplicate(object->json, true);
+    if (!call->result)
+        return error_set_memory(call->error);
+    if (action)
+        emit_state_changed(call, object->id, action, object->etag);
+    return 0;
+}
+
+static int object_put(struct call *call)
+{
+    const cJSON *json = json_member(call->params, dps_kind_name(call->kind));
+    const char *etag, *lease;
+    const struct dps_object *object;
+    if (!cJSON_IsObject(json))
+        return error_set(call->error, ERROR_OWNER_FILE, ERROR_USAGE, "parameter '%s' is missing, or is not an object",
+                         dps_kind_name(call->kind));
+    set_place(call, json_string(json, dps_kind_id_member(call->kind), ""));
+    if (optional_text(call, "etag", &etag) || optional_lease(call, &lease) ||
+        dps_state_put(call->control->options.state, call->kind, json, etag, lease, &object, call->error))
+        return -1;
+    log_notices(call->control);
+    return answer_object(call, object, "put");
+}
+
+static int object_get(struct call *call)
+{
+    const char *id;
+    const struct dps_object *object;
+    if (read_id(call, &id) || dps_state_get(call->control->options.state, call->kind, id, &object, call->error))
+        return -1;
+    return answer_object(call, object, NULL);
+}
+
+static int object_delete(struct call *call)
+{
+    const char *id, *etag;
+    if (read_id(call, &id) || optional_text(call, "etag", &etag) ||
+        dps_state_delete(call->control->options.state, call->kind, id, etag, &call->result, call->error))
+        return -1;
+    emit_state_changed(call, id, "delete", NULL);
+    return 0;
+}
+
+static int object_list(struct call *call)
+{
+    call->result = cJSON_CreateObject();
+    return json_set(call->result, "value", dps_state_list(call->control->options.state, call->kind)) ? error_set_memory(call->error) : 0;
+}
+
+static int certificate_verification_code(struct call *call)
+{
+    const char *id, *etag;
+    const struct dps_object *object;
+    if (read_id(call, &id) || optional_text(call, "etag", &etag) ||
+        dps_state_verification_code(call->control->options.state, id, etag, &object, call->error))
+        return -1;
+    return answer_object(call, object, "verification-code");
+}
+
+static int certificate_verify(struct call *call)
+{
+    const char *id, *etag, *pem;
+    const struct dps_object *object;
+    if (read_id(call, &id) || optional_text(call, "etag", &etag) ||
+        control_params_text(call->params, "certificate", CERTIFICATE_TEXT_MAX_BYTES, &pem, call->error) ||
+        dps_state_verify(call->control->options.state, id, etag, pem, strlen(pem), &object, call->error))
+        return -1;
+    return answer_object(call, object, "verify");
+}
+
+/* --- registrations --- */
+
+static int registration_get_method(struct call *call)
+{
+    const char *id;
+    if (control_params_text(call->params, "registrationId", REGISTRATION_ID_MAX_BYTES, &id, call->error))
+        return -1;
+    const struct registration *registration = registration_find(call->control->options.registrations, id);
+    if (!registration)
+        return error_set(call->error, ERROR_OWNER_FILE, ERROR_NOT_FOUND, "there is no registration '%s'", id);
+    call->result = reply_registration_state(registration);
+    return call->result ? 0 : error_set_memory(call->error);
+}
+
+static int registration_delete_method(struct call *call)
+{
+    const char *id;
+    if (control_params_text(call->params, "registrationId", REGISTRATION_ID_MAX_BYTES, &id, call->error))
+        return -1;
+    const struct registration *registration = registration_find(call->control->options.registrations, id);
+    call->result = registration ? reply_registration_state(registration) : NULL;
+    return registration_delete(call->control->options.registrations, id, call->error);
+}
+
+/* --- the table --- */
+
+#define OBJECT_METHODS(name, kind, id)                                                                                                     \
+    {name ".put", kind, name " etag lease", object_put}, {name ".get", kind, id, object_get},                                              \
+        {name ".delete", kind, id " etag", object_delete},                                                                                 \
+    {                                                                                                                                      \
+        name ".list", kind, "", object_list                                                                                                \
+    }
+
+static const struct method {
+    const char *name;
+    enum dps_kind kind; /* of the object methods */
+    const char *params; /* allowed ones */
+    int (*run)(struct call *call);
+} methods[] = {
+    {"simulator.info", 0, "", simulator_info},
+    {"sync", 0, "", sync_events},
+    {"lane.lease", 0, "kind host ttl_s server_recipe", lane_lease},
+    {"lane.configure", 0, "lease server_recipe", lane_configure},
+    {"lease.renew", 0, "lease ttl_s", lease_renew_method},
+    {"lane.release", 0, "lease", lane_release},
+    {"scenario.set", 0, "registration_id knobs lease", scenario_set_method},
+    {"scenario.clear", 0, "registration_id", scenario_clear_method},
+    {"knob.list", 0, "", knob_list_method},
+    OBJECT_METHODS("enrollment", DPS_ENROLLMENT, "registrationId"),
+    OBJECT_METHODS("enrollmentGroup", DPS_GROUP, "enrollmentGroupId"),
+    OBJECT_METHODS("certificate", DPS_CERTIFICATE, "name"),
+    {"certificate.verificationCode", DPS_CERTIFICATE, "name etag", certificate_verification_code},
+    {"certificate.verify", DPS_CERTIFICATE, "name etag certificate", certificate_verify},
+    {"registration.get", 0, "registrationId", registration_get_method},
+    {"registration.delete", 0, "registrationId", registration_delete_method},
+};
+
+const char *const *control_method_names(void)
+{
+    static const char *names[ARRAY_COUNT(methods) + 1];
+    for (size_t i = 0; i < ARRAY_COUNT(methods); i++)
+        names[i] = methods[i].name;
+    return names;
+}
+
+static int find_method(const char *name, const struct method **ret_method, struct error *error)
+{
+    for (size_t i = 0; i < ARRAY_COUNT(methods); i++)
+        if (strcmp(methods[i].name, name) == 0)
+            return (int)(*ret_method = &methods[i], 0);
+    const char *nearest = text_nearest(name, control_method_names());
+    return error_set(error, ERROR_OWNER_FILE, ERROR_USAGE, "there is no method '%.64s'%s%s%s", name, nearest ? "; did you mean '" : "",
+                     nearest ? nearest : "", nearest ? "'" : "");
+}
+
+static int run(struct call *call, const char *name)
+{
+    const struct method *method;
+    if (find_method(name, &method, call->error) || control_params_check(call->params, method->params, call->error))
+        return -1;
+    call->kind = method->kind;
+    return method->run(call);
+}
+
+static cJSON *answer(struct control *control, const void *payload, size_t length_bytes)
+{
+    struct error error = ERROR_INIT;
+    CLEANUP(control_request_done) struct control_request request = {.json = NULL};
+    if (control_request_read(payload, length_bytes, &request, &error))
+        return control_reply_error(NULL, &error, NULL);
+    struct call call = {.control = control, .params = request.params, .error = &error};
+    if (run(&call, request.method) == 0)
+        return control_reply_ok(request.id, call.result);
+    cJSON_Delete(call.result);
+    return control_reply_error(request.id, &error, call.place[0] ? call.place : NULL);
+}
+
+void control_message(struct control *control, const char *topic, const void *payload, size_t length_bytes)
+{
+    char name[CLIENT_NAME_MAX_BYTES + 1], reply_topic_text[CLIENT_NAME_MAX_BYTES + 64];
+    if (control_topic_read(topic, name, NULL))
+        return;
+    CLEANUP_JSON cJSON *reply = answer(control, payload, length_bytes);
+    snprintf(reply_topic_text, sizeof reply_topic_text, "dpsbench/v1/control/%s/reply", name);
+    if (reply)
+        publisher_reply(control->options.publisher, reply_topic_text, reply);
+}
+
+DEFINE_CLEANUP(struct control *, control_free)
+
+struct control *control_new(const struct control_options *options)
+{
+    CLEANUP(control_free_cleanup) struct control *control = calloc(1, sizeof *control);
+    if (!control)
+        return NULL;
+    control->options = *options;
+    control->leases = lease_table_new(options->clock);
+    control->timer = calloc(1, sizeof *control->timer);
+    if (!control->leases || !control->timer || uv_timer_init(options->loop, control->timer))
+        return NULL;
+    control->timer->data = control;
+    return TAKE(control);
+}
+
+static void free_handle(uv_handle_t *handle)
+{
+    free(handle);
+}
+
+void control_free(struct control *control)
+{
+    if (!control)
+        return;
+    lease_table_free(control->leases);
+    if (control->timer)
+        uv_close((uv_handle_t *)control->timer, free_handle);
+    free(control);
+}
