@@ -1,0 +1,42 @@
+/*
+ * broker_sim/simulator/options.h - the command line of dpsbench-sim
+ *
+ * What:     reads it with argp. A wrong one is explained on stderr with the mend, and the process ends with status 2; --help and --version end it with 0.
+ * Limits:   HOSTS_MAX names.
+ */
+#ifndef BROKER_SIM_SIMULATOR_OPTIONS_H
+#define BROKER_SIM_SIMULATOR_OPTIONS_H
+
+#include "broker_sim/pki/server_pki.h"
+#include "broker_sim/scenario/knobs.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define DEFAULT_HOST "global.azure-devices-provisioning.net"
+#define DEFAULT_ID_SCOPE "0ne00000001"
+
+enum { HOSTS_MAX = 64, LISTEN_ADDRESS_BYTES = 64, EXIT_USAGE = 2, EXIT_RIG = 3, EXIT_OURS = 4 };
+
+/* Texts are lent from argv. */
+struct options {
+    const char *state;                  /* the state folder */
+    char address[LISTEN_ADDRESS_BYTES]; /* numeric, without brackets */
+    uint16_t port;
+    const char *hosts[HOSTS_MAX]; /* as given; none is fine */
+    size_t host_count;
+    const char *id_scope;
+    struct knobs knobs; /* the defaults of all scenarios: --profile turns one */
+    double time_scale;
+    int tls_max_version;
+    enum server_key server_key;
+    bool is_verbose;
+};
+
+/* Ends the process when there is nothing to start. */
+void options_parse(int argc, char **argv, struct options *ret_options);
+
+/* "ADDR:PORT", "[::1]:PORT", or an address alone (port 0). USAGE (file). For --listen. */
+int options_read_listen(const char *text, char *ret_address, uint16_t *ret_port, struct error *error);
+
+#endif

@@ -1,0 +1,298 @@
+#include "base/cleanup.h"
+#include "broker_sim/dps/allocation.h"
+#include "broker_sim/dps/reply.h"
+
+#include <regex.h>
+#include <string.h>
+
+#include "tests/cmocka.h"
+
+#define UUID "[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
+
+struct fixture {
+    struct clock_fake clock;
+    struct registration_store *store;
+};
+
+static void setup(struct fixture *fixture)
+{
+    clock_fake_init(&fixture->clock, 1000000, 1661622799514349);
+    fixture->store = registration_store_new("0ne000AAAA1", &fixture->clock.clock);
+    assert_non_null(fixture->store);
+}
+
+static void teardown(struct fixture *fixture)
+{
+    registration_store_free(fixture->store);
+}
+
+static struct registration_outcome outcome_of(enum registration_status status)
+{
+    struct registration_outcome outcome = {
+        .status = status, .device_id = "dev-01", .assigned_hub = "h.azure-devices.net", .enrollment_id = "dev-01"};
+    return outcome;
+}
+
+static const struct registration *start(struct fixture *fixture, enum registration_status outcome, int64_t polls, int expected_status)
+{
+    struct registration_outcome value = outcome_of(outcome);
+    const struct registration *registration = NULL;
+    int status = 0;
+    assert_int_equal(registration_register(fixture->store, "dev-01", &value, polls, &status, &registration, NULL), 0);
+    assert_int_equal(status, expected_status);
+    return registration;
+}
+
+static int poll_status(struct fixture *fixture, const char *operation_id, bool *ret_has_ended)
+{
+    const struct registration *registration = NULL;
+    int status = 0;
+    struct slice id = {operation_id, strlen(operation_id)};
+    if (registration_poll(fixture->store, "DEV-01", id, &status, ret_has_ended, &registration, NULL))
+        return 404;
+    return status;
+}
+
+static bool matches(const char *text, const char *pattern)
+{
+    regex_t regex;
+    assert_int_equal(regcomp(&regex, pattern, REG_EXTENDED | REG_NOSUB), 0);
+    bool is_match = regexec(&regex, text, 0, NULL, 0) == 0;
+    regfree(&regex);
+    return is_match;
+}
+
+static void registration_ends_with_the_poll_that_was_asked_for(void **state)
+{
+    (void)state;
+    CLEANUP(teardown) struct fixture fixture;
+    setup(&fixture);
+    const struct registration *registration = start(&fixture, REGISTRATION_ASSIGNED, 3, 202);
+    bool has_ended = true;
+    assert_int_equal(registration->status, REGISTRATION_ASSIGNING);
+    assert_int_equal(poll_status(&fixture, registration->operation_id, &has_ended), 202);
+    assert_false(has_ended);
+    assert_int_equal(poll_status(&fixture, registration->operation_id, &has_ended), 202);
+    assert_int_equal(poll_status(&fixture, registration->operation_id, &has_ended), 200);
+    assert_true(has_ended);
+    assert_int_equal(registration->status, REGISTRATION_ASSIGNED);
+    assert_int_equal(poll_status(&fixture, registration->operation_id, &has_ended), 200);
+    assert_false(has_ended);
+}
+
+static void zero_polls_end_it_in_the_reply_to_register(void **state)
+{
+    (void)state;
+    CLEANUP(teardown) struct fixture fixture;
+    setup(&fixture);
+    assert_int_equal(start(&fixture, REGISTRATION_ASSIGNED, 0, 200)->status, REGISTRATION_ASSIGNED);
+}
+
+static void every_outcome_shows_on_the_last_poll(void **state)
+{
+    (void)state;
+    static const enum registration_status outcomes[] = {REGISTRATION_ASSIGNED, REGISTRATION_FAILED, REGISTRATION_DISABLED};
+    for (size_t i = 0; i < ARRAY_COUNT(outcomes); i++) {
+        CLEANUP(teardown) struct fixture fixture;
+        setup(&fixture);
+        const struct registration *registration = start(&fixture, outcomes[i], 1, 202);
+        bool has_ended = false;
+        assert_int_equal(poll_status(&fixture, registration->operation_id, &has_ended), 200);
+        assert_int_equal(registration->status, outcomes[i]);
+    }
+}
+
+static void unknown_operations_are_not_found(void **state)
+{
+    (void)state;
+    CLEANUP(teardown) struct fixture fixture;
+    setup(&fixture);
+    bool has_ended;
+    assert_int_equal(poll_status(&fixture, "5.x.y", &has_ended), 404);
+    start(&fixture, REGISTRATION_ASSIGNED, 1, 202);
+    assert_int_equal(poll_status(&fixture, "5.x.y", &has_ended), 404);
+    assert_int_equal(poll_status(&fixture, "", &has_ended), 404);
+}
+
+static void registering_again_replaces_the_operation_and_keeps_the_record(void **state)
+{
+    (void)state;
+    CLEANUP(teardown) struct fixture fixture;
+    setup(&fixture);
+    char first[OPERATION_ID_BYTES];
+    bool has_ended;
+    const struct registration *registration = start(&fixture, REGISTRATION_ASSIGNED, 1, 202);
+    snprintf(first, sizeof first, "%s", registration->operation_id);
+    fixture.clock.unix_now_us += 5000000;
+    const struct registration *again = start(&fixture, REGISTRATION_ASSIGNED, 1, 202);
+    assert_ptr_equal(registration, again);
+    assert_string_not_equal(first, again->operation_id);
+    assert_int_equal(poll_status(&fixture, first, &has_ended), 404);
+    assert_int_equal(again->updated_unix_us - again->created_unix_us, 5000000);
+}
+
+static void deleting_forgets_the_registration(void **state)
+{
+    (void)state;
+    CLEANUP(teardown) struct fixture fixture;
+    setup(&fixture);
+    start(&fixture, REGISTRATION_ASSIGNED, 1, 202);
+    assert_int_equal(registration_delete(fixture.store, "Dev-01", NULL), 0);
+    assert_null(registration_find(fixture.store, "dev-01"));
+    struct error error = ERROR_INIT;
+    assert_int_equal(registration_delete(fixture.store, "dev-01", &error), -1);
+    assert_int_equal(error.code, ERROR_NOT_FOUND);
+}
+
+static void operation_ids_look_as_the_service_writes_them(void **state)
+{
+    (void)state;
+    char a[OPERATION_ID_BYTES], b[OPERATION_ID_BYTES];
+    identifier_operation_id("0ne000AAAA1", a);
+    identifier_operation_id("0ne000AAAA1", b);
+    assert_true(matches(a, "^5\\.[0-9a-f]{16}\\." UUID "$"));
+    assert_int_equal(strlen(a), 55);
+    assert_memory_equal(a, b, 18);
+    assert_string_not_equal(a, b);
+}
+
+static void topics_put_rid_first_and_leave_out_retry_after_zero(void **state)
+{
+    (void)state;
+    CLEANUP_FREE char *with = reply_topic(202, (struct slice){"a=b c", 5}, 3);
+    CLEANUP_FREE char *without = reply_topic(200, (struct slice){"1", 1}, 0);
+    assert_string_equal(with, "$dps/registrations/res/202/?$rid=a=b c&retry-after=3");
+    assert_string_equal(without, "$dps/registrations/res/200/?$rid=1");
+}
+
+static void assigning_body_of_a_register_reply_holds_nothing_else(void **state)
+{
+    (void)state;
+    CLEANUP(teardown) struct fixture fixture;
+    setup(&fixture);
+    CLEANUP_JSON cJSON *body = reply_operation_body(start(&fixture, REGISTRATION_ASSIGNED, 1, 202), false);
+    CLEANUP_FREE char *text = json_print_line(body);
+    assert_true(matches(text, "^\\{\"operationId\":\"5\\.[0-9a-f]{16}\\." UUID "\",\"status\":\"assigning\"\\}$"));
+}
+
+static void assigned_state_has_the_members_of_the_service_in_their_order(void **state)
+{
+    (void)state;
+    CLEANUP(teardown) struct fixture fixture;
+    setup(&fixture);
+    CLEANUP_JSON cJSON *body = reply_operation_body(start(&fixture, REGISTRATION_ASSIGNED, 0, 200), true);
+    CLEANUP_FREE char *text = json_print_line(body);
+    assert_true(matches(
+        text, "^\\{\"operationId\":\"5\\.[^\"]*\",\"status\":\"assigned\",\"registrationState\":\\{\"x509\":\\{\\},\"registrationId\":"
+              "\"dev-01\",\"createdDateTimeUtc\":\"2022-08-27T17:53:19\\.514349[0-9]Z\",\"assignedHub\":\"h.azure-devices.net\","
+              "\"deviceId\":\"dev-01\",\"status\":\"assigned\",\"substatus\":\"initialAssignment\",\"lastUpdatedDateTimeUtc\":"
+              "\"2022-08-27T17:53:19\\.514349[0-9]Z\",\"etag\":\"[A-Za-z0-9+/=]{40,}\"\\}\\}$"));
+}
+
+static void group_shows_by_its_name(void **state)
+{
+    (void)state;
+    CLEANUP(teardown) struct fixture fixture;
+    setup(&fixture);
+    struct registration_outcome outcome = outcome_of(REGISTRATION_ASSIGNED);
+    const struct registration *registration;
+    int status;
+    outcome.is_group = true;
+    snprintf(outcome.enrollment_id, sizeof outcome.enrollment_id, "group-1");
+    assert_int_equal(registration_register(fixture.store, "dev-01", &outcome, 0, &status, &registration, NULL), 0);
+    CLEANUP_JSON cJSON *registration_state = reply_registration_state(registration);
+    assert_string_equal(json_string(json_member(registration_state, "x509"), "enrollmentGroupId", ""), "group-1");
+}
+
+static void failed_state_carries_code_and_message(void **state)
+{
+    (void)state;
+    CLEANUP(teardown) struct fixture fixture;
+    setup(&fixture);
+    struct registration_outcome outcome = outcome_of(REGISTRATION_FAILED);
+    const struct registration *registration;
+    int status;
+    outcome.error_code = 401002;
+    snprintf(outcome.error_message, sizeof outcome.error_message, "Invalid certificate");
+    assert_int_equal(registration_register(fixture.store, "dev-01", &outcome, 0, &status, &registration, NULL), 0);
+    CLEANUP_JSON cJSON *body = reply_operation_body(registration, true);
+    const cJSON *result = json_member(body, "registrationState");
+    assert_string_equal(json_string(body, "status", ""), "failed");
+    assert_int_equal(json_integer(result, "errorCode", 0), 401002);
+    assert_string_equal(json_string(result, "errorMessage", ""), "Invalid certificate");
+}
+
+static void disabled_body_is_as_short_as_the_service_sends_it(void **state)
+{
+    (void)state;
+    CLEANUP(teardown) struct fixture fixture;
+    setup(&fixture);
+    CLEANUP_JSON cJSON *body = reply_operation_body(start(&fixture, REGISTRATION_DISABLED, 0, 200), true);
+    CLEANUP_FREE char *text = json_print_line(body);
+    assert_non_null(strstr(text, "\"status\":\"disabled\",\"registrationState\":{\"registrationId\":\"dev-01\",\"status\":\"disabled\"}}"));
+}
+
+static void error_body_is_ascii_json_in_the_order_of_the_service(void **state)
+{
+    (void)state;
+    CLEANUP_JSON cJSON *body = reply_error_body(401002, "CA certificate not found. \xc3\xa9", 1586496262471852);
+    CLEANUP_FREE char *text = json_print_line(body);
+    assert_true(matches(text, "^\\{\"errorCode\":401002,\"trackingId\":\"" UUID "\",\"message\":\"CA certificate not found\\. "
+                              "\\\\u00e9\",\"timestampUtc\":\"2020-04-10T05:24:22\\.471852[0-9]Z\"\\}$"));
+}
+
+static const char *hub_for(const char *enrollment, const char *id)
+{
+    static char hub[64];
+    CLEANUP_JSON cJSON *json = cJSON_Parse(enrollment);
+    snprintf(hub, sizeof hub, "%s", allocation_hub(json, id));
+    return hub;
+}
+
+static void hub_comes_from_the_enrollment(void **state)
+{
+    (void)state;
+    assert_string_equal(hub_for("{}", "dev-01"), ALLOCATION_DEFAULT_HUB);
+    assert_string_equal(hub_for("{\"iotHubs\":[]}", "dev-01"), ALLOCATION_DEFAULT_HUB);
+    assert_string_equal(hub_for("{\"iotHubs\":null,\"iotHubHostName\":\"a\"}", "dev-01"), "a");
+    assert_string_equal(hub_for("{\"iotHubs\":[\"b\"],\"iotHubHostName\":\"a\"}", "dev-01"), "b");
+    assert_string_equal(hub_for("{\"iotHubs\":[\"b\",\"c\"],\"allocationPolicy\":\"static\"}", "dev-02"), "b");
+}
+
+static void hashed_allocation_is_stable_and_uses_every_hub(void **state)
+{
+    (void)state;
+    int count_b = 0;
+    char id[16], upper[16], hub[64];
+    for (int i = 0; i < 100; i++) {
+        snprintf(id, sizeof id, "dev-%d", i);
+        snprintf(upper, sizeof upper, "DEV-%d", i);
+        snprintf(hub, sizeof hub, "%s", hub_for("{\"iotHubs\":[\"b\",\"c\"]}", id));
+        assert_string_equal(hub, hub_for("{\"iotHubs\":[\"b\",\"c\"]}", upper));
+        count_b += strcmp(hub, "b") == 0;
+    }
+    assert_in_range(count_b, 20, 80);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(registration_ends_with_the_poll_that_was_asked_for),
+        cmocka_unit_test(zero_polls_end_it_in_the_reply_to_register),
+        cmocka_unit_test(every_outcome_shows_on_the_last_poll),
+        cmocka_unit_test(unknown_operations_are_not_found),
+        cmocka_unit_test(registering_again_replaces_the_operation_and_keeps_the_record),
+        cmocka_unit_test(deleting_forgets_the_registration),
+        cmocka_unit_test(operation_ids_look_as_the_service_writes_them),
+        cmocka_unit_test(topics_put_rid_first_and_leave_out_retry_after_zero),
+        cmocka_unit_test(assigning_body_of_a_register_reply_holds_nothing_else),
+        cmocka_unit_test(assigned_state_has_the_members_of_the_service_in_their_order),
+        cmocka_unit_test(group_shows_by_its_name),
+        cmocka_unit_test(failed_state_carries_code_and_message),
+        cmocka_unit_test(disabled_body_is_as_short_as_the_service_sends_it),
+        cmocka_unit_test(error_body_is_ascii_json_in_the_order_of_the_service),
+        cmocka_unit_test(hub_comes_from_the_enrollment),
+        cmocka_unit_test(hashed_allocation_is_stable_and_uses_every_hub),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
