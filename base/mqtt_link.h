@@ -1,13 +1,14 @@
 /*
  * base/mqtt_link.h - one MQTT 3.1.1 client connection (libmosquitto) on a libuv loop
  *
- * What:     connect (Unix socket, or TCP with TLS), subscribe, publish, receive; libmosquitto's socket is polled by libuv, nothing blocks
- * but the TCP connect and the name look-up of a remote host, and no thread is used. Not here: reconnecting (the owner decides: call
- * mqtt_link_connect again), and what the payloads mean. TLS:      the caller's SSL_CTX is used as it is (versions, verification,
- * callbacks); the host name is not checked unless the context says so (X509_VERIFY_PARAM_set1_host on SSL_CTX_get0_param). SNI is the host
- * argument. Callbacks: run from the loop, never from within a call of yours except mqtt_link_connect's failure, which is returned instead.
- * A callback may publish and subscribe; it must not free the link (use mqtt_link_disconnect and free later). Source:   libmosquitto 2.0.11:
- * it reads one packet a loop_read, and queues what is published inside a callback until loop_write.
+ * What:      connect (Unix socket, or TCP with TLS), subscribe, publish, receive. libmosquitto's socket is polled by libuv; nothing blocks but the
+ *            TCP connect and the name look-up of a remote host; no thread is used.
+ * Not here:  reconnecting (the owner decides: call mqtt_link_connect again), and what the payloads mean.
+ * TLS:       the caller's SSL_CTX is used as it is (versions, verification, callbacks); the host name is not checked unless the context says
+ *            so (X509_VERIFY_PARAM_set1_host on SSL_CTX_get0_param). SNI is the host argument.
+ * Callbacks: run from the loop, never from within a call of yours except mqtt_link_connect's failure, which is returned instead. A callback
+ *            may publish and subscribe; it must not free the link (use mqtt_link_disconnect and free later).
+ * Source:    libmosquitto 2.0.11: it reads one packet a loop_read, and queues what is published inside a callback until loop_write.
  */
 #ifndef BASE_MQTT_LINK_H
 #define BASE_MQTT_LINK_H

@@ -1,13 +1,14 @@
 /*
  * certs/dps_state.h - what DPS knows: individual enrollments, enrollment groups, certificates
  *
- * What:     the state folder (docs/state-folder.md is the contract: DIR/enrollments, DIR/enrollmentGroups, DIR/certificates, one JSON file
- * an object in the shape of Azure's service API) in memory, with put, get, list, delete, etags, proof of possession, and objects that live
- * in memory alone under a lease. Not here: who may write (the caller holds the folder's lock, base/files.h dir_lock), what the objects
- * decide (certs/attestation.h). Lenient:  unknown members are kept, noticed once, written back unchanged; read-only members may be absent
- * and are made in memory. Names:    registration ids, group ids and certificate names are compared without regard to ASCII case, as Azure
- * does. Errors:   file for the objects' content (text: "certificates/root-ca.json: properties.certificate: ...; mend"), rig for the disk.
- *           NOT_FOUND, CONFLICT (Azure's 412: the etag is stale), EXISTS, BUSY, SYNTAX, LIMIT. Success outputs are untouched on failure.
+ * What:     the state folder (docs/state-folder.md is the contract: DIR/enrollments, DIR/enrollmentGroups, DIR/certificates, one JSON file an
+ *           object in the shape of Azure's service API) in memory, with put, get, list, delete, etags, proof of possession, and objects that
+ *           live in memory alone under a lease.
+ * Not here: who may write (the caller holds the folder's lock, base/files.h dir_lock), what the objects decide (certs/attestation.h).
+ * Lenient:  unknown members are kept, noticed once, written back unchanged; read-only members may be absent and are made in memory.
+ * Names:    registration ids, group ids and certificate names are compared without regard to ASCII case, as Azure does.
+ * Errors:   file for the objects' content (text: "certificates/root-ca.json: properties.certificate: ...; mend"), rig for the disk. NOT_FOUND,
+ *           CONFLICT (Azure's 412: the etag is stale), EXISTS, BUSY, SYNTAX, LIMIT. Success outputs are untouched on failure.
  */
 #ifndef CERTS_DPS_STATE_H
 #define CERTS_DPS_STATE_H
