@@ -2,6 +2,7 @@
 
 #include "base/event.h"
 #include "base/mqtt_link.h"
+#include "harness/control/sequence.h"
 
 #include <openssl/err.h>
 #include <string.h>
@@ -26,9 +27,8 @@ struct control {
     uint64_t request_count;
     char waits_for[ID_MAX_BYTES]; /* id of the request under way */
     cJSON *reply;
-    int64_t last_seq; /* 0: none yet */
-    bool is_synced;   /* last_seq is exact: every later event must come */
-    uint64_t missing;
+    struct sequence sequence;
+    uint64_t unreadable; /* events that could not be read */
 };
 
 DEFINE_CLEANUP(struct control *, control_close)
@@ -63,27 +63,15 @@ static int load_tls(struct control *control, const cJSON *ready, struct error *e
 
 /* ---- what comes ---- */
 
-static void count_seq(struct control *control, const cJSON *event)
-{
-    int64_t seq = json_integer(event, "seq", 0);
-    if (control->is_synced && seq > control->last_seq + 1)
-        control->missing += (uint64_t)(seq - control->last_seq - 1);
-    if (seq > control->last_seq)
-        control->last_seq = seq;
-}
-
 static void take_event(struct control *control, const char *topic, const void *payload, size_t length)
 {
     CLEANUP_JSON cJSON *event = json_parse(payload, length, topic, NULL);
     enum event_kind kind;
     if (!event || event_check(event, &kind, NULL)) {
-        control->missing++;
+        control->unreadable++;
         return;
     }
-    bool is_known = control->last_seq && json_integer(event, "seq", 0) <= control->last_seq;
-    count_seq(control, event);
-    /* QoS 1: at least once. */
-    if (!is_known && control->callbacks.on_event)
+    if (sequence_take(&control->sequence, json_integer(event, "seq", 0)) && control->callbacks.on_event)
         control->callbacks.on_event(control->callbacks.user, event);
 }
 
@@ -309,18 +297,13 @@ int control_sync(struct control *control, deadline_t deadline, uint64_t *ret_mis
     CLEANUP_JSON cJSON *result = NULL;
     if (control_call(control, "sync", NULL, deadline, &result, error))
         return -1;
-    int64_t seq = json_integer(result, "seq", 0);
-    /* The last ones may be missing too: no later event shows that hole. Before the first sync nothing is known of earlier ones. */
-    if (control->is_synced && seq > control->last_seq)
-        control->missing += (uint64_t)(seq - control->last_seq);
-    if (seq > control->last_seq)
-        control->last_seq = seq;
-    control->is_synced = control->wants_events;
-    *ret_missing = control->missing;
+    if (control->wants_events)
+        sequence_sync(&control->sequence, json_integer(result, "seq", 0));
+    *ret_missing = control_missing_events(control);
     return 0;
 }
 
 uint64_t control_missing_events(const struct control *control)
 {
-    return control->missing;
+    return control->sequence.missing + control->unreadable;
 }

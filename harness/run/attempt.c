@@ -245,6 +245,7 @@ struct observation {
     uint64_t unexpected_boots;
     deadline_t budget;
     deadline_t rest; /* a little after the device came to rest; {0}: it has not */
+    char told[WATCH_TEXT_BYTES];
 };
 
 static bool is_broken(const struct observation *observation)
@@ -264,10 +265,22 @@ static bool is_rest_over(struct observation *observation)
     return watch_is_met(observation->watch) || deadline_has_passed(bench->clock, observation->rest);
 }
 
+/* Only when it changed: this is asked at every turn of the loop. */
+static void tell_progress(struct observation *observation)
+{
+    char text[WATCH_TEXT_BYTES];
+    watch_progress(observation->watch, text);
+    if (strcmp(text, observation->told) == 0)
+        return;
+    memcpy(observation->told, text, sizeof text);
+    progress_step(observation->bench->progress, "watching: %s", text);
+}
+
 static bool is_over(void *user)
 {
     struct observation *observation = user;
     struct bench *bench = observation->bench;
+    tell_progress(observation);
     if (watch_is_violated(observation->watch) || is_broken(observation) || bench_check(bench, NULL) || is_rest_over(observation))
         return true;
     /* A device that never comes to rest (it tries again and again) has its whole budget to do what it must never do, and no more. */
@@ -289,7 +302,6 @@ static int observe(struct bench *bench, const struct case_row *row, const struct
         .budget = deadline_in_ms(bench->clock, clock_scaled_ms(row->budget_s * 1000, bench->time_scale)),
     };
     struct error late = ERROR_INIT;
-    progress_step(bench->progress, "watching %s", bench->device->id);
     /* The end of the budget is no error: the judge says what is missing. */
     if (waiting_until(bench->waiting, is_over, &observation, bench_device_deadline(bench, row->budget_s * 1000), "the device", &late) &&
         late.code == ERROR_INTERRUPTED)

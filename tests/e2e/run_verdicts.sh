@@ -82,11 +82,11 @@ pid_of() {
     jq .pid "$out/.private/$1/ready.json"
 }
 
-# start_run ARGUMENT...: in the background; waits until something holds.
+# start_run: every case, in the background.
 start_run() {
     run_count=$((run_count + 1))
     out=$scratch/out-$run_count results=$scratch/out-$run_count/results.json code=0
-    "$dpsbench" run --out "$out" "$@" >"$scratch/stdout" 2>"$scratch/stderr" &
+    "$dpsbench" run --out "$out" >"$scratch/stdout" 2>"$scratch/stderr" &
     run_pid=$!
     started+=("$run_pid")
 }
