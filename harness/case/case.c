@@ -245,7 +245,7 @@ static int fill_row(struct case_reader *reader, struct yaml_node root, const cha
 
 static int append_row(struct case_list *list, struct case_row *row, struct error *error)
 {
-    struct case_row **more = realloc(list->rows, (list->count + 1) * sizeof *more);
+    struct case_row **more = realloc(list->rows, (list->count + 1) * sizeof(void *));
     if (!more) {
         case_row_free(row);
         return error_set_memory(error);

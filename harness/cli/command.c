@@ -35,7 +35,7 @@ static const struct command *find(const struct command *commands, const char *na
 static int refuse(const struct command *commands, const char *name, const char *word)
 {
     const char *names[COMMANDS_MAX + 1] = {NULL};
-    for (size_t i = 0; commands[i].name && i < COMMANDS_MAX; i++)
+    for (size_t i = 0; i < COMMANDS_MAX && commands[i].name; i++)
         names[i] = commands[i].name;
     const char *near = text_nearest(word, names);
     log_error("'%s' is not a command of %s%s%s%s; `%s --help` names them all", word, name, near ? "; did you mean '" : "", near ? near : "",

@@ -53,3 +53,27 @@ nobody_left() {
         ! tr '\0' ' ' 2>/dev/null <"$pid/cmdline" | grep -qF -e "$1/.private" || fail "still running: $(tr '\0' ' ' <"$pid/cmdline")"
     done
 }
+
+# start_run [ARGUMENT]...: as run_cases, in the background.
+start_run() {
+    run_count=$((run_count + 1))
+    out=$scratch/out-$run_count results=$scratch/out-$run_count/results.json
+    "$dpsbench" run --out "$out" "$@" >"$scratch/stdout" 2>"$scratch/stderr" &
+    run_pid=$!
+    started+=("$run_pid")
+}
+
+end_run() {
+    code=0
+    wait "$run_pid" || code=$?
+}
+
+# await_row N: so many rows are in the report.
+await_row() {
+    local deadline=$((SECONDS + 60))
+    until [[ -e $results ]] && [[ $(jq '.rows | length' "$results") -ge $1 ]]; do
+        ((SECONDS < deadline)) || fail "row $1 did not end in time"
+        kill -0 "$run_pid" || fail "the run ended: $(cat "$scratch/stderr")"
+        read -rt 0.05 <> <(:) || true
+    done
+}

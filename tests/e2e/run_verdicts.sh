@@ -82,30 +82,8 @@ pid_of() {
     jq .pid "$out/.private/$1/ready.json"
 }
 
-# start_run: every case, in the background.
-start_run() {
-    run_count=$((run_count + 1))
-    out=$scratch/out-$run_count results=$scratch/out-$run_count/results.json code=0
-    "$dpsbench" run --out "$out" >"$scratch/stdout" 2>"$scratch/stderr" &
-    run_pid=$!
-    started+=("$run_pid")
-}
-end_run() {
-    code=0
-    wait "$run_pid" || code=$?
-}
-# The first row is in the report.
-await_row() {
-    local deadline=$((SECONDS + 60))
-    until [[ -e $results ]] && [[ $(jq '.rows | length' "$results") -ge $1 ]]; do
-        ((SECONDS < deadline)) || fail "row $1 did not end in time"
-        kill -0 "$run_pid" || fail "the run ended: $(cat "$scratch/stderr")"
-        read -rt 0.05 <> <(:) || true
-    done
-}
-
 it 'writes the report of what ran on Ctrl-C, and ends with 130'
-start_run
+start_run '*'
 await_row 2
 kill -INT "$run_pid"
 end_run
@@ -118,7 +96,7 @@ last_line | grep -qE '^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$' || fail 'n
 nobody_left "$out"
 
 it 'is inconclusive, not failed, when the simulator dies under way'
-start_run
+start_run '*'
 await_row 1
 kill -KILL "$(pid_of simulator)"
 end_run
@@ -130,7 +108,7 @@ report '[.rows[] | select(.verdict == "inconclusive")][0].reason.text' | grep -q
 nobody_left "$out"
 
 it 'is inconclusive when the virtual device dies under way'
-start_run
+start_run '*'
 await_row 1
 kill -KILL "$(pid_of virtual-dk)"
 end_run
@@ -139,7 +117,7 @@ is "$(report .summary.fail)" 0
 nobody_left "$out"
 
 it 'loses at most the row in flight to kill -9, and leaves no process'
-start_run
+start_run '*'
 await_row 2
 kill -KILL "$run_pid"
 end_run

@@ -1,0 +1,80 @@
+#!/bin/bash
+# A device that the harness takes for a board: a port, hooks for reset and chip erase, a simulator that runs already, the exclusive lane, real time.
+# Behind the port is a virtual DK that was started by hand; nothing in the rig file says so.
+set -euo pipefail
+
+# shellcheck source=tests/e2e/run_lib.sh
+. "$DPSBENCH_SOURCE/tests/e2e/run_lib.sh"
+
+await_ready() {
+    local deadline=$((SECONDS + 60))
+    until [[ -e $1/ready.json ]]; do
+        ((SECONDS < deadline)) || fail "$1 is not ready: $(cat "$1.log")"
+        read -rt 0.05 <> <(:) || true
+    done
+}
+
+id=nrf-352656100000003 scope=0ne000CCCC3
+mkdir "$scratch/sim"
+"$DPSBENCH_BIN/dpsbench-sim" --state "$scratch/sim" --listen 127.0.0.1:0 --id-scope "$scope" >/dev/null 2>"$scratch/sim.log" &
+started+=($!)
+await_ready "$scratch/sim"
+"$DPSBENCH_BIN/dpsbench-vdk" --state "$scratch/dk" --dps-host global.azure-devices-provisioning.net --connect "$(jq -r .dps "$scratch/sim/ready.json")" \
+    --id-scope "$scope" --registration-id "$id" --sec-tag 16842753 >/dev/null 2>"$scratch/dk.log" &
+started+=($!)
+dk_pid=$!
+await_ready "$scratch/dk"
+ln -s "$(jq -r .pty "$scratch/dk/ready.json")" "$scratch/port"
+
+cat >"$scratch/board.yaml" <<RIG
+format: 1
+devices:
+  - id: '000960012345'
+    platform: nrf9160dk/nrf9160/ns
+    serial: $scratch/port
+    registration_id: $id
+    id_scope: $scope
+    sec_tag: 16842753
+    hooks:
+      reset: [kill, -HUP, '$dk_pid']
+      chip_erase: [kill, -USR1, '$dk_pid']
+simulator: {ready: $scratch/sim}
+RIG
+
+it 'runs on a port with hooks, in real time, on the exclusive lane'
+unset DPSBENCH_TIME_SCALE
+run_cases --rig "$scratch/board.yaml" server/host-name-mismatch refused/cn-mismatch:connack
+exits 0
+is "$(last_line)" '2 passed, 0 failed, 0 skipped'
+is "$(report .time_scale)" 1
+is "$(report .rig.simulator.is_ours)" false
+is "$(report .rig.devices[0].is_virtual)" false
+jq -r 'select(.kind == "lane.leased") | .data.lane_kind' "$out/timeline.jsonl" | grep -qx exclusive || fail 'the lane is not exclusive'
+
+it 'gives everything back: the simulator is as it was'
+is "$("$dpsbench" certificate list --json --state "$scratch/sim" | jq length)" 0
+tail -n 20 "$scratch/sim/events.jsonl" | jq -r 'select(.kind == "lane.released") | .data.reason' | grep -qx released || fail 'the lane was not released'
+
+it 'refuses a time scale for a board'
+run_cases --rig "$scratch/board.yaml" --time-scale 20
+exits 2
+holds "$scratch/stderr" 'a real device lives in real time'
+
+it 'says so when the rig and the simulator have different id scopes'
+sed "s/id_scope: $scope/id_scope: 0ne000OTHER/" "$scratch/board.yaml" >"$scratch/other.yaml"
+run_cases --rig "$scratch/other.yaml" server/host-name-mismatch
+exits 3
+holds "$scratch/stdout" "has id scope '$scope'"
+
+it 'calls a hook that fails the rigs trouble'
+sed "s/chip_erase: .*/chip_erase: ['false']/" "$scratch/board.yaml" >"$scratch/hook.yaml"
+run_cases --rig "$scratch/hook.yaml" server/host-name-mismatch
+exits 3
+holds "$scratch/stdout" "hook 'false': exit status 1"
+
+it 'calls silence on first contact inconclusive'
+kill -STOP "$dk_pid"
+run_cases --rig "$scratch/board.yaml" server/host-name-mismatch
+kill -CONT "$dk_pid"
+exits 3
+is "$(report .rows[0].verdict)" inconclusive

@@ -1,0 +1,49 @@
+#!/bin/bash
+# A device that misbehaves as a whole: boots unasked, falls silent. Inconclusive on first contact, a failure once something has passed on it.
+set -euo pipefail
+
+# shellcheck source=tests/e2e/run_lib.sh
+. "$DPSBENCH_SOURCE/tests/e2e/run_lib.sh"
+
+pid_of_dk() {
+    jq .pid "$out/.private/virtual-dk/ready.json"
+}
+
+# The row provisioning/retry-after is under way: its first reply is out, and the device waits.
+await_reply() {
+    local deadline=$((SECONDS + 60))
+    until grep -qsF '"retry_after_s":10' <(grep -F '"kind":"dps.reply"' "$out/timeline.jsonl" 2>/dev/null); do
+        ((SECONDS < deadline)) || fail "no reply in time: $(cat "$scratch/stderr")"
+        kill -0 "$run_pid" || fail "the run ended: $(cat "$scratch/stderr")"
+        read -rt 0.02 <> <(:) || true
+    done
+}
+
+it 'fails a device that boots unasked after a row that passed'
+start_run provisioning/guide provisioning/retry-after
+await_reply
+kill -HUP "$(pid_of_dk)"
+end_run
+exits 1
+is "$(report '.rows | map(.verdict) | join(",")')" pass,fail
+is "$(report .rows[1].reason.text)" 'the device booted without being asked to'
+
+it 'is inconclusive about the same on first contact'
+start_run provisioning/retry-after
+await_reply
+kill -HUP "$(pid_of_dk)"
+end_run
+exits 3
+is "$(report .rows[0].verdict)" inconclusive
+
+it 'fails a device that falls silent after a row that passed'
+start_run provisioning/guide provisioning/retry-after server/root-missing
+await_row 1
+await_reply
+kill -STOP "$(pid_of_dk)"
+end_run
+exits 1
+is "$(report .rows[0].verdict)" pass
+is "$(report .rows[1].verdict)" fail
+is "$(report .rows[2].verdict)" fail
+nobody_left "$out"
