@@ -33,6 +33,7 @@ set(DPSBENCH_LAYER_reports base reports)
 set(DPSBENCH_LAYER_broker_sim base certs broker_sim)
 set(DPSBENCH_LAYER_harness base certs reports harness)
 set(DPSBENCH_LAYER_fixtures base certs fixtures)
+set(DPSBENCH_LAYER_perf base certs broker_sim perf)
 
 function(dpsbench_check_layers target)
   cmake_path(RELATIVE_PATH CMAKE_CURRENT_SOURCE_DIR BASE_DIRECTORY ${CMAKE_SOURCE_DIR} OUTPUT_VARIABLE here)

@@ -1,0 +1,69 @@
+/*
+ * perf/run/measure.h - the measurements: rates in rounds, memory a held device, the time to ready, a suite
+ *
+ * What:     each fills its part of `struct figures`. Ratios are taken within a round, whose loads follow each other at once, in an order that
+ *           turns round from one to the next; the figure is the median of the rounds: so what else the machine does falls on both sides.
+ */
+#ifndef PERF_RUN_MEASURE_H
+#define PERF_RUN_MEASURE_H
+
+#include "perf/run/lab.h"
+
+enum { ROUNDS_MAX = 25, LOADS_MAX_FAILURES = 0 };
+
+enum load_id {
+    LOAD_BARE,         /* bare_loop with OpenSSL's own library context: the yardstick */
+    LOAD_MOSQUITTO,    /* Mosquitto's TLS listener, CONNACK */
+    LOAD_CONNACK,      /* dpsbench-sim, CONNACK */
+    LOAD_REGISTRATION, /* dpsbench-sim, until assigned */
+    LOAD_COUNT
+};
+
+extern const char *const load_names[LOAD_COUNT];
+
+struct sample {
+    double rate; /* a second */
+    double p50_ms, p90_ms, p99_ms;
+    double server_cpu_us; /* of all processes of the server, a conversation */
+    double client_share;  /* of the client's core */
+    int64_t failures;
+    int64_t wrong;
+};
+
+struct suite {
+    bool is_there;
+    int64_t rows;
+    double wall_s;
+    double overhead_ms; /* a row: what no device had a part in */
+};
+
+struct figures {
+    size_t rounds;
+    size_t count;
+    size_t concurrency;
+    struct sample samples[LOAD_COUNT][ROUNDS_MAX];
+    size_t idle_count;
+    double idle_bytes;        /* a device, front door and broker */
+    double idle_broker_bytes; /* of which the broker */
+    double ready_ms;          /* median */
+    struct suite suite;
+};
+
+/* Sample by sample, median over the rounds. */
+double figures_rate(const struct figures *figures, enum load_id load);
+double figures_cpu_us(const struct figures *figures, enum load_id load);
+/* Rate of `load` to rate of `base`: median, least and greatest of the rounds. */
+struct ratio {
+    double median, least, greatest;
+};
+struct ratio figures_ratio(const struct figures *figures, enum load_id load, enum load_id base);
+
+/* First start with its forging, then `starts` starts with the PKI there. */
+int measure_ready(struct lab *lab, size_t starts, struct figures *figures, struct error *error);
+int measure_idle(const struct lab *lab, size_t count, struct figures *figures, struct error *error);
+/* figures->rounds, count and concurrency say how much. */
+int measure_rates(const struct lab *lab, struct figures *figures, struct error *error);
+/* `dpsbench run` where it is built; figures->suite.is_there tells. */
+int measure_suite(const struct lab *lab, struct figures *figures, struct error *error);
+
+#endif
