@@ -34,7 +34,7 @@ static const struct argp_option entries[] = {
     {"devices", KEY_DEVICES, "N", 0, "Different devices, each with a key of its own (default: one a conversation)", 0},
     {"issuer", KEY_ISSUER, "FILE", 0, "Certificate that signs the devices' leaves and is sent behind them (required)", 0},
     {"issuer-key", KEY_ISSUER_KEY, "FILE", 0, "Its private key (required)", 0},
-    {"id-scope", KEY_ID_SCOPE, "SCOPE", 0, "ID scope in the CONNECT user name (default 0ne00000000)", 0},
+    {"id-scope", KEY_ID_SCOPE, "SCOPE", 0, "ID scope in the CONNECT user name (default 0ne00000001)", 0},
     {"sni", KEY_SNI, "NAME", 0, "Host name in ClientHello (default global.azure-devices-provisioning.net)", 0},
     {"deadline", KEY_DEADLINE, "SECONDS", 0, "Give up what is not done by then (default 60)", 0},
     {0},
@@ -155,7 +155,7 @@ void client_options_parse(int argc, char **argv, struct client_options *ret_opti
         .load = {.kind = SCRIPT_KIND_COUNT,
                  .count = COUNT_DEFAULT,
                  .concurrency = CONCURRENCY_DEFAULT,
-                 .id_scope = "0ne00000000",
+                 .id_scope = "0ne00000001",
                  .sni = "global.azure-devices-provisioning.net"},
         .deadline_ms = DEADLINE_DEFAULT_S * 1000,
     };

@@ -64,7 +64,8 @@ static int forge_devices(const struct lab *lab, struct error *error)
     return pki_write(pki, dir, error);
 }
 
-static cJSON *group_json(const char *root_pem)
+/* The group names the issuer; its root stands there as a certificate whose possession was proven. */
+static cJSON *group_json(const char *issuer_pem)
 {
     CLEANUP_JSON cJSON *group = cJSON_CreateObject();
     cJSON *attestation = cJSON_AddObjectToObject(group, "attestation");
@@ -72,22 +73,40 @@ static cJSON *group_json(const char *root_pem)
     cJSON *signing = cJSON_AddObjectToObject(x509, "signingCertificates");
     cJSON *primary = cJSON_AddObjectToObject(signing, "primary");
     if (!primary || json_set_string(group, "enrollmentGroupId", "perf") || json_set_string(attestation, "type", "x509") ||
-        json_set_string(primary, "certificate", root_pem) || json_set_string(group, "iotHubHostName", "perf.azure-devices.net") ||
+        json_set_string(primary, "certificate", issuer_pem) || json_set_string(group, "iotHubHostName", "perf.azure-devices.net") ||
         json_set_string(group, "provisioningStatus", "enabled"))
         return NULL;
     return TAKE(group);
 }
 
-static int enroll(const struct lab *lab, struct error *error)
+static cJSON *certificate_object_json(const char *root_pem)
+{
+    CLEANUP_JSON cJSON *certificate = cJSON_CreateObject();
+    cJSON *properties = cJSON_AddObjectToObject(certificate, "properties");
+    if (!properties || json_set_string(certificate, "name", "perf-root") || json_set_string(properties, "certificate", root_pem) ||
+        json_set_bool(properties, "isVerified", true))
+        return NULL;
+    return TAKE(certificate);
+}
+
+static int put_object(const struct lab *lab, const char *folder, const char *pem_path, cJSON *(*make)(const char *pem), struct error *error)
 {
     CLEANUP(bytes_done) struct bytes pem = {0};
-    char dir[LAB_PATH_BYTES + 32], path[LAB_PATH_BYTES + 64];
-    snprintf(dir, sizeof dir, "%s/enrollmentGroups", lab->state);
-    snprintf(path, sizeof path, "%s/perf.json", dir);
-    if (dir_make(dir, 0755, error) || file_read(lab->device_root, PEM_MAX_BYTES, &pem, error))
+    char dir[LAB_PATH_BYTES], path[LAB_PATH_BYTES];
+    join(dir, lab->state, folder);
+    join(path, dir, "perf.json");
+    if (dir_make(dir, 0755, error) || file_read(pem_path, PEM_MAX_BYTES, &pem, error))
         return -1;
-    CLEANUP_JSON cJSON *group = group_json(bytes_text(&pem));
-    return group ? json_write_file(path, group, 0644, error) : error_set_memory(error);
+    CLEANUP_JSON cJSON *json = make(bytes_text(&pem));
+    return json ? json_write_file(path, json, 0644, error) : error_set_memory(error);
+}
+
+static int enroll(const struct lab *lab, struct error *error)
+{
+    return put_object(lab, "enrollmentGroups", lab->issuer, group_json, error) ||
+                   put_object(lab, "certificates", lab->device_root, certificate_object_json, error)
+               ? -1
+               : 0;
 }
 
 int lab_open(struct lab *lab, const char *build, const char *key_kind, struct error *error)

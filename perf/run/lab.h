@@ -14,6 +14,8 @@
 
 enum { LAB_PATH_BYTES = 512 };
 
+#define LAB_ID_SCOPE "0ne000PERF1"
+
 struct lab {
     char dir[LAB_PATH_BYTES];       /* removed at the end */
     char programs[LAB_PATH_BYTES];  /* where load_client and bare_loop stand */

@@ -85,9 +85,10 @@ static int client_start(const struct lab *lab, const struct server *server, cons
                         struct client *client, struct error *error)
 {
     char path[LAB_PATH_BYTES + 16], count_text[NUMBER_BYTES], concurrency_text[NUMBER_BYTES];
-    const char *const program[] = {
-        path,       "--connect", server->address, "--mode",        mode, "--count", count_text, "--concurrency", concurrency_text,
-        "--issuer", lab->issuer, "--issuer-key",  lab->issuer_key, NULL};
+    const char *const program[] = {path,        "--connect",    server->address, "--mode",         mode,
+                                   "--count",   count_text,     "--concurrency", concurrency_text, "--issuer",
+                                   lab->issuer, "--issuer-key", lab->issuer_key, "--id-scope",     LAB_ID_SCOPE,
+                                   NULL};
     int input[2], output[2];
     snprintf(path, sizeof path, "%s/load_client", lab->programs);
     snprintf(count_text, sizeof count_text, "%zu", count);
@@ -100,7 +101,8 @@ static int client_start(const struct lab *lab, const struct server *server, cons
         return error_set_errno(error, ERROR_OWNER_RIG, errno, "make a pipe");
     CLEANUP_FD int output_fd = output[1];
     client->output_fd = output[0];
-    return program_start(lab->client_core, program, input_fd, output_fd, &client->child, error);
+    const int fds[] = {input_fd, output_fd, STDERR_FILENO};
+    return program_start(lab->client_core, program, fds, &client->child, error);
 }
 
 static int read_line(const struct client *client, cJSON **ret_json, struct error *error)

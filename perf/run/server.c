@@ -1,6 +1,7 @@
 #include "perf/run/server.h"
 
 #include "base/files.h"
+#include "base/log.h"
 
 #include <arpa/inet.h>
 #include <dirent.h>
@@ -17,7 +18,7 @@ enum {
     STOP_MS = 5000,
     LINE_MAX_BYTES = 16 * 1024,
     PROC_MAX_BYTES = 64 * 1024,
-    ARGUMENTS_MAX = 16,
+    ARGUMENTS_MAX = 24,
     CORE_TEXT_BYTES = 16,
     PROBE_MS = 10,
     CHILDREN_MAX = 16,
@@ -25,7 +26,7 @@ enum {
 
 /* Starting. */
 
-int program_start(int core, const char *const *program, int input_fd, int output_fd, struct child **ret_child, struct error *error)
+int program_start(int core, const char *const *program, const int fds[3], struct child **ret_child, struct error *error)
 {
     char core_text[CORE_TEXT_BYTES];
     const char *arguments[ARGUMENTS_MAX] = {"taskset", "-c", core_text};
@@ -33,8 +34,26 @@ int program_start(int core, const char *const *program, int input_fd, int output
     for (size_t i = 0; program[i] && i + 4 < ARGUMENTS_MAX; i++)
         arguments[i + 3] = program[i];
     const struct child_options options = {
-        .argv = arguments, .stdin_fd = input_fd, .stdout_fd = output_fd, .stderr_fd = STDERR_FILENO, .death_signal = SIGTERM};
+        .argv = arguments, .stdin_fd = fds[0], .stdout_fd = fds[1], .stderr_fd = fds[2], .death_signal = SIGTERM};
     return child_start(&options, ret_child, error);
+}
+
+/* What a server says is of interest only when it fails. */
+
+static int open_log(const struct lab *lab, const char *name)
+{
+    char path[LAB_PATH_BYTES];
+    lab_path(lab, name, path);
+    return open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+}
+
+static void show_log(const struct lab *lab, const char *name)
+{
+    char path[LAB_PATH_BYTES];
+    CLEANUP(bytes_done) struct bytes text = {0};
+    lab_path(lab, name, path);
+    if (file_read(path, PROC_MAX_BYTES, &text, NULL) == 0)
+        log_info("%s said:\n%s", name, bytes_text(&text));
 }
 
 static int start(const struct lab *lab, const char *const *program, struct server *server, struct error *error)
@@ -43,8 +62,10 @@ static int start(const struct lab *lab, const char *const *program, struct serve
     if (pipe2(ends, O_CLOEXEC))
         return error_set_errno(error, ERROR_OWNER_RIG, errno, "make a pipe");
     CLEANUP_FD int write_fd = ends[1];
+    CLEANUP_FD int log_fd = open_log(lab, server->name);
+    const int fds[] = {-1, write_fd, log_fd};
     server->output_fd = ends[0];
-    return program_start(lab->server_core, program, -1, write_fd, &server->child, error);
+    return program_start(lab->server_core, program, fds, &server->child, error);
 }
 
 int program_read_line(const char *name, int output_fd, deadline_t deadline, cJSON **ret_json, struct error *error)
@@ -56,7 +77,7 @@ int program_read_line(const char *name, int output_fd, deadline_t deadline, cJSO
         if (poll(&input, 1, (int)deadline_left_ms(&clock_system, deadline)) <= 0)
             return error_set(error, ERROR_OWNER_RIG, ERROR_TIMEOUT, "%s did not say a line in time", name);
         if (read(output_fd, &byte, 1) != 1 || bytes_append_byte(&line, (uint8_t)byte))
-            return error_set(error, ERROR_OWNER_RIG, ERROR_IO, "%s ended too early; what it says stands above", name);
+            return error_set(error, ERROR_OWNER_RIG, ERROR_IO, "%s ended too early", name);
     }
     cJSON *json = json_parse(bytes_text(&line), line.length_bytes, name, error);
     if (!json)
@@ -79,6 +100,7 @@ static int start_and_ask(const struct lab *lab, const char *const *program, cons
 {
     int64_t began_us = clock_mono_us(&clock_system);
     if (start(lab, program, ret_server, error) || read_address(ret_server, member, error)) {
+        show_log(lab, ret_server->name);
         server_stop(ret_server);
         return -1;
     }
@@ -88,7 +110,7 @@ static int start_and_ask(const struct lab *lab, const char *const *program, cons
 
 int server_start_simulator(const struct lab *lab, struct server *ret_server, struct error *error)
 {
-    const char *const program[] = {lab->simulator, "--state", lab->state, "--server-key", lab->key_kind, NULL};
+    const char *const program[] = {lab->simulator, "--state", lab->state, "--server-key", lab->key_kind, "--id-scope", LAB_ID_SCOPE, NULL};
     *ret_server = (struct server){.name = "dpsbench-sim", .output_fd = -1};
     return start_and_ask(lab, program, "dps", ret_server, error);
 }
@@ -167,6 +189,7 @@ int server_start_mosquitto(const struct lab *lab, struct server *ret_server, str
         return -1;
     snprintf(ret_server->address, sizeof ret_server->address, "127.0.0.1:%u", port);
     if (start(lab, program, ret_server, error) || wait_until_it_accepts(ret_server, port, error)) {
+        show_log(lab, ret_server->name);
         server_stop(ret_server);
         return -1;
     }

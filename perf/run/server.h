@@ -27,8 +27,8 @@ int server_start_bare_loop(const struct lab *lab, const char *const *more_argume
 int server_start_mosquitto(const struct lab *lab, struct server *ret_server, struct error *error);
 void server_stop(struct server *server); /* a zeroed one is fine */
 
-/* Any program, on a core. Descriptors as in base/child.h; stderr is ours. */
-int program_start(int core, const char *const *program, int input_fd, int output_fd, struct child **ret_child, struct error *error);
+/* Any program, on a core. fds: its stdin, stdout and stderr, as in base/child.h. */
+int program_start(int core, const char *const *program, const int fds[3], struct child **ret_child, struct error *error);
 /* The next line that it says, which is JSON. TIMEOUT, IO (rig). `name`: for errors. Given: cJSON_Delete it. */
 int program_read_line(const char *name, int output_fd, deadline_t deadline, cJSON **ret_json, struct error *error);
 
