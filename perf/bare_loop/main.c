@@ -1,8 +1,8 @@
 /*
  * bare_loop: the yardstick. A non-blocking OpenSSL accept loop that answers each handshake with four bytes and does nothing else.
  *
- * The SSL_CTX is made by the front door's own code (broker_sim/front_door/tls.h), so that the two cannot drift apart; only its callbacks, which write
- * events, are replaced: the one that verifies by one that accepts as the front door's does.
+ * The SSL_CTX is made by the front door's own code (broker_sim/front_door/tls.h), so that the two cannot drift apart; only its
+ * callbacks, which write events, are replaced: the one that verifies by one that accepts as the front door's does.
  */
 #include "base/cleanup.h"
 #include "base/log.h"

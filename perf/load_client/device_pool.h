@@ -1,8 +1,8 @@
 /*
  * perf/load_client/device_pool.h - devices for a load: an id, a P-256 key and a leaf each, one issuer for all
  *
- * What:     makes the leaves itself, from the issuer's key: every device of a load is another one to the service (other key, other bytes), so that a
- *           server cannot shine by having seen the certificate before.
+ * What:     makes the leaves itself, from the issuer's key: every device of a load is another one to the service (other key, other
+ *           bytes), so that a server cannot shine by having seen the certificate before.
  * Not here: the issuer and its root (certs/forge.h).
  */
 #ifndef PERF_LOAD_CLIENT_DEVICE_POOL_H

@@ -278,8 +278,10 @@ static bool is_busy(const struct place *place)
 static void check_deadlines(struct load *load)
 {
     bool is_over = deadline_has_passed(&clock_system, load->options->deadline);
-    if (is_over)
+    if (is_over) {
+        load->result.failures += load->options->count - load->begun; /* those that had no turn */
         load->begun = load->options->count;
+    }
     for (size_t i = 0; i < load->options->concurrency; i++) {
         struct place *place = &load->places[i];
         if (is_busy(place) && (is_over || deadline_has_passed(&clock_system, place->deadline)))

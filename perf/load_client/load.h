@@ -1,9 +1,9 @@
 /*
  * perf/load_client/load.h - many devices at once against one server, on one thread
  *
- * What:     `count` conversations, `concurrency` at a time, each with a connection and a full TLS handshake of its own; non-blocking OpenSSL on epoll.
- *           The time of a device runs from connect() to the reply that ends its script; then it says DISCONNECT and close_notify and waits for the
- *           server's FIN before its place is taken by the next one.
+ * What:     `count` conversations, `concurrency` at a time, each with a connection and a full TLS handshake of its own; non-blocking
+ *           OpenSSL on epoll. The time of a device runs from connect() to the reply that ends its script; then it says DISCONNECT and
+ *           close_notify and waits for the server's FIN before its place is taken by the next one.
  * Cheap:    the server's certificate is not verified: the load must not become the bottleneck, and it is the server that is measured.
  * Limits:   DEVICE_MAX_MS a device, `deadline` for all.
  */

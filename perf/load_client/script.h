@@ -1,8 +1,8 @@
 /*
  * perf/load_client/script.h - what a device says and expects once TLS stands
  *
- * What:     one small state machine a conversation, fed with bytes, writing bytes; it judges each reply. Packets are written and read here by hand, so
- *           that the load does not trust the code that it measures.
+ * What:     one small state machine a conversation, fed with bytes, writing bytes; it judges each reply. Packets are written and read
+ *           here by hand, so that the load does not trust the code that it measures.
  * Source:   OASIS MQTT 3.1.1; the topics of Azure DPS's MQTT interface.
  */
 #ifndef PERF_LOAD_CLIENT_SCRIPT_H

@@ -1,8 +1,8 @@
 /*
  * perf/run/lab.h - what all measurements share: a scratch folder, a device PKI, a state folder for the simulator, the cores
  *
- * What:     forges root and issuer of the devices (recipe device/sub-ca), enrolls them as a group by the root, and decides which core the servers get
- *           and which the client.
+ * What:     forges root and issuer of the devices (recipe device/sub-ca), enrolls them as a group by the root, and decides which core
+ *           the servers get and which the client.
  */
 #ifndef PERF_RUN_LAB_H
 #define PERF_RUN_LAB_H

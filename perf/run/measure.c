@@ -53,12 +53,22 @@ double figures_cpu_us(const struct figures *figures, enum load_id load)
     return spread_of(values, figures->rounds).median;
 }
 
-struct ratio figures_ratio(const struct figures *figures, enum load_id load, enum load_id base)
+struct ratio figures_rate_ratio(const struct figures *figures, enum load_id load, enum load_id base)
 {
     double values[ROUNDS_MAX];
     for (size_t i = 0; i < figures->rounds; i++) {
         double rate = figures->samples[base][i].rate;
         values[i] = rate > 0 ? figures->samples[load][i].rate / rate : 0;
+    }
+    return spread_of(values, figures->rounds);
+}
+
+struct ratio figures_core_ratio(const struct figures *figures, enum load_id load, enum load_id base)
+{
+    double values[ROUNDS_MAX];
+    for (size_t i = 0; i < figures->rounds; i++) {
+        double cpu_us = figures->samples[load][i].server_cpu_us;
+        values[i] = cpu_us > 0 ? figures->samples[base][i].server_cpu_us / cpu_us : 0;
     }
     return spread_of(values, figures->rounds);
 }

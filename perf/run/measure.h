@@ -1,8 +1,9 @@
 /*
  * perf/run/measure.h - the measurements: rates in rounds, memory a held device, the time to ready, a suite
  *
- * What:     each fills its part of `struct figures`. Ratios are taken within a round, whose loads follow each other at once, in an order that
- *           turns round from one to the next; the figure is the median of the rounds: so what else the machine does falls on both sides.
+ * What:     each fills its part of `struct figures`. Ratios are taken within a round, whose loads follow each other at once, in an
+ *           order that turns round from one to the next; the figure is the median of the rounds: so what else the machine does falls on
+ *           both sides.
  */
 #ifndef PERF_RUN_MEASURE_H
 #define PERF_RUN_MEASURE_H
@@ -52,11 +53,17 @@ struct figures {
 /* Sample by sample, median over the rounds. */
 double figures_rate(const struct figures *figures, enum load_id load);
 double figures_cpu_us(const struct figures *figures, enum load_id load);
-/* Rate of `load` to rate of `base`: median, least and greatest of the rounds. */
+/* Of the rounds. */
 struct ratio {
     double median, least, greatest;
 };
-struct ratio figures_ratio(const struct figures *figures, enum load_id load, enum load_id base);
+/* `load` to `base`: by the rate that the client saw ... */
+struct ratio figures_rate_ratio(const struct figures *figures, enum load_id load, enum load_id base);
+/*
+ * ... and by the rate that a core gives, from the server's CPU time: the same when nobody else wants the server's core, and right when
+ * somebody does.
+ */
+struct ratio figures_core_ratio(const struct figures *figures, enum load_id load, enum load_id base);
 
 /* First start with its forging, then `starts` starts with the PKI there. */
 int measure_ready(struct lab *lab, size_t starts, struct figures *figures, struct error *error);

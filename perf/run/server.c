@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 
 enum {
     START_MS = 20000,
@@ -208,22 +209,27 @@ void server_stop(struct server *server)
 
 /* Looking at it. */
 
-/* Fields of /proc/PID/stat behind the name, which may hold anything: parent, utime and stime in clock ticks. */
-static int read_stat(pid_t pid, pid_t *ret_parent, int64_t *ret_cpu_us)
+/* The parent stands behind the name, which may hold anything. */
+static pid_t read_parent(pid_t pid)
 {
     char path[64];
     CLEANUP(bytes_done) struct bytes text = {0};
-    long long user = 0, system = 0;
     int parent = 0;
     snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
     if (file_read(path, PROC_MAX_BYTES, &text, NULL))
-        return -1;
+        return 0;
     const char *rest = strrchr(bytes_text(&text), ')');
-    if (!rest || sscanf(rest, ") %*c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lld %lld", &parent, &user, &system) != 3)
-        return -1;
-    *ret_parent = parent;
-    *ret_cpu_us = (user + system) * (1000000 / sysconf(_SC_CLK_TCK));
-    return 0;
+    return rest && sscanf(rest, ") %*c %d", &parent) == 1 ? parent : 0;
+}
+
+/* To the nanosecond, where /proc/PID/stat counts in hundredths of a second. */
+static int64_t read_cpu_us(pid_t pid)
+{
+    clockid_t clock;
+    struct timespec used = {0};
+    if (clock_getcpuclockid(pid, &clock) || clock_gettime(clock, &used))
+        return 0;
+    return used.tv_sec * INT64_C(1000000) + used.tv_nsec / 1000;
 }
 
 static int64_t read_resident_bytes(pid_t pid)
@@ -247,9 +253,8 @@ static size_t find_children(pid_t parent, pid_t children[CHILDREN_MAX])
     if (!proc)
         return 0;
     for (struct dirent *entry; count < CHILDREN_MAX && (entry = readdir(proc));) {
-        pid_t pid = atoi(entry->d_name), its_parent;
-        int64_t unused;
-        if (pid > 0 && read_stat(pid, &its_parent, &unused) == 0 && its_parent == parent)
+        pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
+        if (pid > 0 && read_parent(pid) == parent)
             children[count++] = pid;
     }
     closedir(proc);
@@ -258,17 +263,14 @@ static size_t find_children(pid_t parent, pid_t children[CHILDREN_MAX])
 
 int server_read_use(const struct server *server, struct server_use *ret_use, struct error *error)
 {
-    pid_t pid = child_pid(server->child), parent, children[CHILDREN_MAX];
-    struct server_use use = {0};
-    if (!child_is_running(server->child) || read_stat(pid, &parent, &use.cpu_us))
+    pid_t pid = child_pid(server->child), children[CHILDREN_MAX];
+    if (!child_is_running(server->child))
         return error_set(error, ERROR_OWNER_RIG, ERROR_IO, "%s has ended", server->name);
-    use.resident_bytes = read_resident_bytes(pid);
+    struct server_use use = {.cpu_us = read_cpu_us(pid), .resident_bytes = read_resident_bytes(pid)};
     size_t count = find_children(pid, children);
     for (size_t i = 0; i < count; i++) {
-        int64_t cpu_us = 0, bytes = read_resident_bytes(children[i]);
-        if (read_stat(children[i], &parent, &cpu_us))
-            continue;
-        use.cpu_us += cpu_us;
+        int64_t bytes = read_resident_bytes(children[i]);
+        use.cpu_us += read_cpu_us(children[i]);
         use.broker_bytes += bytes;
         use.resident_bytes += bytes;
     }
