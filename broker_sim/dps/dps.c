@@ -17,7 +17,7 @@ struct dps {
 struct dps_session {
     struct attestation_verdict *verdict;
     bool is_subscribed;
-    char registration_id[REGISTRATION_ID_MAX_BYTES + 1];
+    char registration_id[CLAIMED_ID_MAX_BYTES + 1];
 };
 
 const char *const dps_filters[] = {"s/+/$dps/registrations/PUT/#", "s/+/$dps/registrations/GET/#"};
@@ -111,7 +111,7 @@ static int check_connect(const struct dps *dps, const struct session *session, s
         return refuse(refusal, RULE_ID_SCOPE, MEND_ID_SCOPE, "the device says ID scope '%s'; this service has '%s'", name->id_scope,
                       dps->options.id_scope);
     if (!registration_id_equals(session->client_id, name->registration_id))
-        return refuse(refusal, RULE_CLIENT_ID, MEND_CLIENT_ID, "client id '%.128s' is not the registration id '%s' of the user name",
+        return refuse(refusal, RULE_CLIENT_ID, MEND_CLIENT_ID, "client id '%.255s' is not the registration id '%s' of the user name",
                       session->client_id, name->registration_id);
     return 0;
 }

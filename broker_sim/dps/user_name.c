@@ -1,7 +1,5 @@
 #include "broker_sim/dps/user_name.h"
 
-#include "certs/attestation.h"
-
 #include <ctype.h>
 #include <stdbool.h>
 #include <string.h>
@@ -60,8 +58,8 @@ int dps_user_name_read(const char *text, struct dps_user_name *ret_name, struct 
     const char *id = scope_end + sizeof middle - 1, *id_end = strchr(id, '/');
     if (!id_end)
         return fail(text, "ends after the registration id", error);
-    if (!take(id, id_end, name.registration_id, REGISTRATION_ID_MAX_BYTES) || !registration_id_is_valid(name.registration_id))
-        return fail(text, "has a registration id that is empty, too long, or has characters other than letters, digits and - . _ :", error);
+    if (!take(id, id_end, name.registration_id, CLAIMED_ID_MAX_BYTES))
+        return fail(text, "has a registration id that is empty or too long", error);
     read_api_version(id_end + 1, name.api_version);
     *ret_name = name;
     return 0;

@@ -11,11 +11,16 @@
 
 #include "base/error.h"
 
-enum { ID_SCOPE_MAX_BYTES = 64, REGISTRATION_ID_MAX_BYTES = 128, API_VERSION_MAX_BYTES = 32 };
+enum {
+    ID_SCOPE_MAX_BYTES = 64,
+    REGISTRATION_ID_MAX_BYTES = 128, /* of one that may register */
+    CLAIMED_ID_MAX_BYTES = 255,      /* of one that a device may claim */
+    API_VERSION_MAX_BYTES = 32,
+};
 
 struct dps_user_name {
     char id_scope[ID_SCOPE_MAX_BYTES + 1];
-    char registration_id[REGISTRATION_ID_MAX_BYTES + 1];
+    char registration_id[CLAIMED_ID_MAX_BYTES + 1];
     char api_version[API_VERSION_MAX_BYTES + 1]; /* "" when there is none, or one that is not a date */
 };
 

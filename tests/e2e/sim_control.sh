@@ -14,12 +14,6 @@ refusal() {
     [[ $(jq -r .error.text <<<"$reply") == *"$text"* ]] || fail "'$text' is not in $reply"
 }
 
-# wait_for_event FILTER: from the events file
-wait_for_event() {
-    timeout 30 tail -n +1 -F "$state/events.jsonl" 2>/dev/null | jq --unbuffered -c "select($1)" | head -n 1 >"$scratch/event" || true
-    [[ -s $scratch/event ]] || fail "no event: $1"
-}
-
 make_self_signed alone dev-alone
 make_root root 'e2e root'
 start_sim "$scratch/sim" --time-scale "$DPSBENCH_TIME_SCALE"
@@ -106,7 +100,7 @@ leased=$(jq -c '.registrationId = "dev-leased"' <<<"$enrollment")
 result enrollment.put "{\"enrollment\":$leased,\"lease\":\"$lease\"}" >/dev/null
 result scenario.set "{\"registration_id\":\"dev-alone\",\"knobs\":{\"retry_after_s\":9},\"lease\":\"$lease\"}" >/dev/null
 missing "$state/enrollments/dev-leased.json"
-wait_for_event '.kind == "lane.released" and .data.reason == "expired"'
+until_event lane.released '"reason":"expired"'
 refusal not-found dev-leased enrollment.get '{"registrationId":"dev-leased"}'
 reply=$(register dev-alone alone)
 [[ $reply == *'retry-after=3 '* ]] || fail "the scenario outlived its lease: $reply"
@@ -128,7 +122,7 @@ mosquitto_pub -h 127.0.0.1 -p "$(port control)" --cafile "$(ready control_ca)" -
 it 'survives the death of Mosquitto: broker.down, broker.up, devices are served again'
 broker=$(pgrep -P "$sim_pid" -x mosquitto)
 kill -KILL "$broker"
-wait_for_event '.kind == "broker.up"'
+until_event broker.up
 holds "$state/events.jsonl" '"broker.down"'
 assign dev-alone alone
 is "$(jq -s 'map(.seq) | . == [range(1; length + 1)]' "$state/events.jsonl")" true
@@ -144,6 +138,6 @@ start_sim "$state"
 jq '.properties.isVerified = true' "$state/certificates/root-ca.json" >"$scratch/verified.json"
 cp "$scratch/verified.json" "$state/certificates/root-ca.json"
 kill -HUP "$sim_pid"
-wait_for_event '.kind == "state.changed" and .data.action == "reread"'
+until_event state.changed '"action":"reread"'
 assign dev-leaf leaf
 end_sim TERM

@@ -175,3 +175,22 @@ events() {
 last_event() {
     events "$1" | tail -n 1 | jq -r "$2"
 }
+
+# until_line FILE GLOB: wait until the file holds a line that matches; 30 s without any new line are too long
+until_line() {
+    local line fd tail_pid is_found=''
+    exec {fd}< <(exec tail -n +1 -F -- "$1" 2>/dev/null)
+    tail_pid=$!
+    # shellcheck disable=SC2053
+    while [[ -z $is_found ]] && IFS= read -r -t 30 line <&"$fd"; do
+        [[ $line == $2 ]] && is_found=yes
+    done
+    kill "$tail_pid"
+    exec {fd}<&-
+    [[ $is_found ]] || fail "no line of $1 is like $2: $(tail -n 5 -- "$1")"
+}
+
+# until_event KIND [GLOB]
+until_event() {
+    until_line "$state/events.jsonl" "*\"kind\":\"$1\"*${2:-}*"
+}

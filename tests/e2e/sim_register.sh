@@ -85,7 +85,7 @@ it 'answers a disabled enrollment with 202 and then 200 disabled; SIGHUP rereads
 jq '.provisioningStatus = "disabled"' "$state/enrollments/dev-alone.json" >"$scratch/disabled.json"
 cp "$scratch/disabled.json" "$state/enrollments/dev-alone.json"
 kill -HUP "$sim_pid"
-until [[ -n $(events '.kind == "state.changed" and .data.action == "reread"') ]]; do :; done
+until_event state.changed '"action":"reread"'
 reply=$(register dev-alone alone)
 [[ $reply == '$dps/registrations/res/202/'* ]] || fail "$reply"
 reply=$(poll dev-alone alone "$(body "$reply" | jq -er .operationId)")

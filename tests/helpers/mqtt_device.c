@@ -22,8 +22,8 @@ struct device {
     uv_loop_t loop;
     uv_timer_t limit;
     struct mqtt_link *link;
-    char **step; /* the next one; NULL at the end */
-    const char *waits_for; /* the step that is under way; NULL: none */
+    char **step;            /* the next one; NULL at the end */
+    const char *waits_for;  /* the step that is under way; NULL: none */
     char *queue[QUEUE_MAX]; /* messages that no recv has asked for yet */
     size_t queued;
     char operation_id[128];

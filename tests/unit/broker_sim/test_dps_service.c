@@ -1,0 +1,324 @@
+#include "tests/unit/broker_sim/service_rig.h"
+
+#include "base/cleanup.h"
+
+#include <string.h>
+
+#include "tests/cmocka.h"
+
+#define PUT "$dps/registrations/PUT/iotdps-register/?$rid=1"
+#define GET "$dps/registrations/GET/iotdps-get-operationstatus/?$rid=2&operationId="
+
+static struct admission connect_device(struct service_rig *rig, struct session *session)
+{
+    struct admission admission = dps_decide(rig->dps, session);
+    if (admission.is_admitted)
+        assert_int_equal(dps_grant(rig->dps, session, "$dps/registrations/res/#", 1), 1);
+    return admission;
+}
+
+static void send_register(struct service_rig *rig, struct session *session)
+{
+    dps_message(rig->dps, session, PUT, NULL, 0);
+}
+
+/* With the operation of the last reply. */
+static void send_poll(struct service_rig *rig, struct session *session)
+{
+    CLEANUP_JSON cJSON *body = rig_last_body(rig);
+    CLEANUP_FREE char *topic = NULL;
+    assert_true(asprintf(&topic, GET "%s", json_string(body, "operationId", "")) > 0);
+    dps_message(rig->dps, session, topic, " ", 1);
+}
+
+static void finish(struct service_rig *rig, struct session *session)
+{
+    dps_closed(rig->dps, session);
+    assert_null(session->service);
+    rig_close_session(session);
+}
+
+static void assigns_an_enrolled_device_and_tells_the_hub(void **state)
+{
+    (void)state;
+    CLEANUP(rig_teardown) struct service_rig rig;
+    rig_setup(&rig);
+    rig_enroll(&rig, "{\"deviceId\":\"meter-7\",\"iotHubs\":[\"h.azure-devices.net\"]}");
+    struct session session = rig_dps_session(&rig, 7, "leaf");
+    assert_true(connect_device(&rig, &session).is_admitted);
+    send_register(&rig, &session);
+    assert_string_equal(rig_last_topic(&rig), "$dps/registrations/res/202/?$rid=1&retry-after=3");
+    assert_null(hub_registry_find(rig.devices, "meter-7"));
+    send_poll(&rig, &session);
+    assert_string_equal(rig_last_topic(&rig), "$dps/registrations/res/200/?$rid=2");
+    const struct hub_device *device = hub_registry_find(rig.devices, "meter-7");
+    assert_non_null(device);
+    assert_string_equal(device->hub, "h.azure-devices.net");
+    char sha256[SHA256_HEX_BYTES];
+    certificate_sha256(pki_certificate(rig.pki, "leaf"), sha256);
+    assert_string_equal(device->sha256, sha256);
+    const cJSON *assigned = rig_last_event(&rig, EVENT_DPS_ASSIGNED);
+    assert_string_equal(json_string(assigned, "device_id", ""), "meter-7");
+    assert_int_equal(json_integer(assigned, "polls", 0), 1);
+    assert_string_equal(json_string(json_member(assigned, "enrollment"), "kind", ""), "individual");
+    assert_int_equal(rig.replies[0].session, 7);
+    assert_int_equal(rig.close_count, 0);
+    finish(&rig, &session);
+}
+
+static void refuses_after_the_request_and_closes_under_profile_azure(void **state)
+{
+    (void)state;
+    CLEANUP(rig_teardown) struct service_rig rig;
+    rig_setup(&rig);
+    rig_enroll(&rig, "{}");
+    rig_scenario(&rig, "{\"close_after_refusal_ms\":250}");
+    struct session session = rig_dps_session(&rig, 8, "other");
+    assert_true(connect_device(&rig, &session).is_admitted);
+    assert_int_equal(rig.reply_count, 0);
+    send_register(&rig, &session);
+    assert_string_equal(rig_last_topic(&rig), "$dps/registrations/res/401/?$rid=1");
+    CLEANUP_JSON cJSON *body = rig_last_body(&rig);
+    assert_int_equal(json_integer(body, "errorCode", 0), 401002);
+    assert_int_equal(rig.close_count, 1);
+    assert_int_equal(rig.closes[0].session, 8);
+    assert_int_equal(rig.closes[0].after_ms, 250);
+    assert_null(registration_find(rig.registrations, "dev-01"));
+    finish(&rig, &session);
+}
+
+static void refuses_at_connect_under_profile_connack(void **state)
+{
+    (void)state;
+    CLEANUP(rig_teardown) struct service_rig rig;
+    rig_setup(&rig);
+    rig_enroll(&rig, "{}");
+    rig_scenario(&rig, "{\"profile\":\"connack\"}");
+    struct session session = rig_dps_session(&rig, 8, "other");
+    struct admission admission = connect_device(&rig, &session);
+    assert_false(admission.is_admitted);
+    assert_int_equal(admission.return_code, 5);
+    const cJSON *verdict = rig_last_event(&rig, EVENT_ATTESTATION_VERDICT);
+    assert_string_equal(json_string(verdict, "surface", ""), "connack");
+    assert_string_equal(json_string(verdict, "profile", ""), "connack");
+    assert_string_equal(json_string(verdict, "rule", ""), "enrollment.other-certificate");
+    finish(&rig, &session);
+}
+
+static void disabled_enrollment_shows_in_the_poll(void **state)
+{
+    (void)state;
+    CLEANUP(rig_teardown) struct service_rig rig;
+    rig_setup(&rig);
+    rig_enroll(&rig, "{\"provisioningStatus\":\"disabled\"}");
+    struct session session = rig_dps_session(&rig, 9, "leaf");
+    assert_true(connect_device(&rig, &session).is_admitted);
+    send_register(&rig, &session);
+    assert_non_null(strstr(rig_last_topic(&rig), "/res/202/"));
+    send_poll(&rig, &session);
+    CLEANUP_JSON cJSON *body = rig_last_body(&rig);
+    assert_non_null(strstr(rig_last_topic(&rig), "/res/200/"));
+    assert_string_equal(json_string(body, "status", ""), "disabled");
+    assert_null(hub_registry_find(rig.devices, "dev-01"));
+    finish(&rig, &session);
+}
+
+static void illegal_registration_id_is_answered_with_400(void **state)
+{
+    (void)state;
+    CLEANUP(rig_teardown) struct service_rig rig;
+    rig_setup(&rig);
+    struct session session = rig_dps_session(&rig, 9, "leaf");
+    session.client_id = "dev 01";
+    session.user_name = RIG_ID_SCOPE "/registrations/dev 01/api-version=2019-03-31";
+    assert_true(connect_device(&rig, &session).is_admitted);
+    send_register(&rig, &session);
+    CLEANUP_JSON cJSON *body = rig_last_body(&rig);
+    assert_non_null(strstr(rig_last_topic(&rig), "/res/400/"));
+    assert_int_equal(json_integer(body, "errorCode", 0), 400004);
+    finish(&rig, &session);
+}
+
+static void connect_rules_name_both_sides(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *user_name;
+        const char *client_id;
+        const char *rule;
+        const char *one;
+        const char *other;
+    } rows[] = {
+        {"dev-01", "dev-01", "connect.user-name", "'dev-01'", "{idScope}/registrations/"},
+        {RIG_ID_SCOPE "/registrations/dev-01/", "dev-01", "connect.api-version", "api-version", RIG_ID_SCOPE},
+        {"0neOTHER/registrations/dev-01/api-version=2019-03-31", "dev-01", "connect.id-scope", "0neOTHER", RIG_ID_SCOPE},
+        {RIG_ID_SCOPE "/registrations/dev-01/api-version=2019-03-31", "dev-02", "connect.client-id", "dev-01", "dev-02"},
+    };
+    CLEANUP(rig_teardown) struct service_rig rig;
+    rig_setup(&rig);
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        struct session session = rig_dps_session(&rig, i + 1, "leaf");
+        session.user_name = rows[i].user_name;
+        session.client_id = rows[i].client_id;
+        struct admission admission = connect_device(&rig, &session);
+        assert_false(admission.is_admitted);
+        assert_int_equal(admission.return_code, 5);
+        const cJSON *verdict = rig_last_event(&rig, EVENT_ATTESTATION_VERDICT);
+        assert_string_equal(json_string(verdict, "rule", ""), rows[i].rule);
+        assert_non_null(strstr(json_string(verdict, "text", ""), rows[i].one));
+        assert_non_null(strstr(json_string(verdict, "text", ""), rows[i].other));
+        assert_true(*json_string(verdict, "mend", "") != 0);
+        assert_string_equal(json_string(cJSON_GetArrayItem(json_member(verdict, "rules"), 0), "class", ""), "C13");
+        finish(&rig, &session);
+    }
+}
+
+static void client_id_may_differ_in_case_alone(void **state)
+{
+    (void)state;
+    CLEANUP(rig_teardown) struct service_rig rig;
+    rig_setup(&rig);
+    rig_enroll(&rig, "{}");
+    struct session session = rig_dps_session(&rig, 1, "leaf");
+    session.client_id = "DEV-01";
+    assert_true(connect_device(&rig, &session).is_admitted);
+    finish(&rig, &session);
+}
+
+static void grants_the_reply_filter_alone_with_qos_1_at_most(void **state)
+{
+    (void)state;
+    CLEANUP(rig_teardown) struct service_rig rig;
+    rig_setup(&rig);
+    rig_enroll(&rig, "{}");
+    struct session session = rig_dps_session(&rig, 1, "leaf");
+    assert_true(connect_device(&rig, &session).is_admitted);
+    assert_int_equal(dps_grant(rig.dps, &session, "$dps/registrations/res/#", 0), 0);
+    assert_int_equal(dps_grant(rig.dps, &session, "$dps/registrations/res/#", 2), 1);
+    assert_null(rig_last_event(&rig, EVENT_DPS_WARNING));
+    assert_int_equal(dps_grant(rig.dps, &session, "#", 1), 0x80);
+    assert_string_equal(json_string(rig_last_event(&rig, EVENT_DPS_WARNING), "rule", ""), "subscribe.filter");
+    finish(&rig, &session);
+}
+
+static void only_requests_may_be_published(void **state)
+{
+    (void)state;
+    CLEANUP(rig_teardown) struct service_rig rig;
+    rig_setup(&rig);
+    rig_enroll(&rig, "{}");
+    struct session session = rig_dps_session(&rig, 1, "leaf");
+    assert_true(connect_device(&rig, &session).is_admitted);
+    assert_true(dps_may_publish(rig.dps, &session, PUT));
+    assert_true(dps_may_publish(rig.dps, &session, GET));
+    assert_false(dps_may_publish(rig.dps, &session, "$dps/registrations/res/200/?$rid=1"));
+    assert_false(dps_may_publish(rig.dps, &session, "devices/dev-01/messages/events/"));
+    finish(&rig, &session);
+}
+
+static void warns_of_a_request_before_any_subscription(void **state)
+{
+    (void)state;
+    CLEANUP(rig_teardown) struct service_rig rig;
+    rig_setup(&rig);
+    rig_enroll(&rig, "{}");
+    struct session session = rig_dps_session(&rig, 1, "leaf");
+    assert_true(dps_decide(rig.dps, &session).is_admitted);
+    send_register(&rig, &session);
+    assert_string_equal(json_string(rig_last_event(&rig, EVENT_DPS_WARNING), "rule", ""), "subscribe.missing");
+    assert_int_equal(rig.reply_count, 1);
+    finish(&rig, &session);
+}
+
+static void bad_bodies_are_answered_with_400_and_nothing_starts(void **state)
+{
+    (void)state;
+    CLEANUP(rig_teardown) struct service_rig rig;
+    rig_setup(&rig);
+    rig_enroll(&rig, "{}");
+    struct session session = rig_dps_session(&rig, 1, "leaf");
+    assert_true(connect_device(&rig, &session).is_admitted);
+    dps_message(rig.dps, &session, PUT, "{", 1);
+    CLEANUP_JSON cJSON *broken = rig_last_body(&rig);
+    assert_int_equal(json_integer(broken, "errorCode", 0), 400012);
+    static const char foreign[] = "{\"registrationId\":\"dev-02\"}";
+    dps_message(rig.dps, &session, PUT, foreign, sizeof foreign - 1);
+    CLEANUP_JSON cJSON *other = rig_last_body(&rig);
+    assert_int_equal(json_integer(other, "errorCode", 0), 400004);
+    assert_null(registration_find(rig.registrations, "dev-01"));
+    assert_int_equal(rig.close_count, 0);
+    finish(&rig, &session);
+}
+
+static void unknown_operation_is_answered_with_404203(void **state)
+{
+    (void)state;
+    CLEANUP(rig_teardown) struct service_rig rig;
+    rig_setup(&rig);
+    rig_enroll(&rig, "{}");
+    struct session session = rig_dps_session(&rig, 1, "leaf");
+    assert_true(connect_device(&rig, &session).is_admitted);
+    dps_message(rig.dps, &session, GET "x", NULL, 0);
+    CLEANUP_JSON cJSON *body = rig_last_body(&rig);
+    assert_string_equal(rig_last_topic(&rig), "$dps/registrations/res/404/?$rid=2");
+    assert_int_equal(json_integer(body, "errorCode", 0), 404203);
+    assert_string_equal(json_string(body, "message", ""), "Operation not found.");
+    finish(&rig, &session);
+}
+
+static void silent_service_hears_and_says_nothing(void **state)
+{
+    (void)state;
+    CLEANUP(rig_teardown) struct service_rig rig;
+    rig_setup(&rig);
+    rig_scenario(&rig, "{\"is_silent\":true}");
+    struct session session = rig_dps_session(&rig, 1, "leaf");
+    assert_true(connect_device(&rig, &session).is_admitted);
+    send_register(&rig, &session);
+    assert_non_null(rig_last_event(&rig, EVENT_DPS_REQUEST));
+    assert_int_equal(rig.reply_count, 0);
+    assert_int_equal(rig.close_count, 0);
+    finish(&rig, &session);
+}
+
+static void retry_after_zero_is_left_out_and_polls_are_counted(void **state)
+{
+    (void)state;
+    CLEANUP(rig_teardown) struct service_rig rig;
+    rig_setup(&rig);
+    rig_enroll(&rig, "{}");
+    rig_scenario(&rig, "{\"retry_after_s\":0,\"polls_until_assigned\":2}");
+    struct session session = rig_dps_session(&rig, 1, "leaf");
+    assert_true(connect_device(&rig, &session).is_admitted);
+    send_register(&rig, &session);
+    assert_string_equal(rig_last_topic(&rig), "$dps/registrations/res/202/?$rid=1");
+    send_poll(&rig, &session);
+    assert_string_equal(rig_last_topic(&rig), "$dps/registrations/res/202/?$rid=2");
+    CLEANUP_JSON cJSON *body = rig_last_body(&rig);
+    assert_string_equal(json_string(json_member(body, "registrationState"), "status", ""), "assigning");
+    send_poll(&rig, &session);
+    assert_string_equal(rig_last_topic(&rig), "$dps/registrations/res/200/?$rid=2");
+    assert_int_equal(json_integer(rig_last_event(&rig, EVENT_DPS_ASSIGNED), "polls", 0), 2);
+    finish(&rig, &session);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(assigns_an_enrolled_device_and_tells_the_hub),
+        cmocka_unit_test(refuses_after_the_request_and_closes_under_profile_azure),
+        cmocka_unit_test(refuses_at_connect_under_profile_connack),
+        cmocka_unit_test(disabled_enrollment_shows_in_the_poll),
+        cmocka_unit_test(illegal_registration_id_is_answered_with_400),
+        cmocka_unit_test(connect_rules_name_both_sides),
+        cmocka_unit_test(client_id_may_differ_in_case_alone),
+        cmocka_unit_test(grants_the_reply_filter_alone_with_qos_1_at_most),
+        cmocka_unit_test(only_requests_may_be_published),
+        cmocka_unit_test(warns_of_a_request_before_any_subscription),
+        cmocka_unit_test(bad_bodies_are_answered_with_400_and_nothing_starts),
+        cmocka_unit_test(unknown_operation_is_answered_with_404203),
+        cmocka_unit_test(silent_service_hears_and_says_nothing),
+        cmocka_unit_test(retry_after_zero_is_left_out_and_polls_are_counted),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

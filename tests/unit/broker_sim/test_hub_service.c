@@ -1,0 +1,200 @@
+#include "tests/unit/broker_sim/service_rig.h"
+
+#include "base/cleanup.h"
+
+#include <string.h>
+
+#include "tests/cmocka.h"
+
+#define HUB "h.azure-devices.net"
+
+static void put_device(struct service_rig *rig)
+{
+    char sha256[SHA256_HEX_BYTES];
+    certificate_sha256(pki_certificate(rig->pki, "leaf"), sha256);
+    assert_int_equal(hub_registry_put(rig->devices, HUB, "dev-01", sha256, NULL), 0);
+}
+
+static void finish(struct service_rig *rig, struct session *session)
+{
+    hub_closed(rig->hub, session);
+    rig_close_session(session);
+}
+
+static void refuses_each_wrong_thing_by_its_own_rule(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *user_name;
+        const char *client_id;
+        const char *member;
+        const char *rule;
+        const char *text;
+    } rows[] = {
+        {HUB "/dev-01/", "dev-01", "leaf", "hub.user-name", HUB},
+        {HUB "/dev-01/?api-version=2020-09-30", "dev-02", "leaf", "hub.client-id", "dev-02"},
+        {HUB "/dev-02/?api-version=2020-09-30", "dev-02", "leaf", "hub.unknown-device", "dev-02"},
+        {HUB "/DEV-01/?api-version=2020-09-30", "DEV-01", "leaf", "hub.unknown-device", "DEV-01"},
+        {"o.azure-devices.net/dev-01/?api-version=2020-09-30", "dev-01", "leaf", "hub.other-hub", "o.azure-devices.net"},
+        {HUB "/dev-01/?api-version=2020-09-30", "dev-01", "other", "hub.thumbprint", "registered with"},
+        {HUB "/dev-01/?api-version=2020-09-30", "dev-01", NULL, "hub.thumbprint", "no certificate"},
+    };
+    CLEANUP(rig_teardown) struct service_rig rig;
+    rig_setup(&rig);
+    put_device(&rig);
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        struct session session = rig_hub_session(&rig, i + 1, rows[i].member);
+        session.user_name = rows[i].user_name;
+        session.client_id = rows[i].client_id;
+        struct admission admission = hub_decide(rig.hub, &session);
+        assert_false(admission.is_admitted);
+        assert_int_equal(admission.return_code, 5);
+        const cJSON *verdict = rig_last_event(&rig, EVENT_HUB_VERDICT);
+        assert_string_equal(json_string(verdict, "rule", ""), rows[i].rule);
+        assert_non_null(strstr(json_string(verdict, "text", ""), rows[i].text));
+        assert_true(*json_string(verdict, "mend", "") != 0);
+        finish(&rig, &session);
+    }
+}
+
+static void admits_the_device_with_the_certificate_that_registered(void **state)
+{
+    (void)state;
+    CLEANUP(rig_teardown) struct service_rig rig;
+    rig_setup(&rig);
+    put_device(&rig);
+    struct session session = rig_hub_session(&rig, 1, "leaf");
+    assert_true(hub_decide(rig.hub, &session).is_admitted);
+    assert_string_equal(json_string(rig_last_event(&rig, EVENT_HUB_VERDICT), "verdict", ""), "accepted");
+    finish(&rig, &session);
+}
+
+static void refuses_an_expired_leaf(void **state)
+{
+    (void)state;
+    CLEANUP(rig_teardown) struct service_rig rig;
+    rig_setup(&rig);
+    put_device(&rig);
+    rig.clock.unix_now_us += INT64_C(31) * 24 * 3600 * 1000000;
+    struct session session = rig_hub_session(&rig, 1, "leaf");
+    assert_false(hub_decide(rig.hub, &session).is_admitted);
+    assert_string_equal(json_string(rig_last_event(&rig, EVENT_HUB_VERDICT), "rule", ""), "hub.expired");
+    finish(&rig, &session);
+}
+
+static void newer_connection_of_a_device_ends_the_older_one(void **state)
+{
+    (void)state;
+    CLEANUP(rig_teardown) struct service_rig rig;
+    rig_setup(&rig);
+    put_device(&rig);
+    struct session first = rig_hub_session(&rig, 1, "leaf"), second = rig_hub_session(&rig, 2, "leaf");
+    assert_true(hub_decide(rig.hub, &first).is_admitted);
+    assert_true(hub_decide(rig.hub, &second).is_admitted);
+    assert_int_equal(rig.close_count, 1);
+    assert_int_equal(rig.closes[0].session, 1);
+    assert_string_equal(rig.closes[0].how, "taken_over");
+    finish(&rig, &first);
+    assert_int_equal(hub_registry_find(rig.devices, "dev-01")->session, 2);
+    finish(&rig, &second);
+    assert_int_equal(hub_registry_find(rig.devices, "dev-01")->session, 0);
+}
+
+static void device_may_use_its_own_topics_alone(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *topic;
+        bool may_publish;
+    } rows[] = {
+        {"devices/dev-01/messages/events/", true},
+        {"devices/dev-01/messages/events/%24.mid=1", true},
+        {"devices/dev-01/messages/events", false},
+        {"devices/dev-011/messages/events/", false},
+        {"devices/dev-02/messages/events/", false},
+        {"devices/dev-01/messages/devicebound/", false},
+        {"$iothub/twin/GET/?$rid=1", true},
+        {"$iothub/twin/PATCH/properties/reported/?$rid=1", true},
+        {"$iothub/twin/PATCH/properties/desired/", false},
+        {"$iothub/methods/res/200/?$rid=1", true},
+        {"$dps/registrations/PUT/iotdps-register/?$rid=1", false},
+        {"anything", false},
+    };
+    CLEANUP(rig_teardown) struct service_rig rig;
+    rig_setup(&rig);
+    put_device(&rig);
+    struct session session = rig_hub_session(&rig, 1, "leaf");
+    assert_true(hub_decide(rig.hub, &session).is_admitted);
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++)
+        assert_int_equal(hub_may_publish(rig.hub, &session, rows[i].topic), rows[i].may_publish);
+    finish(&rig, &session);
+}
+
+static void grants_the_documented_filters_alone(void **state)
+{
+    (void)state;
+    CLEANUP(rig_teardown) struct service_rig rig;
+    rig_setup(&rig);
+    put_device(&rig);
+    struct session session = rig_hub_session(&rig, 1, "leaf");
+    assert_true(hub_decide(rig.hub, &session).is_admitted);
+    assert_int_equal(hub_grant(rig.hub, &session, "devices/dev-01/messages/devicebound/#", 2), 1);
+    assert_int_equal(hub_grant(rig.hub, &session, "$iothub/twin/res/#", 0), 0);
+    assert_int_equal(hub_grant(rig.hub, &session, "$iothub/twin/PATCH/properties/desired/#", 1), 1);
+    assert_int_equal(hub_grant(rig.hub, &session, "$iothub/methods/POST/#", 0), 0);
+    assert_int_equal(hub_grant(rig.hub, &session, "devices/dev-02/messages/devicebound/#", 0), 0x80);
+    assert_int_equal(hub_grant(rig.hub, &session, "#", 0), 0x80);
+    finish(&rig, &session);
+}
+
+static void answers_twin_requests_with_the_request_id(void **state)
+{
+    (void)state;
+    CLEANUP(rig_teardown) struct service_rig rig;
+    rig_setup(&rig);
+    put_device(&rig);
+    struct session session = rig_hub_session(&rig, 5, "leaf");
+    assert_true(hub_decide(rig.hub, &session).is_admitted);
+    hub_message(rig.hub, 5, &session, "$iothub/twin/GET/?$rid=2290", " ", 1);
+    assert_string_equal(rig_last_topic(&rig), "$iothub/twin/res/200/?$rid=2290");
+    assert_string_equal(rig.replies[0].body, "{\"desired\":{\"$version\":1},\"reported\":{\"$version\":1}}");
+    hub_message(rig.hub, 5, &session, "$iothub/twin/PATCH/properties/reported/?$rid=b&x=1", "{\"a\":1}", 7);
+    assert_string_equal(rig_last_topic(&rig), "$iothub/twin/res/204/?$rid=b&$version=2");
+    hub_message(rig.hub, 5, &session, "$iothub/twin/PATCH/properties/reported/?$rid=c", "{", 1);
+    assert_string_equal(rig_last_topic(&rig), "$iothub/twin/res/400/?$rid=c");
+    assert_int_equal(json_integer(rig_last_event(&rig, EVENT_HUB_TWIN), "status", 0), 400);
+    finish(&rig, &session);
+}
+
+static void counts_telemetry_even_when_the_device_has_gone(void **state)
+{
+    (void)state;
+    CLEANUP(rig_teardown) struct service_rig rig;
+    rig_setup(&rig);
+    put_device(&rig);
+    hub_message(rig.hub, 5, NULL, "devices/dev-01/messages/events/", "{\"temperature\":25.0}", 20);
+    const cJSON *data = rig_last_event(&rig, EVENT_HUB_TELEMETRY);
+    assert_string_equal(json_string(data, "device_id", ""), "dev-01");
+    assert_int_equal(json_integer(json_member(data, "body"), "temperature", 0), 25);
+    hub_message(rig.hub, 5, NULL, "devices/dev-01/messages/events/", "not json", 8);
+    data = rig_last_event(&rig, EVENT_HUB_TELEMETRY);
+    assert_null(json_member(data, "body"));
+    assert_int_equal(json_integer(data, "payload_bytes", 0), 8);
+    hub_message(rig.hub, 5, NULL, "$iothub/twin/GET/?$rid=1", NULL, 0);
+    assert_int_equal(rig.reply_count, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(refuses_each_wrong_thing_by_its_own_rule),
+        cmocka_unit_test(admits_the_device_with_the_certificate_that_registered),
+        cmocka_unit_test(refuses_an_expired_leaf),
+        cmocka_unit_test(newer_connection_of_a_device_ends_the_older_one),
+        cmocka_unit_test(device_may_use_its_own_topics_alone),
+        cmocka_unit_test(grants_the_documented_filters_alone),
+        cmocka_unit_test(answers_twin_requests_with_the_request_id),
+        cmocka_unit_test(counts_telemetry_even_when_the_device_has_gone),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
