@@ -7,39 +7,14 @@
  */
 #include "base/cleanup.h"
 #include "base/files.h"
-#include "tests/e2e/vdk_pki.h"
-#include "tests/e2e/vdk_rig.h"
+#include "tests/e2e/vdk_bench.h"
+#include "tests/e2e/vdk_script.h"
 
-#include <arpa/inet.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "tests/cmocka.h"
 
 enum { LINES_MAX = 64, LINE_MAX_BYTES = 512, FILE_MAX_BYTES = 64 * 1024, SETTLE_MS = 150 };
-
-#define OP_ID "5.abc0123456789def.01234567-89ab-cdef-0123-456789abcdef"
-#define RES "publish $dps/registrations/res/"
-#define CONNECTED "accept\ntls\nexpect CONNECT\n"
-#define SUBSCRIBED CONNECTED "connack 0\nexpect SUBSCRIBE\nsuback 0\n"
-#define REGISTERED SUBSCRIBED "expect PUBLISH\npuback\n"
-#define ASSIGNING(seconds) RES "202/?$rid=1&retry-after=" seconds " {\"operationId\":\"" OP_ID "\",\"status\":\"assigning\"}\n"
-#define ASSIGNED                                                                                                                           \
-    RES "200/?$rid=1 {\"operationId\":\"" OP_ID "\",\"status\":\"assigned\",\"registrationState\":{\"registrationId\":\"dev-01\","         \
-        "\"assignedHub\":\"sim-hub.azure-devices.net\",\"deviceId\":\"dev-01\",\"status\":\"assigned\"}}\n"
-#define ENDED(status)                                                                                                                      \
-    RES "200/?$rid=1 {\"operationId\":\"" OP_ID "\",\"status\":\"" status "\",\"registrationState\":{\"registrationId\":\"dev-01\","       \
-        "\"status\":\"" status "\"}}\n"
-#define ERROR(status, code)                                                                                                                \
-    RES status "/?$rid=1 {\"errorCode\":" code ",\"trackingId\":\"0\",\"message\":\"No.\",\"timestampUtc\":\"2026-01-01T00:00:00Z\"}\n"
-#define POLL_ASSIGNING "expect PUBLISH\npuback\n" ASSIGNING("1")
-#define PROVISIONED(suback)                                                                                                                \
-    CONNECTED "connack 0\nexpect SUBSCRIBE\nsuback " suback                                                                                \
-              "\nexpect PUBLISH\npuback\n" ASSIGNING("2") "expect PUBLISH\npuback\n" ASSIGNED "expect DISCONNECT\nclose\n"
-#define TWIN "publish $iothub/twin/res/200/?$rid=1 {\"desired\":{\"$version\":1},\"reported\":{\"$version\":1}}\n"
-#define HUB CONNECTED "connack 0\nexpect SUBSCRIBE\ncork\nsuback 0,0,0,0\n" TWIN "uncork\nsilence\n"
-
-enum server { SERVER_GOOD, SERVER_OTHER_ROOT, SERVER_OTHER_NAME, SERVER_EXPIRED, SERVER_NONE };
 
 struct golden {
     const char *name; /* of the capture */
@@ -60,9 +35,9 @@ static const struct golden goldens[] = {
     {.name = "connack-3", .script = CONNECTED "connack 3\nclose\n"},
     {.name = "connack-5", .script = CONNECTED "connack 5\nclose\n"},
     {.name = "hub-connack-5", .script = PROVISIONED("0") CONNECTED "connack 5\nclose\n"},
-    {.name = "put-401", .script = REGISTERED ERROR("401", "401002") "expect DISCONNECT\n"},
-    {.name = "put-404", .script = REGISTERED ERROR("404", "404201") "expect DISCONNECT\n"},
-    {.name = "put-429", .script = REGISTERED ERROR("429", "429001") "expect DISCONNECT\n"},
+    {.name = "put-401", .script = REGISTERED ERROR("401/?$rid=1", "401002") "expect DISCONNECT\n"},
+    {.name = "put-404", .script = REGISTERED ERROR("404/?$rid=1", "404201") "expect DISCONNECT\n"},
+    {.name = "put-429", .script = REGISTERED ERROR("429/?$rid=1", "429001") "expect DISCONNECT\n"},
     {.name = "status-failed", .script = REGISTERED ASSIGNING("2") "expect PUBLISH\npuback\n" ENDED("failed") "silence\n"},
     {.name = "status-disabled", .script = REGISTERED ASSIGNING("2") "expect PUBLISH\npuback\n" ENDED("disabled") "silence\n"},
     {.name = "garbage", .script = REGISTERED RES "200/?$rid=1 no JSON at all\nsilence\n"},
@@ -161,71 +136,6 @@ static void compare(const struct lines *expected, const struct lines *seen)
     }
 }
 
-/* A bound socket that does not listen refuses, and nobody else can take its port. */
-static int closed_port(unsigned *ret_port)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t length_bytes = sizeof address;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
-    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &length_bytes), 0);
-    *ret_port = ntohs(address.sin_port);
-    return fd;
-}
-
-struct bench {
-    char dir[64];
-    char cert_path[128], key_path[128], ca_path[128];
-    int closed_fd;
-    unsigned closed_port;
-};
-
-#define NAMES "DNS:global.azure-devices-provisioning.net,DNS:*.azure-devices.net"
-
-static void forge(struct bench *bench, enum server server, char **ret_root, char **ret_chain, char **ret_key)
-{
-    struct pair root = pki_make("Test root", NULL, true, NULL, 30);
-    struct pair other = pki_make("Other root", NULL, true, NULL, 30);
-    struct pair device = pki_make("dev-01", NULL, false, NULL, 30);
-    struct pair leaf = pki_make("server", server == SERVER_OTHER_ROOT ? &other : &root, false,
-                                server == SERVER_OTHER_NAME ? "DNS:example.org" : NAMES, server == SERVER_EXPIRED ? -1 : 30);
-    CLEANUP_FREE char *certificate = pki_certificate(&leaf);
-    CLEANUP_FREE char *key = pki_key(&leaf);
-    CLEANUP_FREE char *other_text = pki_certificate(&other);
-    pki_write(bench->cert_path, certificate);
-    pki_write(bench->key_path, key);
-    pki_write(bench->ca_path, other_text);
-    *ret_root = pki_certificate(&root);
-    *ret_chain = pki_certificate(&device);
-    *ret_key = pki_key(&device);
-    pki_drop(&root);
-    pki_drop(&other);
-    pki_drop(&device);
-    pki_drop(&leaf);
-}
-
-static void bench_up(struct bench *bench, enum server server)
-{
-    CLEANUP_FREE char *root = NULL, *chain = NULL, *key = NULL;
-    struct vdk vdk;
-    snprintf(bench->dir, sizeof bench->dir, "/tmp/dpsbench-vdk.XXXXXX");
-    assert_non_null(mkdtemp(bench->dir));
-    snprintf(bench->cert_path, sizeof bench->cert_path, "%s/server.pem", bench->dir);
-    snprintf(bench->key_path, sizeof bench->key_path, "%s/server.key", bench->dir);
-    snprintf(bench->ca_path, sizeof bench->ca_path, "%s/client-ca.pem", bench->dir);
-    bench->closed_fd = closed_port(&bench->closed_port);
-    forge(bench, server, &root, &chain, &key);
-    vdk_start(&vdk, bench->dir, bench->closed_port, NULL);
-    vdk_write_credentials(&vdk, 42, root, chain, key);
-    vdk_stop(&vdk);
-}
-
-static void bench_down(struct bench *bench)
-{
-    close(bench->closed_fd);
-    dir_remove(bench->dir, NULL);
-}
-
 static void observe(struct vdk *vdk, const struct lines *expected, struct lines *seen)
 {
     deadline_t deadline = deadline_in_ms(&clock_system, RIG_WAIT_MS);
@@ -242,7 +152,8 @@ static void console_is_as_captured(void **state)
     struct bench bench;
     struct stub stub = {0};
     struct vdk vdk;
-    bench_up(&bench, golden->server);
+    bench_make(&bench, golden->server);
+    bench_provision(&bench, bench.leaf, bench.key);
     const char *const stub_options[] = {golden->stub_option, bench.ca_path, NULL};
     const char *const tls13_options[] = {"--tls13", NULL};
     bool is_tls13 = golden->stub_option && strcmp(golden->stub_option, "--tls13") == 0;
@@ -260,7 +171,7 @@ static void console_is_as_captured(void **state)
     vdk_stop(&vdk);
     if (golden->server != SERVER_NONE)
         stub_stop(&stub);
-    bench_down(&bench);
+    bench_remove(&bench);
     test_free(expected);
     test_free(seen);
 }
