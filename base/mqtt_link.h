@@ -59,7 +59,8 @@ struct mqtt_link_options {
 int mqtt_link_new(const struct mqtt_link_options *options, struct mqtt_link **ret_link, struct error *error);
 /*
  * Start a connection. Returns as soon as the TCP connection stands and CONNECT or ClientHello is on its way; on_connack tells the rest.
- * IO (rig): no connection, or on a fast path a TLS handshake that failed already; ret_rc, ret_errno (each may be NULL) hold libmosquitto's code and the system's number.
+ * IO (rig): no connection, or, on a fast path, a TLS handshake that has failed already; ret_rc, ret_errno (each may be NULL) hold
+ * libmosquitto's code and the system's number.
  */
 int mqtt_link_connect(struct mqtt_link *link, int *ret_rc, int *ret_errno, struct error *error);
 bool mqtt_link_is_open(const struct mqtt_link *link); /* between a successful connect and on_closed */
