@@ -33,7 +33,7 @@ static const struct dps_object *find_known(const struct dps_state *state, const 
 static void add_step(struct chain_path *path, X509 *certificate, int sent_index, const struct dps_state *state)
 {
     const struct dps_object *known = find_known(state, certificate);
-    if (path->count > 0 && path->anchor == 0 && known && known->is_verified)
+    if (path->anchor == 0 && known && known->is_verified)
         path->anchor = path->count;
     path->steps[path->count++] = (struct path_step){.certificate = certificate, .sent_index = sent_index, .known = known};
 }

@@ -23,7 +23,7 @@ struct chain_path {
     struct path_step steps[PATH_MAX_STEPS]; /* leaf first; at least one */
     size_t count;
     bool is_top_self_signed; /* else: the issuer of the last step is not to be found */
-    size_t anchor;           /* the lowest step above the leaf that is verified; 0: none */
+    size_t anchor;           /* the lowest step above the leaf that is verified; 0: none (a verified leaf anchors nothing) */
 };
 
 /* `sent` holds at least the leaf. */

@@ -91,7 +91,7 @@ int dps_list_add(struct dps_list *list, struct dps_entry *entry)
 {
     if (list->count == list->capacity) {
         size_t capacity = list->capacity ? 2 * list->capacity : 16;
-        struct dps_entry **items = realloc(list->items, capacity * sizeof *items);
+        struct dps_entry **items = realloc(list->items, capacity * sizeof(struct dps_entry *));
         if (!items)
             return -1;
         list->items = items;
@@ -103,7 +103,7 @@ int dps_list_add(struct dps_list *list, struct dps_entry *entry)
 
 void dps_list_remove(struct dps_list *list, size_t index)
 {
-    memmove(list->items + index, list->items + index + 1, (list->count - index - 1) * sizeof *list->items);
+    memmove(list->items + index, list->items + index + 1, (list->count - index - 1) * sizeof(struct dps_entry *));
     list->count--;
 }
 
@@ -131,7 +131,7 @@ int dps_state_show(struct dps_state *state, enum dps_kind kind)
         if (dps_list_find(leased, folder->items[i]->object.id) == leased->count)
             rc |= dps_list_add(&fresh, folder->items[i]);
     if (fresh.count)
-        qsort(fresh.items, fresh.count, sizeof *fresh.items, compare_entries);
+        qsort(fresh.items, fresh.count, sizeof(struct dps_entry *), compare_entries);
     free_list(&state->visible[kind], false);
     state->visible[kind] = fresh;
     return rc;
@@ -179,13 +179,12 @@ static int set_not_found(const struct dps_state *state, enum dps_kind kind, cons
                      names.length_bytes ? bytes_text(&names) : "; there is none at all");
 }
 
-int dps_state_require(struct dps_state *state, enum dps_kind kind, const char *id, struct dps_entry **ret_entry, struct error *error)
+struct dps_entry *dps_state_require(struct dps_state *state, enum dps_kind kind, const char *id, struct error *error)
 {
     struct dps_entry *entry = find_visible(state, kind, id);
     if (!entry)
-        return set_not_found(state, kind, id, error);
-    *ret_entry = entry;
-    return 0;
+        set_not_found(state, kind, id, error);
+    return entry;
 }
 
 int dps_state_get(const struct dps_state *state, enum dps_kind kind, const char *id, const struct dps_object **ret_object,
@@ -339,7 +338,7 @@ static void drop_twins(struct dps_state *state, struct dps_list *list)
 {
     if (list->count == 0)
         return;
-    qsort(list->items, list->count, sizeof *list->items, compare_ids_and_files);
+    qsort(list->items, list->count, sizeof(struct dps_entry *), compare_ids_and_files);
     size_t kept = 1;
     for (size_t i = 1; i < list->count; i++) {
         struct dps_entry *entry = list->items[i], *last = list->items[kept - 1];
@@ -579,8 +578,8 @@ static int remove_file(const struct dps_state *state, const struct dps_entry *en
 
 int dps_state_delete(struct dps_state *state, enum dps_kind kind, const char *id, const char *etag, cJSON **ret_json, struct error *error)
 {
-    struct dps_entry *entry = NULL;
-    if (dps_state_require(state, kind, id, &entry, error) || dps_state_check_etag(entry, etag, kind, id, error))
+    struct dps_entry *entry = dps_state_require(state, kind, id, error);
+    if (!entry || dps_state_check_etag(entry, etag, kind, id, error))
         return -1;
     if (!entry->lease && remove_file(state, entry, error))
         return -1;

@@ -42,8 +42,8 @@ void dps_list_remove(struct dps_list *list, size_t index);
 /* After every change of folder or leased. -1: out of memory; what is not shown is not found until the next change. */
 int dps_state_show(struct dps_state *state, enum dps_kind kind);
 
-/* The visible entry; NOT_FOUND as dps_state_get says. */
-int dps_state_require(struct dps_state *state, enum dps_kind kind, const char *id, struct dps_entry **ret_entry, struct error *error);
+/* The visible entry. NULL: NOT_FOUND, as dps_state_get says. */
+struct dps_entry *dps_state_require(struct dps_state *state, enum dps_kind kind, const char *id, struct error *error);
 /* CONFLICT unless `etag` is NULL, or "*" and there is an object, or its etag. entry: NULL for "there is none". */
 int dps_state_check_etag(const struct dps_entry *entry, const char *etag, enum dps_kind kind, const char *id, struct error *error);
 /*

@@ -24,15 +24,15 @@ static int refuse(struct error *error, const struct dps_object *object, const ch
     return error_prefix(error, "certificate '%s'", object->id);
 }
 
-static int require_provable(struct dps_state *state, const char *name, const char *etag, struct dps_entry **ret_entry, struct error *error)
+static struct dps_entry *require_provable(struct dps_state *state, const char *name, const char *etag, struct error *error)
 {
-    if (dps_state_require(state, DPS_CERTIFICATE, name, ret_entry, error) ||
-        dps_state_check_etag(*ret_entry, etag, DPS_CERTIFICATE, name, error))
-        return -1;
-    if (!(*ret_entry)->object.certificates[DPS_PRIMARY].certificate)
-        return refuse(error, &(*ret_entry)->object, "the certificate itself is not there, only its thumbprint: put it into %s first",
-                      (*ret_entry)->place);
-    return 0;
+    struct dps_entry *entry = dps_state_require(state, DPS_CERTIFICATE, name, error);
+    if (!entry || dps_state_check_etag(entry, etag, DPS_CERTIFICATE, name, error))
+        return NULL;
+    if (entry->object.certificates[DPS_PRIMARY].certificate)
+        return entry;
+    refuse(error, &entry->object, "the certificate itself is not there, only its thumbprint: put it into %s first", entry->place);
+    return NULL;
 }
 
 /* A properties object to keep the code in, also where the certificate stands at the top. */
@@ -53,9 +53,9 @@ static void drop_code(cJSON *json)
 int dps_state_verification_code(struct dps_state *state, const char *name, const char *etag, const struct dps_object **ret_object,
                                 struct error *error)
 {
-    struct dps_entry *entry;
+    struct dps_entry *entry = require_provable(state, name, etag, error);
     char code[DPS_VERIFICATION_CODE_BYTES];
-    if (require_provable(state, name, etag, &entry, error) || make_code(code, error))
+    if (!entry || make_code(code, error))
         return -1;
     CLEANUP_JSON cJSON *json = cJSON_Duplicate(entry->json, true);
     if (!json)
@@ -110,8 +110,8 @@ static int check_proof(const struct dps_state *state, const struct dps_object *o
 int dps_state_verify(struct dps_state *state, const char *name, const char *etag, const void *pem, size_t length_bytes,
                      const struct dps_object **ret_object, struct error *error)
 {
-    struct dps_entry *entry;
-    if (require_provable(state, name, etag, &entry, error) || check_proof(state, &entry->object, pem, length_bytes, error))
+    struct dps_entry *entry = require_provable(state, name, etag, error);
+    if (!entry || check_proof(state, &entry->object, pem, length_bytes, error))
         return -1;
     CLEANUP_JSON cJSON *json = cJSON_Duplicate(entry->json, true);
     if (!json)

@@ -293,6 +293,8 @@ static const struct row refused[] = {
     {"leaf", "dev-01", "root- g:grp=ref:root", "ca.not-verified", NULL, "certificate 'root'", NULL},
     {"leaf-sub sub", "dev-01", "root- g:grp=sign:sub", "ca.not-verified", NULL, "certificate 'root'", NULL},
     {"leaf-sub sub", "dev-01", "root+ sub- g:grp=ref:sub", "ca.not-verified", "grp", "certificate 'sub'", NULL},
+    /* what is not proven does not help to build the chain */
+    {"leaf-sub", "dev-01", "root+ sub- g:grp=ref:root", "ca.not-verified", NULL, "certificate 'sub'", NULL},
     /* C11 */
     {"leaf root", "dev-02", "root+ g:grp=ref:root", "registration-id.mismatch", "grp",
      "the certificate's CN is 'dev-01', the registration id is 'dev-02'", "or set the device's registration id to 'dev-01'"},

@@ -256,13 +256,16 @@ static void times_are_relative_to_the_clock_given(void **state)
 static void serials_are_random_positive_and_of_16_octets(void **state)
 {
     (void)state;
-    CLEANUP_PKI struct pki *pki = forge_builtin("device/sub-ca");
-    const ASN1_INTEGER *a = X509_get0_serialNumber(pki_certificate(pki, "leaf"));
-    const ASN1_INTEGER *b = X509_get0_serialNumber(pki_certificate(pki, "root"));
-    assert_int_equal(ASN1_STRING_length(a), 16);
-    assert_int_equal(ASN1_STRING_length(b), 16);
-    assert_int_equal(ASN1_STRING_type(a), V_ASN1_INTEGER);
-    assert_int_not_equal(ASN1_INTEGER_cmp(a, b), 0);
+    CLEANUP_PKI struct pki *last = forge_builtin("device/wrong-chain");
+    for (int i = 0; i < 32; i++) {
+        CLEANUP_PKI struct pki *pki = forge_builtin("device/wrong-chain");
+        const ASN1_INTEGER *serial = X509_get0_serialNumber(pki_certificate(pki, "leaf"));
+        assert_int_equal(ASN1_STRING_type(serial), V_ASN1_INTEGER);
+        assert_int_equal(ASN1_STRING_length(serial), 16);
+        /* DER would need a 17th octet for a first one of 0x80 and more */
+        assert_in_range(ASN1_STRING_get0_data(serial)[0], 0x40, 0x7F);
+        assert_int_not_equal(ASN1_INTEGER_cmp(serial, X509_get0_serialNumber(pki_certificate(last, "leaf"))), 0);
+    }
 }
 
 static void alternative_names_take_the_hosts_given_once_each(void **state)
