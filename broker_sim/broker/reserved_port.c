@@ -28,7 +28,7 @@ static uint16_t port_of(const struct sockaddr_storage *address)
 int reserved_port_open(const char *address, struct reserved_port *ret_port, struct error *error)
 {
     struct sockaddr_storage name = {0};
-    socklen_t length;
+    socklen_t length = 0;
     if (parse_address(address, &name, &length, error))
         return -1;
     CLEANUP_FD int fd = socket(name.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);

@@ -71,13 +71,12 @@ struct connection {
     struct connection *next_queued; /* UPSTREAM_QUEUED */
 
     enum phase phase;
+    int open_handles;
     int64_t accepted_us;
     const char *closed_by, *closed_how, *closed_stage; /* NULL until the end is decided */
     deadline_t phase_deadline;
     uv_timer_t timer;
     int64_t timer_due_us; /* INT64_MAX: not running */
-    int open_handles;
-    bool is_retired;
 
     /* what session lends */
     char *lane_name, *peer, *sni, *client_id, *user_name, *password, *registration_id;
@@ -86,37 +85,39 @@ struct connection {
     struct wire wire;
     SSL *ssl; /* NULL when gone */
     uv_poll_t poll;
-    int poll_mask;
     struct bytes out;   /* plain text on its way to the device */
     struct bytes early; /* what came behind CONNECT before the session stood */
     struct mqtt_framer up;
-    bool has_seen_hello, is_tls_up, wants_write;
-    bool has_close_notify, has_sent_fatal_alert, has_received_fatal_alert;
     uint64_t bytes_up, bytes_down;
     X509 *verify_error_subjects[SESSION_VERIFY_ERRORS_MAX];
 
     /* upstream */
-    enum upstream_state upstream;
-    int upstream_fd;
     uv_poll_t upstream_poll;
-    int upstream_mask;
     struct bytes upstream_out;
     struct mqtt_framer down;
+    enum upstream_state upstream;
+    int upstream_fd;
+    int upstream_mask;
+    int poll_mask; /* of the device */
 
     /* session */
-    bool is_decided; /* policy.decide was called */
-    char prefix[PREFIX_MAX_BYTES];
-    size_t prefix_bytes;
     struct mqtt_connect connect; /* flags only: the texts are gone */
     char *will_topic;
     struct pending_list pending;
-    bool is_dropping_payload; /* of a PUBLISH to a topic that a device cannot have */
-    int64_t keep_alive_ms;    /* real time; 0: none */
+    int64_t keep_alive_ms; /* real time; 0: none */
     int64_t last_received_us;
-    enum refusal_state refusal;
+    size_t prefix_bytes;
+    char prefix[PREFIX_MAX_BYTES];
     int64_t refusal_after_ms; /* real time */
-    uint16_t refusal_packet_id;
     deadline_t refusal_deadline;
+    enum refusal_state refusal;
+    uint16_t refusal_packet_id;
+
+    bool has_seen_hello, is_tls_up, wants_write; /* TLS wants to write before it reads on */
+    bool has_close_notify, has_sent_fatal_alert, has_received_fatal_alert;
+    bool is_decided;          /* policy.decide was called */
+    bool is_dropping_payload; /* of a PUBLISH to a topic that a device cannot have */
+    bool is_retired;
 };
 
 struct front_door {

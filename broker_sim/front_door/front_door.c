@@ -84,7 +84,7 @@ static int find_lane(struct front_door *door, const char *name, struct lane **re
 
 int front_door_lane_set_identity(struct front_door *door, const char *name, const struct lane_identity *identity, struct error *error)
 {
-    struct lane *lane;
+    struct lane *lane = NULL;
     if (find_lane(door, name, &lane, error))
         return -1;
     return lane_set_identity(lane, identity, error);
@@ -111,7 +111,7 @@ static void leave_lane(struct connection *connection, void *user)
 
 int front_door_lane_close(struct front_door *door, const char *name, struct error *error)
 {
-    struct lane *lane;
+    struct lane *lane = NULL;
     if (find_lane(door, name, &lane, error))
         return -1;
     for_each(door, leave_lane, lane);

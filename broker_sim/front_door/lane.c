@@ -4,8 +4,8 @@
 #include "broker_sim/front_door/connection.h"
 #include "broker_sim/front_door/tls.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
@@ -17,7 +17,8 @@ enum {
     BACKLOG = 1024,
     ACCEPTS_PER_TURN_MAX = 16, /* a handshake blocks the loop for about a millisecond: the others must get in between */
     ACCEPT_PAUSE_MS = 50,      /* when the system has no descriptors left */
-    PEER_TEXT_BYTES = INET6_ADDRSTRLEN + 10,
+    PORT_TEXT_BYTES = 6,
+    PEER_TEXT_BYTES = INET6_ADDRSTRLEN + PORT_TEXT_BYTES + 3,
 };
 
 /* Lives as long as libuv needs it, which may be longer than the lane. */
@@ -87,18 +88,11 @@ int lane_apply(const struct lane *lane, SSL *ssl)
 
 /* Accepting. */
 
-static void format_peer(const struct sockaddr_storage *address, char *text)
+static void format_peer(const struct sockaddr_storage *address, socklen_t length, char *text)
 {
-    char host[INET6_ADDRSTRLEN] = "";
-    if (address->ss_family == AF_INET6) {
-        const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)address;
-        inet_ntop(AF_INET6, &six->sin6_addr, host, sizeof host);
-        snprintf(text, PEER_TEXT_BYTES, "[%s]:%u", host, ntohs(six->sin6_port));
-        return;
-    }
-    const struct sockaddr_in *four = (const struct sockaddr_in *)address;
-    inet_ntop(AF_INET, &four->sin_addr, host, sizeof host);
-    snprintf(text, PEER_TEXT_BYTES, "%s:%u", host, ntohs(four->sin_port));
+    char host[INET6_ADDRSTRLEN] = "", port[PORT_TEXT_BYTES] = "";
+    getnameinfo((const struct sockaddr *)address, length, host, sizeof host, port, sizeof port, NI_NUMERICHOST | NI_NUMERICSERV);
+    snprintf(text, PEER_TEXT_BYTES, strchr(host, ':') ? "[%s]:%s" : "%s:%s", host, port);
 }
 
 static void on_readable(uv_poll_t *poll, int status, int events);
@@ -126,7 +120,7 @@ static bool accept_one(struct listener *listener)
         return errno == ECONNABORTED || errno == EINTR;
     const int on = 1;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    format_peer(&address, peer);
+    format_peer(&address, length, peer);
     connection_accept(listener->lane->door, listener->lane, fd, peer);
     return true;
 }
@@ -156,7 +150,7 @@ static int parse_address(const struct lane_options *options, struct sockaddr_sto
 static int listen_on(const struct lane_options *options, uint16_t *ret_port, int *ret_fd, struct error *error)
 {
     struct sockaddr_storage name = {0};
-    socklen_t length;
+    socklen_t length = 0;
     if (parse_address(options, &name, &length, error))
         return -1;
     CLEANUP_FD int fd = socket(name.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -276,9 +270,10 @@ int lane_set_identity(struct lane *lane, const struct lane_identity *identity, s
 static void unlink_lane(struct front_door *door, struct lane *lane)
 {
     struct lane **at = &door->lanes;
-    while (*at != lane)
+    while (*at && *at != lane)
         at = &(*at)->next;
-    *at = lane->next;
+    if (*at)
+        *at = lane->next;
 }
 
 static struct lane *first_child(const struct front_door *door, const struct lane *lane)

@@ -91,7 +91,7 @@ int mqtt_read_binary(struct cursor *cursor, const char *what, struct mqtt_text *
 
 int mqtt_read_text(struct cursor *cursor, const char *what, struct mqtt_text *ret_text, struct error *error)
 {
-    struct mqtt_text text;
+    struct mqtt_text text = {NULL, 0};
     if (mqtt_read_binary(cursor, what, &text, error))
         return -1;
     if (!utf8_is_mqtt_text(text.data, text.length_bytes))

@@ -232,6 +232,57 @@ static void a_message_to_the_bare_prefix_is_swallowed(void **state)
     client_close(&client);
 }
 
+/* A client that is not ours, with the client certificate of "control": to the front door any will do. */
+static void start_foreign_device(struct program *program, const char *user_name)
+{
+    struct tls_arguments tls = tls_arguments(rig.port, "control");
+    char root[64];
+    struct bytes pem;
+    struct error error = ERROR_INIT;
+    snprintf(root, sizeof root, "%s/front.crt.pem", rig.dir);
+    bytes_init(&pem, 65536);
+    assert_int_equal(certificate_append_pem(pki_server_root(rig.server), &pem), 0);
+    assert_int_equal(file_write_atomic(root, pem.data, pem.length_bytes, 0644, &error), 0);
+    bytes_done(&pem);
+    const char *const argv[] = {"stdbuf",   "-oL",       "mosquitto_sub",
+                                "-h",       "localhost", "-p",
+                                tls.port,   "--cafile",  root,
+                                "--cert",   tls.cert,    "--key",
+                                tls.key,    "-i",        "control",
+                                "-u",       user_name,   "-V",
+                                "mqttv311", "-d",        "-q",
+                                "1",        "-t",        "$dps/registrations/res/#",
+                                "-C",       "1",         NULL};
+    program_start(program, argv);
+}
+
+static void mosquitto_sub_sees_connack_5(void **state)
+{
+    (void)state;
+    struct program device;
+    rig.refuse_with = 5;
+    start_foreign_device(&device, DPS_USER("control"));
+    program_wait(&device);
+    assert_true(output_has(&device, "Connection error: Connection Refused: not authorised."));
+    assert_string_equal(rig_closed_how(&rig, 0), "service refused connect");
+    program_stop(&device);
+}
+
+static void mosquitto_sub_is_served_as_a_device(void **state)
+{
+    (void)state;
+    struct program device;
+    char topic[64];
+    start_foreign_device(&device, DPS_USER("control"));
+    program_wait_output(&device, "Subscribed (mid");
+    snprintf(topic, sizeof topic, "s/%llu/$dps/registrations/res/200/?$rid=1", (unsigned long long)rig.last_session);
+    rig_publish(&rig, topic, "hello there", 11, 1);
+    assert_int_equal(program_wait(&device), 0);
+    assert_true(output_has(&device, "hello there"));
+    assert_string_equal(rig_closed_how(&rig, 0), "device disconnect session");
+    program_stop(&device);
+}
+
 /* The second wall: what Mosquitto itself allows on the devices' socket, should a rewriting bug ever send something wrong. */
 static void on_the_device_socket_a_client_id_reaches_its_own_prefix_alone(void **state)
 {
@@ -553,6 +604,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(without_a_certificate_nobody_gets_in, start, stop),
         cmocka_unit_test_setup_teardown(a_person_can_answer_a_device_by_hand, start, stop),
         cmocka_unit_test_setup_teardown(a_message_to_the_bare_prefix_is_swallowed, start, stop),
+        cmocka_unit_test_setup_teardown(mosquitto_sub_sees_connack_5, start, stop),
+        cmocka_unit_test_setup_teardown(mosquitto_sub_is_served_as_a_device, start, stop),
         cmocka_unit_test_setup_teardown(on_the_device_socket_a_client_id_reaches_its_own_prefix_alone, start, stop),
         cmocka_unit_test_setup_teardown(what_lies_in_the_runtime_folder_is_for_us_alone, start, stop),
         cmocka_unit_test_setup_teardown(a_killed_mosquitto_is_back_within_a_second_on_the_same_ports, start, stop),

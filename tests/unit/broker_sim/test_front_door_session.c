@@ -2,8 +2,10 @@
 #include "tests/unit/broker_sim/rig.h"
 
 #include "base/clock.h"
+#include "broker_sim/front_door/connection.h"
 
 #include <string.h>
+#include <sys/socket.h>
 
 #include "tests/cmocka.h"
 
@@ -137,7 +139,7 @@ static void a_session_cut_into_single_bytes_works(void **state)
 static void echo(struct client *client, size_t size)
 {
     struct bytes packet, body;
-    uint8_t *payload = malloc(size);
+    uint8_t *payload = malloc(size + 1);
     for (size_t i = 0; i < size; i++)
         payload[i] = (uint8_t)(i * 7 + (i >> 8));
     bytes_init(&packet, 1024 * 1024);
@@ -176,6 +178,7 @@ static void a_device_that_does_not_read_loses_nothing_and_costs_little(void **st
     struct client client;
     struct bytes body;
     open_device(&client, "dev-01");
+    setsockopt(client.fd, SOL_SOCKET, SO_RCVBUF, &(int){4096}, sizeof(int));
     subscribe(&client, "down");
     snprintf(topic, sizeof topic, "s/%llu/down", (unsigned long long)rig.last_session);
     uint8_t *payload = calloc(1, SIZE);
@@ -184,6 +187,8 @@ static void a_device_that_does_not_read_loses_nothing_and_costs_little(void **st
         rig_publish(&rig, topic, payload, SIZE, 0);
     }
     rig_turn_ms(&rig, 300);
+    assert_true(rig.door->connections->out.length_bytes >= QUEUE_HIGH_BYTES); /* it is held back here ... */
+    assert_true(rig.door->connections->out.length_bytes < 2 * QUEUE_HIGH_BYTES);
     for (int i = 0; i < MESSAGES; i++) {
         client_read_packet(&client, &body);
         assert_int_equal(body.length_bytes, 2 + 4 + SIZE);
