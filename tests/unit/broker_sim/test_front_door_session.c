@@ -4,7 +4,10 @@
 #include "base/clock.h"
 #include "broker_sim/front_door/connection.h"
 
+#include <linux/sockios.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "tests/cmocka.h"
@@ -178,7 +181,7 @@ static void a_device_that_does_not_read_loses_nothing_and_costs_little(void **st
     struct client client;
     struct bytes body;
     open_device(&client, "dev-01");
-    setsockopt(client.fd, SOL_SOCKET, SO_RCVBUF, &(int){4096}, sizeof(int));
+    setsockopt(client.fd, SOL_SOCKET, SO_RCVBUF, &(int){65536}, sizeof(int));
     subscribe(&client, "down");
     snprintf(topic, sizeof topic, "s/%llu/down", (unsigned long long)rig.last_session);
     uint8_t *payload = calloc(1, SIZE);
@@ -239,6 +242,40 @@ static void messages_sent_right_before_a_reset_arrive(void **state)
     (void)state;
     send_telemetry_then(END_RESET);
     assert_string_equal(rig_closed_how(&rig, 0), "device reset session");
+}
+
+static void wait_until_sent(const struct client *client)
+{
+    int left = 1;
+    deadline_t deadline = deadline_in_ms(&clock_system, RIG_WAIT_MS);
+    while (ioctl(client->fd, SIOCOUTQ, &left) == 0 && left > 0) {
+        if (deadline_has_passed(&clock_system, deadline))
+            fail_msg("%d bytes are not acknowledged by TCP", left);
+        rig_turn(&rig);
+    }
+}
+
+/* While Mosquitto is frozen the front door stops reading. Then its PUBACKs meet a reset, long before all that the device sent has been read. */
+static void a_device_that_vanishes_behind_a_jam_is_still_read_to_its_end(void **state)
+{
+    (void)state;
+    enum { MESSAGES = 2000 };
+    static const char payload[100] = "";
+    struct client client;
+    struct bytes packets;
+    open_device(&client, "dev-01");
+    bytes_init(&packets, 8 * 1024 * 1024);
+    for (int i = 0; i < MESSAGES; i++)
+        put_publish(&packets, "devices/dev-01/messages/events/", payload, sizeof payload, 1, (uint16_t)(i + 1));
+    kill(broker_pid(rig.broker), SIGSTOP);
+    client_send(&client, &packets);
+    bytes_done(&packets);
+    wait_until_sent(&client);
+    assert_true(rig.door->connections->upstream_out.length_bytes >= QUEUE_HIGH_BYTES);
+    client_free(&client);
+    kill(broker_pid(rig.broker), SIGCONT);
+    rig_wait_count(&rig, &rig.telemetry_count, MESSAGES);
+    assert_string_equal(rig_closed_how(&rig, 0), "device fin session");
 }
 
 static void messages_sent_right_before_a_close_notify_arrive(void **state)
@@ -536,6 +573,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_device_that_does_not_read_loses_nothing_and_costs_little, start, stop),
         cmocka_unit_test_setup_teardown(messages_sent_right_before_a_fin_arrive, start, stop),
         cmocka_unit_test_setup_teardown(messages_sent_right_before_a_reset_arrive, start, stop),
+        cmocka_unit_test_setup_teardown(a_device_that_vanishes_behind_a_jam_is_still_read_to_its_end, start, stop),
         cmocka_unit_test_setup_teardown(messages_sent_right_before_a_close_notify_arrive, start, stop),
         cmocka_unit_test_setup_teardown(messages_sent_right_before_a_disconnect_arrive, start, stop),
         cmocka_unit_test_setup_teardown(a_session_that_asks_for_its_past_is_told_that_there_is_none, start, stop),
