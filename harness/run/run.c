@@ -173,11 +173,13 @@ static void record_simulator(struct run *run)
 
 /* ---- rows ---- */
 
-static void write_report(struct run *run)
+static int write_report(struct run *run)
 {
     struct error error = ERROR_INIT;
-    if (results_write(&run->result, &error))
-        progress_say(&run->progress, "%s", error.text);
+    if (results_write(&run->result, &error) == 0)
+        return 0;
+    progress_say(&run->progress, "%s", error.text);
+    return -1;
 }
 
 static const char *unmet_need(const struct case_row *row, const struct rig_device *device)
@@ -263,7 +265,9 @@ static void finish(struct run *run)
     run->result.is_interrupted = is_interrupted(run);
     run->result.ended_unix_us = clock_unix_us(run->bench.clock);
     run->result.exit_code = result_run_exit_code(&run->result);
-    write_report(run);
+    /* Whoever asks for a report and gets none must not read "all passed". */
+    if (write_report(run) && run->result.exit_code == EXIT_ALL_PASSED)
+        run->result.exit_code = EXIT_RIG_TROUBLE;
 }
 
 /* Only a case that names an unknown knob is an error here: it is the first moment at which that can be known. */

@@ -5,6 +5,9 @@
 
 #include <string.h>
 
+/* Event loops count whole milliseconds: a wait may look so much shorter to its neighbour than it was meant. Real time. */
+enum { CLOCK_SLACK_US = 2000 };
+
 static const char *const view_names[] = {[CASE_VIEW_CONSOLE] = "console", [CASE_VIEW_WIRE] = "wire", [CASE_VIEW_SERVICE] = "service"};
 
 /* The order in which views are asked for the reason: the service names a rule, the wire is next in precision. */
@@ -105,8 +108,8 @@ static void advance(struct watch *watch, struct watch_view *view, const struct c
     if (nearness < (int)next->condition_count)
         return;
     int64_t now_us = json_integer(event, "mono_us", 0);
-    double seconds = (double)(now_us - view->met_us) / 1e6 * watch->time_scale;
-    if (next->has_after && (seconds < next->after_min_s || seconds > next->after_max_s))
+    double seconds = (double)(now_us - view->met_us) / 1e6 * watch->time_scale, slack = CLOCK_SLACK_US / 1e6 * watch->time_scale;
+    if (next->has_after && (seconds + slack < next->after_min_s || seconds - slack > next->after_max_s))
         violate(watch, next, event, seconds);
     view->met++;
     view->met_us = now_us;
