@@ -29,7 +29,7 @@ struct chain_path {
 /* `sent` holds at least the leaf. */
 void chain_path_build(const x509_stack *sent, const struct dps_state *state, struct chain_path *ret_path);
 
-/* The step's certificate, or NULL past the end. */
+/* The highest certificate of the path. */
 static inline X509 *chain_path_top(const struct chain_path *path)
 {
     return path->steps[path->count - 1].certificate;
