@@ -14,7 +14,7 @@ static bool take(const char *at, size_t length, char *to)
 
 int hub_user_name_read(const char *text, struct hub_user_name *ret_name, struct error *error)
 {
-    struct hub_user_name name;
+    struct hub_user_name name = {.hub = ""};
     size_t hub_length = strcspn(text, "/");
     const char *device = text + hub_length + (text[hub_length] == '/');
     size_t device_length = strcspn(device, "/");

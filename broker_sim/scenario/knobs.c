@@ -6,20 +6,29 @@
 #include <math.h>
 #include <string.h>
 
-#define INTEGER(low, high) .type = KNOB_INTEGER, .min = (low), .max = (high)
-#define BOOLEAN .type = KNOB_BOOLEAN, .max = 1
-#define WORD(...)                                                                                                                          \
-    .type = KNOB_WORD, .words = (const char *const[])                                                                                      \
-    {                                                                                                                                      \
-        __VA_ARGS__, NULL                                                                                                                  \
-    }
+#define INTEGER(knob_name, knob_min, knob_max, knob_fallback, knob_text)                                                                   \
+    {.name = #knob_name,                                                                                                                   \
+     .type = KNOB_INTEGER,                                                                                                                 \
+     .min = (knob_min),                                                                                                                    \
+     .max = (knob_max),                                                                                                                    \
+     .fallback = (knob_fallback),                                                                                                          \
+     .text = (knob_text),                                                                                                                  \
+     .offset = offsetof(struct knobs, knob_name)},
+#define BOOLEAN(knob_name, knob_fallback, knob_text)                                                                                       \
+    {.name = #knob_name,                                                                                                                   \
+     .type = KNOB_BOOLEAN,                                                                                                                 \
+     .fallback = (knob_fallback),                                                                                                          \
+     .text = (knob_text),                                                                                                                  \
+     .offset = offsetof(struct knobs, knob_name)},
+#define WORD(knob_name, knob_fallback, knob_text, ...)                                                                                     \
+    {.name = #knob_name,                                                                                                                   \
+     .type = KNOB_WORD,                                                                                                                    \
+     .words = (const char *const[]){__VA_ARGS__, NULL},                                                                                    \
+     .fallback = (knob_fallback),                                                                                                          \
+     .text = (knob_text),                                                                                                                  \
+     .offset = offsetof(struct knobs, knob_name)},
 
-const struct knob knob_list[KNOB_COUNT] = {
-#define X(knob_name, knob_type, knob_fallback, knob_text)                                                                                  \
-    {.name = #knob_name, knob_type, .fallback = (knob_fallback), .text = (knob_text), .offset = offsetof(struct knobs, knob_name)},
-    KNOBS(X)
-#undef X
-};
+const struct knob knob_list[KNOB_COUNT] = {KNOBS(INTEGER, BOOLEAN, WORD)};
 
 static int64_t *slot(struct knobs *knobs, const struct knob *knob)
 {

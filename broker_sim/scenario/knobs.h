@@ -15,25 +15,30 @@
 #include <stdint.h>
 #include <stdio.h>
 
-/* X(name, type, default, text). A WORD's value is the index of the word. */
-#define KNOBS(X)                                                                                                                           \
-    X(profile, WORD("azure", "connack"), 0,                                                                                                \
-      "where a refusal shows: 'azure' at the register request (res/401), as today's service does; 'connack' as CONNACK 5")                 \
-    X(retry_after_s, INTEGER(0, 86400), 3, "seconds in retry-after of a 202; 0 leaves it out")                                             \
-    X(polls_until_assigned, INTEGER(0, 1000), 1, "status polls until a registration ends; 0 ends it in the reply to the register request") \
-    X(close_after_refusal_ms, INTEGER(0, 600000), 500,                                                                                     \
-      "after a refusal, close this many milliseconds after the device acknowledged it, or at its DISCONNECT")                              \
-    X(is_silent, BOOLEAN, 0, "the service does not answer requests, so that a person can answer by hand")
+/*
+ * INTEGER(name, min, max, default, text)   inclusive
+ * BOOLEAN(name, default, text)
+ * WORD(name, default, text, word...)       its value is the index of the word
+ */
+#define KNOBS(INTEGER, BOOLEAN, WORD)                                                                                                      \
+    WORD(profile, 0,                                                                                                                       \
+         "where a refusal shows: 'azure' at the register request (res/401), as the service does today; 'connack' as CONNACK 5", "azure",   \
+         "connack")                                                                                                                        \
+    INTEGER(retry_after_s, 0, 86400, 3, "seconds in retry-after of a 202; 0 leaves it out")                                                \
+    INTEGER(polls_until_assigned, 0, 1000, 1, "status polls until a registration ends; 0 ends it in the reply to the register request")    \
+    INTEGER(close_after_refusal_ms, 0, 600000, 500,                                                                                        \
+            "after a refusal, close this many milliseconds after the device acknowledged it, or at its DISCONNECT")                        \
+    BOOLEAN(is_silent, 0, "the service does not answer requests, so that a person can answer by hand")
 
 struct knobs {
-#define X(name, type, fallback, text) int64_t name;
-    KNOBS(X)
+#define X(name, ...) int64_t name;
+    KNOBS(X, X, X)
 #undef X
 };
 
 enum {
-#define X(name, type, fallback, text) KNOB_##name,
-    KNOBS(X)
+#define X(name, ...) KNOB_##name,
+    KNOBS(X, X, X)
 #undef X
         KNOB_COUNT
 };

@@ -1,5 +1,6 @@
 #!/bin/bash
 # Every command of docs/by-hand.md, as it stands there, in its order, with a device that registers in between.
+# shellcheck disable=SC2016  # $dps and $rid are text
 set -euo pipefail
 # shellcheck source=tests/e2e/sim_lib.sh
 . "$DPSBENCH_SOURCE/tests/e2e/sim_lib.sh"
@@ -11,7 +12,8 @@ make_self_signed alone dev-01
 
 # The ```sh blocks of the page, as block.1, block.2, ...
 awk '/^```sh$/ { n++; inside = 1; next } /^```$/ { inside = 0 } inside { print > ("block." n) }' "$DPSBENCH_SOURCE/docs/by-hand.md"
-is "$(ls block.* | wc -l)" 9
+blocks=(block.*)
+is "${#blocks[@]}" 9
 
 # run_block N: in this shell, so that what it defines stays; what it starts is ended at the end
 run_block() {
@@ -37,10 +39,10 @@ done
 it 'keeps the service quiet'
 run_block 5
 until_event scenario.set '"is_silent":true'
-mkfifo device
-device dev-01 alone "${subscribe[@]}" pub "$put" '' 1 recv pub "${get/'$rid=2'/'$rid=1'}" '' 1 recv disconnect >device &
+mkfifo pipe
+device dev-01 alone "${subscribe[@]}" pub "$put" '' 1 recv pub "${get/'$rid=2'/'$rid=1'}" '' 1 recv disconnect >pipe &
 device_pid=$!
-exec {device_fd}<device
+exec {device_fd}<pipe
 # What the device says, line by line; mosquitto_sub may not be subscribed yet when the device comes, so wait for the request in its output.
 until_line wire.txt '*iotdps-register*'
 

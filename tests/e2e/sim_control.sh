@@ -1,5 +1,6 @@
 #!/bin/bash
 # The control plane as a client sees it: errors, objects and etags, scenarios, leases, lanes; Mosquitto killed under the simulator.
+# shellcheck disable=SC2016  # $dps and $rid are text
 set -euo pipefail
 # shellcheck source=tests/e2e/sim_lib.sh
 . "$DPSBENCH_SOURCE/tests/e2e/sim_lib.sh"

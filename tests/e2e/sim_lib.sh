@@ -1,5 +1,6 @@
 # shellcheck shell=bash
 # sim_lib.sh - a simulator, devices, certificates by the openssl command line, and the control plane, for the scripts of tests/e2e
+# shellcheck disable=SC2016,SC2034  # $dps and $rid are text; some variables are for the scripts that read this one
 # shellcheck source=tests/e2e/lib.sh
 . "$DPSBENCH_SOURCE/tests/e2e/lib.sh"
 

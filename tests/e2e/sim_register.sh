@@ -1,5 +1,6 @@
 #!/bin/bash
 # Registrations as devices see them, with Mosquitto's own clients: assigned, refused on each surface, disabled; SIGHUP; the hub.
+# shellcheck disable=SC2016  # $dps and $rid are text
 set -euo pipefail
 # shellcheck source=tests/e2e/sim_lib.sh
 . "$DPSBENCH_SOURCE/tests/e2e/sim_lib.sh"

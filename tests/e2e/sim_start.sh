@@ -1,5 +1,6 @@
 #!/bin/bash
 # dpsbench-sim as a program: arguments, ready.json, the folder's lock, signals, and that nothing is left behind.
+# shellcheck disable=SC2016  # $dps and $rid are text
 set -euo pipefail
 # shellcheck source=tests/e2e/sim_lib.sh
 . "$DPSBENCH_SOURCE/tests/e2e/sim_lib.sh"

@@ -14,7 +14,7 @@ static int read_text(const char *text, struct control_request *request, struct e
 static void reads_a_request(void **state)
 {
     (void)state;
-    CLEANUP(control_request_done) struct control_request request = {NULL};
+    CLEANUP(control_request_done) struct control_request request = {.json = NULL};
     assert_int_equal(read_text("{\"v\":1,\"id\":\"7\",\"method\":\"sync\",\"params\":{\"a\":1}}", &request, NULL), 0);
     assert_string_equal(request.id, "7");
     assert_string_equal(request.method, "sync");
@@ -24,7 +24,7 @@ static void reads_a_request(void **state)
 static void missing_params_are_empty_ones(void **state)
 {
     (void)state;
-    CLEANUP(control_request_done) struct control_request request = {NULL};
+    CLEANUP(control_request_done) struct control_request request = {.json = NULL};
     assert_int_equal(read_text("{\"v\":1,\"id\":\"\",\"method\":\"sync\"}", &request, NULL), 0);
     assert_true(cJSON_IsObject(request.params));
     assert_int_equal(cJSON_GetArraySize(request.params), 0);

@@ -31,7 +31,7 @@ static void teardown(struct rig *rig)
 
 static struct kept_pki open_with(struct rig *rig, enum server_key key, const char *host)
 {
-    struct kept_pki kept = {NULL};
+    struct kept_pki kept = {.dir = NULL};
     struct error error = ERROR_INIT;
     if (server_pki_open(rig->pki_dir, key, &host, host ? 1 : 0, &rig->clock.clock, &kept, &error))
         fail_msg("%s", error.text);
@@ -75,7 +75,7 @@ static void added_host_renews_the_leaf_alone(void **state)
     setup(&rig);
     char before[SHA256_HEX_BYTES], after[SHA256_HEX_BYTES];
     CLEANUP(kept_pki_done) struct kept_pki first = open_with(&rig, SERVER_KEY_P_256, "dps.example.org");
-    CLEANUP(kept_pki_done) struct kept_pki second = {NULL};
+    CLEANUP(kept_pki_done) struct kept_pki second = {.dir = NULL};
     assert_int_equal(server_pki_open(rig.pki_dir, SERVER_KEY_ANY, hosts, 3, &rig.clock.clock, &second, NULL), 0);
     assert_true(second.is_renewed && !second.is_new);
     for (size_t i = 0; i < ARRAY_COUNT(hosts); i++)
@@ -86,7 +86,7 @@ static void added_host_renews_the_leaf_alone(void **state)
     assert_string_equal(before, after);
     assert_true(certificate_is_signed_by(pki_server_leaf(second.pki), pki_certificate(second.pki, "intermediate")));
     assert_true(private_key_fits(pki_server_key(second.pki), pki_server_leaf(second.pki)));
-    CLEANUP(kept_pki_done) struct kept_pki third = {NULL};
+    CLEANUP(kept_pki_done) struct kept_pki third = {.dir = NULL};
     assert_int_equal(server_pki_open(rig.pki_dir, SERVER_KEY_ANY, hosts, 3, &rig.clock.clock, &third, NULL), 0);
     assert_false(third.is_renewed);
 }
@@ -115,7 +115,7 @@ static void another_kind_of_key_is_refused_with_the_mend(void **state)
     CLEANUP(teardown) struct rig rig;
     setup(&rig);
     CLEANUP(kept_pki_done) struct kept_pki first = open_with(&rig, SERVER_KEY_P_256, NULL);
-    struct kept_pki second = {NULL};
+    struct kept_pki second = {.dir = NULL};
     struct error error = ERROR_INIT;
     assert_int_equal(server_pki_open(rig.pki_dir, SERVER_KEY_RSA_2048, NULL, 0, &rig.clock.clock, &second, &error), -1);
     assert_int_equal(error.owner, ERROR_OWNER_FILE);
@@ -131,7 +131,7 @@ static void spoiled_key_is_told_with_the_mend_and_a_missing_file_means_a_new_pki
     CLEANUP(kept_pki_done) struct kept_pki first = open_with(&rig, SERVER_KEY_P_256, NULL);
     CLEANUP_FREE char *key = kept_pki_key_path(&first, "intermediate");
     assert_int_equal(file_write_atomic(key, "spoiled", 7, 0600, NULL), 0);
-    struct kept_pki second = {NULL};
+    struct kept_pki second = {.dir = NULL};
     struct error error = ERROR_INIT;
     assert_int_equal(server_pki_open(rig.pki_dir, SERVER_KEY_ANY, NULL, 0, &rig.clock.clock, &second, &error), -1);
     assert_non_null(strstr(error.text, "remove '"));
@@ -145,7 +145,7 @@ static void keys_are_for_their_owner_alone(void **state)
     (void)state;
     CLEANUP(teardown) struct rig rig;
     setup(&rig);
-    CLEANUP(kept_pki_done) struct kept_pki kept = {NULL};
+    CLEANUP(kept_pki_done) struct kept_pki kept = {.dir = NULL};
     assert_int_equal(control_pki_open(rig.pki_dir, NULL, 0, &rig.clock.clock, &kept, NULL), 0);
     static const char *const members[] = {"ca", "server", "control", "observer"};
     for (size_t i = 0; i < ARRAY_COUNT(members); i++) {
