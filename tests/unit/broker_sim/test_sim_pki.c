@@ -115,6 +115,7 @@ static void another_kind_of_key_is_refused_with_the_mend(void **state)
     CLEANUP(teardown) struct rig rig;
     setup(&rig);
     CLEANUP(kept_pki_done) struct kept_pki first = open_with(&rig, SERVER_KEY_P_256, NULL);
+    assert_true(first.is_new);
     struct kept_pki second = {.dir = NULL};
     struct error error = ERROR_INIT;
     assert_int_equal(server_pki_open(rig.pki_dir, SERVER_KEY_RSA_2048, NULL, 0, &rig.clock.clock, &second, &error), -1);
