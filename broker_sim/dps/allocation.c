@@ -9,7 +9,7 @@ static uint32_t hash(const char *registration_id)
     uint32_t value = 0x811c9dc5U;
     for (const unsigned char *c = (const unsigned char *)registration_id; *c; c++)
         value = (value ^ (unsigned)tolower(*c)) * 0x01000193U;
-    return value;
+    return value ^ value >> 16; /* FNV's low bits alone are weak */
 }
 
 const char *allocation_hub(const cJSON *enrollment, const char *registration_id)

@@ -104,7 +104,6 @@ int hub_device_patch(struct hub_device *device, const void *patch, size_t length
     if (!merged)
         return error_set_memory(error);
     merge(merged, json);
-    cJSON_DeleteItemFromObjectCaseSensitive(merged, "$version");
     CLEANUP_FREE char *text = json_print_line(merged);
     if (!text)
         return error_set_memory(error);

@@ -111,6 +111,7 @@ static void device_may_use_its_own_topics_alone(void **state)
         {"devices/dev-01/messages/events/%24.mid=1", true},
         {"devices/dev-01/messages/events", false},
         {"devices/dev-011/messages/events/", false},
+        {"devices/dev-01xmessages/events/", false},
         {"devices/dev-02/messages/events/", false},
         {"devices/dev-01/messages/devicebound/", false},
         {"$iothub/twin/GET/?$rid=1", true},
