@@ -10,6 +10,8 @@
 
 static const double INTEGER_MAX = 9007199254740992.0; /* 2^53 */
 
+enum { PRINT_MAX_BYTES = 256 * 1024 * 1024, PRINT_DEPTH_MAX = 2 * JSON_DEPTH_MAX };
+
 static void place_of(const char *text, const char *at, int *ret_line, int *ret_column)
 {
     *ret_line = 1;
@@ -96,55 +98,185 @@ int json_write_file(const char *path, const cJSON *json, mode_t mode, struct err
     return file_write_atomic(path, text, strlen(text), mode, error);
 }
 
-static void put_escaped(struct bytes *out, uint32_t point)
+/*
+ * Printing, in one pass over the tree: cJSON's own printer leaves UTF-8 as it is, writes 1790000000000000 as 1.79e+15 (right, and unreadable), and
+ * asks the C library to print and to read back each number; a handshake's events are hundreds of them.
+ */
+
+struct printer {
+    struct bytes out;
+    bool is_pretty;
+    int depth;
+    bool has_failed;
+};
+
+static void put(struct printer *printer, const char *text, size_t length_bytes)
 {
+    printer->has_failed |= bytes_append(&printer->out, text, length_bytes) != 0;
+}
+
+static void put_text(struct printer *printer, const char *text)
+{
+    put(printer, text, strlen(text));
+}
+
+static void put_point(struct printer *printer, uint32_t point)
+{
+    char text[16];
     if (point >= 0x10000)
-        bytes_printf(out, "\\u%04x\\u%04x", 0xD800 + ((point - 0x10000) >> 10), 0xDC00 + ((point - 0x10000) & 0x3FF));
+        snprintf(text, sizeof text, "\\u%04x\\u%04x", 0xD800 + ((point - 0x10000) >> 10), 0xDC00 + ((point - 0x10000) & 0x3FF));
     else
-        bytes_printf(out, "\\u%04x", point);
+        snprintf(text, sizeof text, "\\u%04x", point);
+    put_text(printer, text);
 }
 
-/* cJSON prints 1790000000000000 as 1.79e+15: right, and unreadable. Gives the length of the number read. */
-static size_t put_number(struct bytes *out, const char *text)
+static bool is_plain(char c)
 {
-    size_t length = strspn(text, "0123456789+-.eE");
-    double value = strtod(text, NULL);
-    bool is_integer = fabs(value) <= INTEGER_MAX && value == floor(value);
-    if (is_integer && memchr(text, 'e', length))
-        bytes_printf(out, "%.0f", value);
-    else
-        bytes_append(out, text, length);
-    return length;
+    return c >= ' ' && c <= '~' && c != '"' && c != '\\';
 }
 
-static char *escape_to_ascii(const char *text)
+/* One character that cannot stand as it is. */
+static void put_special(struct printer *printer, const char **at)
 {
-    CLEANUP(bytes_done) struct bytes out;
-    bytes_init(&out, 6 * strlen(text) + 2);
-    bool in_string = false;
-    for (const char *c = text; *c;) {
-        if (!in_string && (*c == '-' || isdigit((unsigned char)*c))) {
-            c += put_number(&out, c);
-        } else if ((unsigned char)*c >= 0x80) {
-            put_escaped(&out, utf8_decode(&c));
-        } else {
-            in_string ^= *c == '"';
-            if (*c == '\\')
-                bytes_append_byte(&out, (uint8_t)*c++);
-            bytes_append_byte(&out, (uint8_t)*c++);
-        }
+    static const char from[] = "\"\\\b\f\n\r\t", to[] = "\"\\bfnrt";
+    const char *found = strchr(from, **at);
+    if ((unsigned char)**at >= 0x80) {
+        put_point(printer, utf8_decode(at));
+        return;
     }
-    return strdup(bytes_text(&out));
+    if (found) {
+        const char pair[] = {'\\', to[found - from]};
+        put(printer, pair, sizeof pair);
+    } else {
+        put_point(printer, (unsigned char)**at);
+    }
+    (*at)++;
 }
 
-static char *print(const cJSON *json, bool pretty)
+static void put_string(struct printer *printer, const char *text)
 {
-    char *raw = pretty ? cJSON_Print(json) : cJSON_PrintUnformatted(json);
-    if (!raw)
+    put(printer, "\"", 1);
+    while (*text) {
+        const char *end = text;
+        while (is_plain(*end))
+            end++;
+        put(printer, text, (size_t)(end - text));
+        text = end;
+        if (*text)
+            put_special(printer, &text);
+    }
+    put(printer, "\"", 1);
+}
+
+static void put_integer(struct printer *printer, int64_t value)
+{
+    char digits[24];
+    size_t at = sizeof digits;
+    uint64_t rest = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+    do
+        digits[--at] = (char)('0' + rest % 10);
+    while (rest /= 10);
+    if (value < 0)
+        digits[--at] = '-';
+    put(printer, digits + at, sizeof digits - at);
+}
+
+/* The shortest of 15 and 17 digits that reads back as the same number. */
+static void put_number(struct printer *printer, double value)
+{
+    char text[32];
+    if (fabs(value) <= INTEGER_MAX && value == floor(value)) {
+        put_integer(printer, (int64_t)value);
+        return;
+    }
+    if (!isfinite(value)) {
+        put_text(printer, "null");
+        return;
+    }
+    snprintf(text, sizeof text, "%.15g", value);
+    if (strtod(text, NULL) != value)
+        snprintf(text, sizeof text, "%.17g", value);
+    put_text(printer, text);
+}
+
+static void put_line_end(struct printer *printer, int depth)
+{
+    if (printer->is_pretty)
+        put(printer, "\n", 1);
+    for (int i = 0; printer->is_pretty && i < depth; i++)
+        put(printer, "  ", 2);
+}
+
+static void put_value(struct printer *printer, const cJSON *json);
+
+static void put_array(struct printer *printer, const cJSON *array)
+{
+    const cJSON *item;
+    put(printer, "[", 1);
+    cJSON_ArrayForEach(item, array)
+    {
+        if (item != array->child)
+            put(printer, ", ", printer->is_pretty ? 2 : 1);
+        put_value(printer, item);
+    }
+    put(printer, "]", 1);
+}
+
+static void put_object(struct printer *printer, const cJSON *object)
+{
+    const cJSON *item;
+    put(printer, "{", 1);
+    cJSON_ArrayForEach(item, object)
+    {
+        if (item != object->child)
+            put(printer, ",", 1);
+        put_line_end(printer, printer->depth);
+        put_string(printer, item->string ? item->string : "");
+        put(printer, ": ", printer->is_pretty ? 2 : 1);
+        put_value(printer, item);
+    }
+    if (object->child)
+        put_line_end(printer, printer->depth - 1);
+    put(printer, "}", 1);
+}
+
+static void put_container(struct printer *printer, const cJSON *json)
+{
+    if (printer->depth++ > PRINT_DEPTH_MAX)
+        printer->has_failed = true;
+    else if (cJSON_IsArray(json))
+        put_array(printer, json);
+    else
+        put_object(printer, json);
+    printer->depth--;
+}
+
+static void put_value(struct printer *printer, const cJSON *json)
+{
+    if (cJSON_IsString(json))
+        put_string(printer, json->valuestring);
+    else if (cJSON_IsNumber(json))
+        put_number(printer, json->valuedouble);
+    else if (cJSON_IsArray(json) || cJSON_IsObject(json))
+        put_container(printer, json);
+    else if (cJSON_IsBool(json))
+        put_text(printer, cJSON_IsTrue(json) ? "true" : "false");
+    else
+        put_text(printer, "null");
+}
+
+static char *print(const cJSON *json, bool is_pretty)
+{
+    struct printer printer = {.is_pretty = is_pretty};
+    bytes_init(&printer.out, PRINT_MAX_BYTES);
+    if (!json)
         return NULL;
-    char *ascii = escape_to_ascii(raw);
-    cJSON_free(raw);
-    return ascii;
+    put_value(&printer, json);
+    if (is_pretty)
+        put(&printer, "\n", 1);
+    if (printer.has_failed)
+        bytes_done(&printer.out);
+    return (char *)printer.out.data;
 }
 
 char *json_print_line(const cJSON *json)
@@ -152,27 +284,9 @@ char *json_print_line(const cJSON *json)
     return print(json, false);
 }
 
-/* cJSON indents with tabs; people and diff tools expect spaces, and a final newline. */
 char *json_print_pretty(const cJSON *json)
 {
-    CLEANUP_FREE char *raw = print(json, true);
-    if (!raw)
-        return NULL;
-    CLEANUP(bytes_done) struct bytes out;
-    bytes_init(&out, 3 * strlen(raw) + 2);
-    bool at_start = true;
-    for (const char *c = raw; *c; c++) {
-        if (at_start && *c == '\t') {
-            bytes_append_text(&out, "  ");
-        } else if (*c == '\t') {
-            bytes_append_byte(&out, ' ');
-        } else {
-            bytes_append_byte(&out, (uint8_t)*c);
-            at_start = *c == '\n';
-        }
-    }
-    bytes_append_byte(&out, '\n');
-    return strdup(bytes_text(&out));
+    return print(json, true);
 }
 
 const cJSON *json_member(const cJSON *object, const char *name)

@@ -35,10 +35,14 @@ static void digest_hex(const X509 *certificate, const EVP_MD *digest, char *hex)
 {
     unsigned char value[EVP_MAX_MD_SIZE];
     unsigned length = 0;
-    hex[0] = 0;
-    if (X509_digest(certificate, digest, value, &length) == 1)
-        for (unsigned i = 0; i < length; i++)
-            snprintf(hex + 2 * (size_t)i, 3, "%02X", value[i]);
+    static const char digits[] = "0123456789ABCDEF";
+    if (X509_digest(certificate, digest, value, &length) != 1)
+        length = 0;
+    for (unsigned i = 0; i < length; i++) {
+        *hex++ = digits[value[i] >> 4];
+        *hex++ = digits[value[i] & 0xf];
+    }
+    *hex = 0;
     ERR_clear_error();
 }
 

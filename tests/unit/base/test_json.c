@@ -2,6 +2,8 @@
 
 #include "tests/unit/base/scratch.h"
 
+#include <math.h>
+
 #include "tests/cmocka.h"
 
 static cJSON *parse(const char *text)
@@ -122,6 +124,51 @@ static void indents_by_two_spaces_and_ends_in_a_newline(void **state)
     assert_string_equal(text, "{\n  \"a\": {\n    \"b\": [1, 2]\n  },\n  \"c\": \"x\\ty\"\n}\n");
 }
 
+static void prints_what_json_has(void **state)
+{
+    (void)state;
+    const struct {
+        const char *text, *line, *pretty;
+    } rows[] = {
+        {"{}", "{}", "{}\n"},
+        {"[]", "[]", "[]\n"},
+        {"[{},[],{\"a\":null}]", "[{},[],{\"a\":null}]", "[{}, [], {\n    \"a\": null\n  }]\n"},
+        {"[true,false,null,\"\"]", "[true,false,null,\"\"]", "[true, false, null, \"\"]\n"},
+        {"[0,-0,-1,9007199254740992,-9007199254740992]", "[0,0,-1,9007199254740992,-9007199254740992]", NULL},
+        {"[0.1,3.3333333333333335,-1.5e-9,1e16]", "[0.1,3.3333333333333335,-1.5e-09,1e+16]", NULL},
+        {"[\"\\u0001\\u001f\\u007f/\\/\\b\\f\\n\\r\\t\\\\\\\"\"]", "[\"\\u0001\\u001f\\u007f//\\b\\f\\n\\r\\t\\\\\\\"\"]", NULL},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        CLEANUP_JSON cJSON *json = parse(rows[i].text);
+        CLEANUP_FREE char *line = json_print_line(json), *pretty = json_print_pretty(json);
+        assert_string_equal(line, rows[i].line);
+        if (rows[i].pretty)
+            assert_string_equal(pretty, rows[i].pretty);
+    }
+    assert_null(json_print_line(NULL));
+}
+
+static void a_number_that_is_none_is_null(void **state)
+{
+    (void)state;
+    CLEANUP_JSON cJSON *json = cJSON_CreateNumber((double)NAN);
+    CLEANUP_FREE char *line = json_print_line(json);
+    assert_string_equal(line, "null");
+}
+
+static void refuses_to_print_a_tree_that_is_endless(void **state)
+{
+    (void)state;
+    CLEANUP_JSON cJSON *top = cJSON_CreateArray();
+    cJSON *at = top;
+    for (int i = 0; i < 10 * JSON_DEPTH_MAX; i++) {
+        cJSON *below = cJSON_CreateArray();
+        assert_true(cJSON_AddItemToArray(at, below));
+        at = below;
+    }
+    assert_null(json_print_line(top));
+}
+
 static void microseconds_since_1970_survive_a_round_trip(void **state)
 {
     (void)state;
@@ -217,6 +264,9 @@ int main(void)
         cmocka_unit_test(prints_every_byte_as_ascii),
         cmocka_unit_test(replaces_bytes_that_are_not_utf8),
         cmocka_unit_test(indents_by_two_spaces_and_ends_in_a_newline),
+        cmocka_unit_test(prints_what_json_has),
+        cmocka_unit_test(a_number_that_is_none_is_null),
+        cmocka_unit_test(refuses_to_print_a_tree_that_is_endless),
         cmocka_unit_test(microseconds_since_1970_survive_a_round_trip),
         cmocka_unit_test(whole_numbers_have_no_exponent_and_texts_keep_theirs),
         cmocka_unit_test(a_member_of_another_type_counts_as_missing),
