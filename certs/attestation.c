@@ -644,6 +644,8 @@ static bool has_x509_group(const struct dps_state *state)
 static const struct dps_object *find_enrollment_of_leaf(const struct judge *judge)
 {
     struct certificate_ref leaf = {0};
+    if (dps_state_count(judge->state, DPS_ENROLLMENT) == 0)
+        return NULL;
     certificate_sha1(judge->leaf, leaf.sha1);
     certificate_sha256(judge->leaf, leaf.sha256);
     for (size_t i = 0; i < dps_state_count(judge->state, DPS_ENROLLMENT); i++) {
@@ -753,7 +755,7 @@ static void judge_chain(struct judge *judge)
     judge->leaf_subject = subject_of(judge, judge->leaf);
     if (certificate_common_names(judge->leaf, &judge->verdict->leaf_cn) && !judge->verdict->leaf_cn)
         judge->is_out_of_memory = true;
-    chain_path_build(judge->question->chain, judge->state, &judge->path);
+    chain_path_build(judge->question->chain, judge->question->signed_count, judge->state, &judge->path);
     describe_path(judge);
     const struct dps_object *enrollment = dps_state_find(judge->state, DPS_ENROLLMENT, judge->registration_id);
     bool is_leaf_first = check_first(judge);

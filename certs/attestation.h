@@ -75,7 +75,8 @@ const char *attestation_severity_name(enum attestation_severity severity); /* "r
 const char *attestation_evidence_name(enum attestation_evidence evidence); /* "documented", "field-observed", "vendor", "assumed" */
 
 struct attestation_question {
-    const x509_stack *chain;     /* as presented, leaf first; NULL or empty: none came */
+    const x509_stack *chain; /* as presented, leaf first; NULL or empty: none came */
+    int signed_count;        /* so many certificates, from the first on, are known to be signed by the one behind: the handshake checked */
     const char *registration_id; /* as in the user name */
     const struct dps_state *state;
     int64_t now_unix_s;

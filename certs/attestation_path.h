@@ -26,8 +26,8 @@ struct chain_path {
     size_t anchor;           /* the lowest step above the leaf that is verified; 0: none (a verified leaf anchors nothing) */
 };
 
-/* `sent` holds at least the leaf. */
-void chain_path_build(const x509_stack *sent, const struct dps_state *state, struct chain_path *ret_path);
+/* `sent` holds at least the leaf. signed_count: as in struct attestation_question. */
+void chain_path_build(const x509_stack *sent, int signed_count, const struct dps_state *state, struct chain_path *ret_path);
 
 /* The highest certificate of the path. */
 static inline X509 *chain_path_top(const struct chain_path *path)

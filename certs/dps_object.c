@@ -337,6 +337,8 @@ bool certificate_ref_is_set(const struct certificate_ref *ref)
 bool certificate_ref_matches(const struct certificate_ref *ref, const X509 *certificate)
 {
     char sha1[SHA1_HEX_BYTES], sha256[SHA256_HEX_BYTES];
+    if (ref->certificate)
+        return X509_cmp(ref->certificate, certificate) == 0;
     if (*ref->sha256) {
         certificate_sha256(certificate, sha256);
         return strcmp(sha256, ref->sha256) == 0;

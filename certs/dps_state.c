@@ -400,7 +400,7 @@ static int make_folders(const struct dps_state *state, struct error *error)
 int dps_state_open(const char *dir, const struct clock *clock, struct dps_state **ret_state, struct error *error)
 {
     CLEANUP(dps_state_free_cleanup) struct dps_state *state = calloc(1, sizeof *state);
-    if (!state || !(state->dir = strdup(dir)))
+    if (!state || !(state->dir = strdup(dir)) || !(state->signatures = signature_memory_new()))
         return error_set_memory(error);
     state->clock = clock;
     if (make_folders(state, error) || dps_state_reload(state, NULL, error))
@@ -422,6 +422,7 @@ void dps_state_free(struct dps_state *state)
     for (size_t i = 0; i < state->warned_count; i++)
         free(state->warned[i]);
     free(state->warned);
+    signature_memory_free(state->signatures);
     free(state->dir);
     free(state);
 }

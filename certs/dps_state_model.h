@@ -5,6 +5,7 @@
 #define CERTS_DPS_STATE_MODEL_H
 
 #include "certs/dps_object.h"
+#include "certs/signature_memory.h"
 
 struct dps_list {
     struct dps_entry **items;
@@ -23,6 +24,7 @@ struct dps_state {
     struct dps_list folder[DPS_KIND_COUNT];
     struct dps_list leased[DPS_KIND_COUNT];
     struct dps_list visible[DPS_KIND_COUNT]; /* lent from the two above; sorted by id */
+    struct signature_memory *signatures;     /* of the judge */
     struct dps_told *notices;
     size_t notice_count;
     char **warned; /* every warning ever given: each only once */

@@ -156,6 +156,7 @@ static int judge(const struct dps *dps, const struct session *session, const cha
 {
     struct attestation_question question = {
         .chain = session->chain,
+        .signed_count = session->signed_count,
         .registration_id = registration_id,
         .state = dps->options.state,
         .now_unix_s = clock_unix_s(dps->options.sink.clock),

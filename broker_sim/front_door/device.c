@@ -107,7 +107,8 @@ void device_finish(struct connection *connection)
 /* Writing. */
 
 /*
- * The device may be gone while what it sent before is still unread: 200 messages, then a close, and our first PUBACK meets a reset. So a
+ * The device may be gone while what it sent before is still unread: 200 messages, then a close, and our first PUBACK meets a reset. So
+ *                                                                   a
  * failed write only throws away what was to be written; the end is what reading finds.
  */
 static void write_failed(struct connection *connection)
@@ -219,6 +220,32 @@ static int take_chain(struct connection *connection)
     return 0;
 }
 
+static bool has_signature_error(const struct session *session)
+{
+    if (session->verify_error_count == SESSION_VERIFY_ERRORS_MAX)
+        return true; /* the list is full: who knows what came behind */
+    for (int i = 0; i < session->verify_error_count; i++)
+        if (session->verify_errors[i].code == X509_V_ERR_CERT_SIGNATURE_FAILURE ||
+            session->verify_errors[i].code == X509_V_ERR_UNABLE_TO_DECODE_ISSUER_PUBLIC_KEY)
+            return true;
+    return false;
+}
+
+/*
+ * OpenSSL checks the signature of each certificate of the chain that it could build, by the one above, and says so when one is wrong:
+ * the judge need not do it again. Only what it built in the order sent counts.
+ */
+static int count_signed(const struct connection *connection)
+{
+    const STACK_OF(X509) *built = SSL_get0_verified_chain(connection->ssl), *sent = connection->session.chain;
+    int count = 0;
+    if (!built || has_signature_error(&connection->session))
+        return 0;
+    while (count < sk_X509_num(built) && count < sk_X509_num(sent) && sk_X509_value(built, count) == sk_X509_value(sent, count))
+        count++;
+    return count > 0 ? count - 1 : 0;
+}
+
 static void handshake_done(struct connection *connection)
 {
     connection->is_tls_up = true;
@@ -230,6 +257,7 @@ static void handshake_done(struct connection *connection)
         connection_finish(connection, "service", "alert");
         return;
     }
+    connection->session.signed_count = count_signed(connection);
     emit_handshake(connection);
 }
 
@@ -247,7 +275,9 @@ static void shake_hands(struct connection *connection)
         handshake_failed(connection);
 }
 
-/* What the socket is ready for. libuv stops the poll and reports an error for POLLERR; reading and writing then find out what it was. */
+/*
+ * What the socket is ready for. libuv stops the poll and reports an error for POLLERR; reading and writing then find out what it was.
+ */
 void device_poll(uv_poll_t *poll, int status, int events)
 {
     struct connection *connection = poll->data;

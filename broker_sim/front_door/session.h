@@ -35,6 +35,7 @@ struct session {
     const char *tls_version;
     const char *tls_suite;
     STACK_OF(X509) * chain; /* as sent, leaf first; never NULL, empty when no certificate came */
+    int signed_count;       /* so many of them, from the leaf on, were found to be signed by the one behind */
     struct session_verify_error verify_errors[SESSION_VERIFY_ERRORS_MAX];
     int verify_error_count;
 

@@ -139,6 +139,49 @@ static void a_client_without_certificate_gets_in_with_an_empty_chain(void **stat
     client_close(&client);
 }
 
+static int signed_count_of(int handshake)
+{
+    const struct session *session =
+        front_door_session(rig.door, (uint64_t)json_integer(rig_event(&rig, "tls.handshake", handshake), "session", 0));
+    assert_non_null(session);
+    return session->signed_count;
+}
+
+/* What the judge need not check again: it must never be told of a signature that is not there. */
+static void signatures_that_the_handshake_found_good_are_counted(void **state)
+{
+    (void)state;
+    EVP_PKEY *keys[] = {EVP_EC_gen("P-256"), EVP_EC_gen("P-256"), EVP_EC_gen("P-256")};
+    X509 *root = make_certificate("root", keys[2], "root", keys[2], -60, 3600, EVP_sha256());
+    X509 *ca = make_certificate("ca", keys[1], "root", keys[2], -60, 3600, EVP_sha256());
+    X509 *namesake = make_certificate("ca", keys[2], "root", keys[2], -60, 3600, EVP_sha256());
+    X509 *leaf = make_certificate("leaf", keys[0], "ca", keys[1], -60, 3600, EVP_sha256());
+    X509 *alone = make_certificate("leaf", keys[0], "leaf", keys[0], -60, 3600, EVP_sha256());
+    const struct {
+        X509 *chain[4];
+        int count;
+    } rows[] = {
+        {{leaf, ca}, 1},       {{leaf, ca, root}, 2}, {{leaf}, 0},       {{leaf, namesake}, 0},
+        {{leaf, root, ca}, 0}, {{alone}, 0},          {{leaf, root}, 0}, {{leaf, namesake, root}, 0},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        struct client client;
+        STACK_OF(X509) *others = sk_X509_new_null();
+        for (size_t j = 1; rows[i].chain[j]; j++)
+            sk_X509_push(others, rows[i].chain[j]);
+        open_tls(&client, &(struct identity){rows[i].chain[0], keys[0], others});
+        if (signed_count_of((int)i) != rows[i].count)
+            fail_msg("chain %zu: %d signatures, expected %d", i, signed_count_of((int)i), rows[i].count);
+        client_close(&client);
+        sk_X509_free(others);
+    }
+    X509 *all[] = {root, ca, namesake, leaf, alone};
+    for (size_t i = 0; i < ARRAY_COUNT(all); i++)
+        X509_free(all[i]);
+    for (size_t i = 0; i < ARRAY_COUNT(keys); i++)
+        EVP_PKEY_free(keys[i]);
+}
+
 static void every_error_of_a_self_signed_and_expired_certificate_is_recorded(void **state)
 {
     (void)state;
@@ -515,6 +558,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_chain_is_recorded_as_sent_with_its_leaf, start, stop),
         cmocka_unit_test_setup_teardown(the_client_hello_is_recorded, start, stop),
         cmocka_unit_test_setup_teardown(a_client_without_certificate_gets_in_with_an_empty_chain, start, stop),
+        cmocka_unit_test_setup_teardown(signatures_that_the_handshake_found_good_are_counted, start, stop),
         cmocka_unit_test_setup_teardown(every_error_of_a_self_signed_and_expired_certificate_is_recorded, start, stop),
         cmocka_unit_test_setup_teardown(certificates_of_any_kind_are_accepted, start, stop),
         cmocka_unit_test_setup_teardown(a_certificate_without_its_key_does_not_get_in, start, stop),

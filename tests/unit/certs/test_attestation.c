@@ -179,9 +179,11 @@ static x509_stack *chain_of(const struct pki *pki, const char *members)
 
 /* ---- asking ---- */
 
-static struct attestation_verdict *ask(const struct dps_state *state, const x509_stack *chain, const char *id, const char *profile)
+static struct attestation_verdict *ask_signed(const struct dps_state *state, const x509_stack *chain, int signed_count, const char *id,
+                                              const char *profile)
 {
     struct attestation_question question = {.chain = chain,
+                                            .signed_count = signed_count,
                                             .registration_id = id,
                                             .state = state,
                                             .now_unix_s = clock_unix_s(&clock_system),
@@ -194,6 +196,11 @@ static struct attestation_verdict *ask(const struct dps_state *state, const x509
     return verdict;
 }
 
+static struct attestation_verdict *ask(const struct dps_state *state, const x509_stack *chain, const char *id, const char *profile)
+{
+    return ask_signed(state, chain, 0, id, profile);
+}
+
 static char *fired(const struct attestation_verdict *verdict)
 {
     CLEANUP(bytes_done) struct bytes text;
@@ -201,6 +208,25 @@ static char *fired(const struct attestation_verdict *verdict)
     for (size_t i = 0; i < verdict->finding_count; i++)
         bytes_printf(&text, "%s%s", i ? " " : "", verdict->findings[i].rule->id);
     return strdup(bytes_text(&text));
+}
+
+/* What a handshake would have found out. */
+static int count_signed(const x509_stack *chain)
+{
+    int count = 0;
+    while (count + 1 < sk_X509_num(chain) && certificate_is_signed_by(sk_X509_value(chain, count), sk_X509_value(chain, count + 1)))
+        count++;
+    return count;
+}
+
+/* Asked again, CA signatures come from memory, the chain's own from the handshake: not a word of the verdict may change. */
+static void check_again(const struct dps_state *state, const x509_stack *chain, const struct row *row, const char *profile,
+                        const struct attestation_verdict *verdict)
+{
+    CLEANUP_VERDICT struct attestation_verdict *again = ask_signed(state, chain, count_signed(chain), row->id, profile);
+    CLEANUP_JSON cJSON *expected = attestation_verdict_json(verdict), *got = attestation_verdict_json(again);
+    if (!cJSON_Compare(expected, got, true))
+        fail_msg("chain '%s' as '%s': another verdict when its signatures are known", row->chain, row->id);
 }
 
 static void check_row(const struct pki *pki, const struct row *row, const char *profile)
@@ -217,6 +243,7 @@ static void check_row(const struct pki *pki, const struct row *row, const char *
         fail_msg("chain '%s' as '%s', DPS knows '%s':\n expected %s, match %s, '%s', '%s'\n got      %s, match %s, '%s', '%s'", row->chain,
                  row->id, row->known, row->rules, row->match ? row->match : "none", row->text ? row->text : "", row->mend ? row->mend : "",
                  rules, verdict->match_id ? verdict->match_id : "none", verdict->text, verdict->mend);
+    check_again(state, chain, row, profile, verdict);
 }
 
 /* ---- rows ---- */
