@@ -61,8 +61,8 @@ forget_installed
 is "$(bench run)" 5
 holds "$scratch/err" 'installing with apt-get: build-essential cmake'
 holds "$scratch/err" 'starts a system service on port 1883'
-is "$(head -n 1 "$calls")" 'apt-get -q update'
-holds "$calls" 'apt-get -q install -y --no-install-recommends build-essential cmake ninja-build'
+is "$(head -n 1 "$calls")" 'apt-get -q -o Dpkg::Use-Pty=0 update'
+holds "$calls" 'apt-get -q -o Dpkg::Use-Pty=0 install -y --no-install-recommends build-essential cmake ninja-build'
 holds "$calls" ' mosquitto mosquitto-clients openssl'
 lacks "$calls" 'clang'
 lacks "$calls" 'sudo'
@@ -81,7 +81,7 @@ it 'installs only what is missing'
 printf 'installed:%s ' build-essential cmake ninja-build pkg-config libcjson-dev libcmocka-dev libfyaml-dev libmosquitto-dev \
     libserialport-dev libssl-dev libuv1-dev mosquitto mosquitto-clients >"$FAKE_INSTALLED"
 is "$(bench build)" 0
-is "$(tail -n +2 "$calls" | grep apt-get)" 'apt-get -q install -y --no-install-recommends openssl'
+is "$(tail -n +2 "$calls" | grep apt-get)" 'apt-get -q -o Dpkg::Use-Pty=0 install -y --no-install-recommends openssl'
 lacks "$scratch/err" '1883'
 
 it 'does not take a package that was removed but left its configuration for installed'
@@ -126,6 +126,8 @@ holds "$calls" 'cmake --preset default'
 
 it 'shows the failing step of a build and ends with 1'
 touch "$FAKE_NINJA_FAILS"
+is "$(bench test)" 1
+is "$(tail -n 1 "$scratch/out")" '0 passed, 2 failed, 0 skipped'
 is "$(bench run)" 1
 holds "$scratch/err" 'main.c:1: broken'
 holds "$scratch/err" 'building default failed'

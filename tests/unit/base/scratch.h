@@ -53,7 +53,7 @@ static inline void scratch_write(const char *path, const char *text)
 static inline int scratch_mount(const char *path, const char *options, unsigned long flags)
 {
     static int has_namespace;
-    if (!has_namespace && (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL)))
+    if (!has_namespace && (unshare(CLONE_NEWNS) || mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL)))
         return -1;
     has_namespace = 1;
     return mount("none", path, "tmpfs", flags, options);

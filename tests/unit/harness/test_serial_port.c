@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
@@ -221,10 +222,12 @@ static void refuses_a_port_that_is_held_and_names_the_holder(void **state)
     assert_null(bench->port);
     assert_int_equal(error.code, ERROR_BUSY);
     assert_int_equal(error.owner, ERROR_OWNER_RIG);
-    char pid_text[32];
+    char name[16] = "", holder[32], pid_text[32];
+    prctl(PR_GET_NAME, name); /* not ours under valgrind */
+    snprintf(holder, sizeof(holder), "held by %s", name);
     snprintf(pid_text, sizeof(pid_text), "(pid %d)", (int)child);
     assert_non_null(strstr(error.text, pid_text));
-    assert_non_null(strstr(error.text, "held by test_serial"));
+    assert_non_null(strstr(error.text, holder));
     open_port(bench); /* the kernel dropped the lock with its holder */
 }
 
