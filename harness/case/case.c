@@ -270,7 +270,7 @@ static int add_device(struct substitution *substitution, const struct case_devic
 /* The values of permutation `index`: the last name under `vary` changes fastest. */
 static int choose_values(struct yaml_node vary, size_t index, struct substitution *substitution, struct error *error)
 {
-    const char *values[CASE_VARY_MAX];
+    const char *values[CASE_VARY_MAX] = {NULL};
     for (size_t i = yaml_count(vary); i-- > 0;) {
         struct yaml_node list = yaml_value_at(vary, i);
         values[i] = yaml_text(yaml_item_at(list, index % yaml_count(list)));
