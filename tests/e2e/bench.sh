@@ -25,7 +25,7 @@ fake() {
     fake id 'echo "$FAKE_UID"'
     fake cmake 'echo "cmake $*" >>"$FAKE_CALLS"; mkdir -p build; touch build/build.ninja'
     fake ninja 'echo "ninja $*" >>"$FAKE_CALLS"; [[ ! -e $FAKE_NINJA_FAILS ]] || { echo "FAILED: main.o"; echo "main.c:1: broken"; exit 1; }
-        mkdir -p "$2/bin"; cp "$FAKE_PROGRAM" "$2/bin/dpsbench"'
+        mkdir -p "$2/bin" "$2/perf"; cp "$FAKE_PROGRAM" "$2/bin/dpsbench"; cp "$FAKE_PROGRAM" "$2/perf/run"'
     fake program 'printf "[%s]" "$@"; echo; exit 5'
 }
 export FAKE_CALLS="$calls" FAKE_INSTALLED="$scratch/installed" FAKE_UID=0 FAKE_PROGRAM="$fakes/program"
@@ -137,9 +137,11 @@ it 'colours nothing that is not a terminal'
 is "$(bench build)" 0
 lacks "$scratch/err" $'\033'
 
-it 'cleans what it built and says when there are no benchmarks'
-is "$(bench perf)" 0
-holds "$scratch/err" 'no benchmarks yet'
+it 'passes arguments and exit code of the benchmarks on'
+is "$(bench perf --quick)" 5
+is "$(cat "$scratch/out")" '[--quick]'
+
+it 'cleans what it built'
 is "$(bench clean)" 0
 missing "$repo/build"
 
