@@ -95,7 +95,7 @@ static int print_object(const cJSON *object)
     CLEANUP_FREE char *printed = json_print_pretty(object);
     if (!printed)
         return EXIT_OUR_BUG;
-    puts(printed);
+    fputs(printed, stdout);
     return 0;
 }
 

@@ -118,7 +118,7 @@ static int print_document(const char *name, cJSON *list)
     if (!document || json_set_integer(document, "v", 1) || json_set(document, name, list))
         return EXIT_OUR_BUG;
     CLEANUP_FREE char *printed = json_print_pretty(document);
-    return printed ? (puts(printed), 0) : EXIT_OUR_BUG;
+    return printed ? (fputs(printed, stdout), 0) : EXIT_OUR_BUG;
 }
 
 static int print_events(bool wants_json)

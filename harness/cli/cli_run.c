@@ -128,7 +128,7 @@ static int print_json(const struct result_run *result)
 {
     CLEANUP_JSON cJSON *json = results_to_json(result);
     CLEANUP_FREE char *printed = json ? json_print_pretty(json) : NULL;
-    return printed ? (puts(printed), 0) : -1;
+    return printed ? (fputs(printed, stdout), 0) : -1;
 }
 
 static int report(const struct result_run *result, bool wants_json)

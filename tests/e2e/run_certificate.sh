@@ -26,6 +26,8 @@ whole_life() {
     it "creates a certificate, unverified ($2)"
     etag_1=$(certificate create root-ca --path root.pem --state "$state" | jq -r .etag)
     is "$(certificate show root-ca --state "$state" | jq -r '.properties.isVerified')" false
+    certificate show root-ca --state "$state" >show.json
+    is "$(tail -n 1 show.json)" '}'
     certificate list --state "$state" >list.txt
     holds list.txt 'root-ca'
     holds list.txt 'unverified'
