@@ -328,7 +328,10 @@ static int start(struct mqtt_link *link, const char *target)
     if (names_server)
         SSL_CTX_set_app_data(link->tls, link->host);
     errno = 0;
-    int rc = mosquitto_connect(link->mosquitto, target, link->unix_path ? 0 : link->port, link->keep_alive_s);
+    /* A numeric address needs no look-up, so that nothing at all blocks: an address that swallows our SYN costs no more than a time-out. */
+    int rc = link->address && !link->unix_path
+                 ? mosquitto_connect_async(link->mosquitto, target, link->port, link->keep_alive_s)
+                 : mosquitto_connect(link->mosquitto, target, link->unix_path ? 0 : link->port, link->keep_alive_s);
     int number = errno;
     if (names_server)
         SSL_CTX_set_app_data(link->tls, NULL);

@@ -1,8 +1,8 @@
 /*
  * base/mqtt_link.h - one MQTT 3.1.1 client connection (libmosquitto) on a libuv loop
  *
- * What:      connect (Unix socket, or TCP with TLS), subscribe, publish, receive. libmosquitto's socket is polled by libuv; nothing blocks but the
- *            TCP connect and the name look-up of a remote host; no thread is used.
+ * What:      connect (Unix socket, or TCP with TLS), subscribe, publish, receive. libmosquitto's socket is polled by libuv; no thread is used.
+ *            With `address` nothing blocks; without it, the name look-up and the TCP connect do.
  * Not here:  reconnecting (the owner decides: call mqtt_link_connect again), and what the payloads mean.
  * TLS:       the caller's SSL_CTX is used as it is (versions, verification, callbacks); the host name is not checked unless the context says
  *            so (X509_VERIFY_PARAM_set1_host on SSL_CTX_get0_param). SNI is the host argument.
@@ -48,7 +48,7 @@ struct mqtt_link_options {
     const char *user_name; /* copied; NULL: none */
     const char *unix_path; /* set: connect there */
     const char *host;      /* else here: the name for SNI and look-up */
-    const char *address;   /* NULL: look `host` up; else connect to this address while SNI stays `host` */
+    const char *address;   /* NULL: look `host` up; else connect to this numeric address while SNI stays `host` */
     uint16_t port;
     SSL_CTX *tls;                         /* NULL: plain (Unix sockets only by convention); lent, must live as long as the link */
     bool keeps_session;                   /* clean session 0 */
@@ -58,7 +58,8 @@ struct mqtt_link_options {
 
 int mqtt_link_new(const struct mqtt_link_options *options, struct mqtt_link **ret_link, struct error *error);
 /*
- * Start a connection. Returns as soon as the TCP connection stands and CONNECT or ClientHello is on its way; on_connack tells the rest.
+ * Start a connection. Returns as soon as the TCP connection stands or, with `address`, is on its way; on_connack or on_closed tell the rest.
+ * There is no time limit but the keepalive's: owners who want one keep it.
  * IO (rig): no connection, or, on a fast path, a TLS handshake that has failed already; ret_rc, ret_errno (each may be NULL) hold
  * libmosquitto's code and the system's number.
  */

@@ -7,9 +7,11 @@
 #include "tests/e2e/vdk_bench.h"
 #include "tests/e2e/vdk_script.h"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -501,6 +503,33 @@ static void reference_waits_longer_than_the_watchdog_when_it_is_told_to(void **s
     close_scene(&scene);
 }
 
+/* Connections that nobody takes fill a backlog; from then on SYNs are swallowed. */
+static void answers_at_commands_while_it_waits_for_a_silent_address_and_gives_up_at_last(void **state)
+{
+    (void)state;
+    enum { FILLERS = 3 };
+    struct bench bench;
+    struct vdk vdk;
+    int fillers[FILLERS];
+    bench_make(&bench, SERVER_NONE);
+    assert_int_equal(listen(bench.closed_fd, 0), 0);
+    const struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons((uint16_t)bench.closed_port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    for (int i = 0; i < FILLERS; i++) {
+        fillers[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        connect(fillers[i], (const struct sockaddr *)&address, sizeof address);
+    }
+    vdk_start(&vdk, bench.dir, bench.closed_port, (const char *[]){"--time-scale", SCALE, NULL});
+    vdk_expect(&vdk, "STATUS_NOT_STARTED");
+    assert_non_null(strstr(vdk_command(&vdk, "AT"), "OK\r\n"));
+    assert_null(strstr(bytes_text(&vdk.console), "mqtt_connect"));
+    vdk_expect(&vdk, "mqtt_helper: mqtt_connect, error: -116");
+    vdk_stop(&vdk);
+    for (int i = 0; i < FILLERS; i++)
+        close(fillers[i]);
+    bench_remove(&bench);
+}
+
 static void goes_offline_and_online_with_cfun(void **state)
 {
     (void)state;
@@ -555,6 +584,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(sticks_in_a_quote_after_an_overlong_command_and_counts_what_it_drops),
         cmocka_unit_test(drops_console_messages_and_says_how_many_when_nobody_reads),
         cmocka_unit_test(goes_offline_and_online_with_cfun),
+        cmocka_unit_test(answers_at_commands_while_it_waits_for_a_silent_address_and_gives_up_at_last),
         cmocka_unit_test(refuses_a_key_that_is_not_the_certificate_s_before_it_sends_anything),
         cmocka_unit_test(has_the_tls_error_number_of_its_modem_firmware),
         cmocka_unit_test(refuses_every_server_with_an_empty_sec_tag_and_stays_idle),

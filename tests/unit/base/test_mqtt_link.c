@@ -496,6 +496,35 @@ static void tells_a_reset_from_a_close(void **state)
     assert_int_not_equal(number, ECONNRESET);
 }
 
+/* Connections that nobody takes fill a backlog; from then on SYNs are swallowed. */
+static void does_not_block_on_an_address_that_swallows_its_syn(void **state)
+{
+    (void)state;
+    enum { FILLERS = 3 };
+    struct watch watch;
+    unsigned port = 0;
+    int fillers[FILLERS];
+    int listener_fd = free_port(&port, false);
+    assert_int_equal(listen(listener_fd, 0), 0);
+    const struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    for (int i = 0; i < FILLERS; i++) {
+        fillers[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        connect(fillers[i], (const struct sockaddr *)&address, sizeof address);
+    }
+    watch_init(&watch);
+    watch.options.address = "127.0.0.1";
+    watch.options.port = (uint16_t)port;
+    open_link(&watch);
+    run_for_ms(&watch, 50);
+    assert_true(mqtt_link_is_open(watch.link));
+    assert_int_equal(watch.closed_count, 0);
+    watch_done(&watch);
+    for (int i = 0; i < FILLERS; i++)
+        close(fillers[i]);
+    close(listener_fd);
+}
+
 static void read_client_hello(int listener_fd, const char *host)
 {
     uint8_t bytes[4096];
@@ -522,6 +551,8 @@ static void names_each_server_though_two_links_share_a_context(void **state)
     one.options.tls = two.options.tls = context;
     open_link(&one);
     open_link(&two);
+    run_for_ms(&one, 20);
+    run_for_ms(&two, 20);
     read_client_hello(listener_fd, "one.example");
     read_client_hello(listener_fd, "two.example");
     watch_done(&one);
@@ -545,6 +576,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(reads_what_openssl_holds_already_after_a_pause, scratch_make, scratch_remove),
         cmocka_unit_test_setup_teardown(refuses_a_server_of_another_name, scratch_make, scratch_remove),
         cmocka_unit_test(says_what_the_system_said_when_nobody_listens),
+        cmocka_unit_test(does_not_block_on_an_address_that_swallows_its_syn),
         cmocka_unit_test(tells_a_reset_from_a_close),
         cmocka_unit_test(names_each_server_though_two_links_share_a_context),
     };
