@@ -19,10 +19,10 @@ enum { LINES_MAX = 64, LINE_MAX_BYTES = 512, FILE_MAX_BYTES = 64 * 1024, SETTLE_
 struct golden {
     const char *name; /* of the capture */
     const char *script;
-    enum server server;
     const char *stub_option;
     const char *time_scale;
     const char *options[4];
+    enum server server;
     int captured_tls_errno; /* mbedTLS's, where the modem has another */
 };
 

@@ -321,7 +321,7 @@ static void sends_what_nordic_s_client_sends(void **state)
         "CONNECT flags 0x80 keepalive 1767 id 'dev-01' user '0ne000AAAA1/registrations/dev-01/api-version=2019-03-31'\n",
         "SUBSCRIBE '$dps/registrations/res/#' qos 0\n",
         "PUBLISH qos 1 topic '$dps/registrations/PUT/iotdps-register/?$rid=1' payload ''\n",
-        "PUBLISH qos 1 topic '$dps/registrations/GET/iotdps-get-operationstatus/?$rid=1&operationId=" OP_ID "' payload ''\n",
+        "/GET/iotdps-get-operationstatus/?$rid=1&operationId=5.abc0123456789def.01234567-89ab-cdef-0123-456789abcdef' payload ''\n",
         "PUBACK\n",
         "DISCONNECT\n",
         "TLS up TLSv1.2 SNI 'sim-hub.azure-devices.net' chain of 2\n",
@@ -355,6 +355,44 @@ static void weak_device_sends_its_leaf_alone(void **state)
     open_scene(&scene, SERVER_GOOD, PROVISIONED("0"), (const char *[]){"--time-scale", SCALE, "--weakness", "sends-leaf-only", NULL});
     stub_expect(&scene.stub, "chain of 1\n");
     close_scene(&scene);
+}
+
+/* OpenSSL would complete the chain from what it trusts; a modem sends what stands in type 1 and nothing else. */
+static void does_not_complete_its_chain_from_its_anchors(void **state)
+{
+    (void)state;
+    struct bench bench;
+    struct stub stub;
+    struct vdk vdk;
+    CLEANUP_FREE char *anchors = NULL;
+    bench_make(&bench, SERVER_GOOD);
+    assert_true(asprintf(&anchors, "%s%s", bench.root, bench.chain + strlen(bench.leaf)) > 0);
+    vdk_start(&vdk, bench.dir, bench.closed_port, NULL);
+    vdk_write_credentials(&vdk, 42, anchors, bench.leaf, bench.key);
+    vdk_stop(&vdk);
+    stub_start(&stub, bench.cert_path, bench.key_path, NULL, PROVISIONED("0"));
+    vdk_start(&vdk, bench.dir, stub.port, (const char *[]){"--time-scale", SCALE, NULL});
+    stub_expect(&stub, "chain of 1\n");
+    vdk_stop(&vdk);
+    stub_stop(&stub);
+    bench_remove(&bench);
+}
+
+static void presents_no_certificate_without_its_key_and_goes_on(void **state)
+{
+    (void)state;
+    struct bench bench;
+    struct stub stub;
+    struct vdk vdk;
+    bench_make(&bench, SERVER_GOOD);
+    bench_provision(&bench, bench.chain, NULL);
+    stub_start(&stub, bench.cert_path, bench.key_path, NULL, CONNECTED "connack 5\nclose\n");
+    vdk_start(&vdk, bench.dir, stub.port, (const char *[]){"--time-scale", SCALE, NULL});
+    stub_expect(&stub, "chain of 0\n");
+    vdk_expect(&vdk, "Connection was rejected with return code 5");
+    vdk_stop(&vdk);
+    stub_stop(&stub);
+    bench_remove(&bench);
 }
 
 static void weak_device_accepts_the_server_that_its_weakness_names_and_no_other(void **state)
@@ -492,6 +530,20 @@ static void reference_registers_anew_when_the_hub_refuses_it(void **state)
     close_scene(&scene);
 }
 
+static void reference_registers_anew_only_once_a_boot(void **state)
+{
+    (void)state;
+    struct scene scene;
+#define HUB_REFUSES CONNECTED "connack 5\nclose\n"
+    open_scene(&scene, SERVER_GOOD, PROVISIONED("0") HUB_REFUSES PROVISIONED("0") HUB_REFUSES "accept\n",
+               (const char *[]){"--time-scale", SCALE, "--personality", "reference", NULL});
+    vdk_expect(&scene.vdk, "registering anew");
+    vdk_forget_console(&scene.vdk);
+    vdk_expect(&scene.vdk, "AZURE_IOT_HUB_EVT_DISCONNECTED");
+    assert_null(strstr(vdk_listen(&scene.vdk, 300), "registering anew"));
+    close_scene(&scene);
+}
+
 static void reference_waits_longer_than_the_watchdog_when_it_is_told_to(void **state)
 {
     (void)state;
@@ -517,7 +569,7 @@ static void answers_at_commands_while_it_waits_for_a_silent_address_and_gives_up
         .sin_family = AF_INET, .sin_port = htons((uint16_t)bench.closed_port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     for (int i = 0; i < FILLERS; i++) {
         fillers[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-        connect(fillers[i], (const struct sockaddr *)&address, sizeof address);
+        (void)connect(fillers[i], (const struct sockaddr *)&address, sizeof address);
     }
     vdk_start(&vdk, bench.dir, bench.closed_port, (const char *[]){"--time-scale", SCALE, NULL});
     vdk_expect(&vdk, "STATUS_NOT_STARTED");
@@ -589,6 +641,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(has_the_tls_error_number_of_its_modem_firmware),
         cmocka_unit_test(refuses_every_server_with_an_empty_sec_tag_and_stays_idle),
         cmocka_unit_test(gives_up_on_a_retry_after_beyond_its_watchdog),
+        cmocka_unit_test(does_not_complete_its_chain_from_its_anchors),
+        cmocka_unit_test(presents_no_certificate_without_its_key_and_goes_on),
         cmocka_unit_test(weak_device_sends_its_leaf_alone),
         cmocka_unit_test(weak_device_accepts_the_server_that_its_weakness_names_and_no_other),
         cmocka_unit_test(polls_when_it_is_told_to_or_hastily_when_it_is_weak),
@@ -600,6 +654,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(reference_does_not_register_after_a_refused_subscription),
         cmocka_unit_test(reference_does_not_retry_a_refusal),
         cmocka_unit_test(reference_registers_anew_when_the_hub_refuses_it),
+        cmocka_unit_test(reference_registers_anew_only_once_a_boot),
         cmocka_unit_test(reference_waits_longer_than_the_watchdog_when_it_is_told_to),
         cmocka_unit_test(refuses_an_unknown_weakness_with_the_nearest_and_the_list),
     };

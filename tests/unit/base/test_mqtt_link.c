@@ -510,7 +510,7 @@ static void does_not_block_on_an_address_that_swallows_its_syn(void **state)
         .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     for (int i = 0; i < FILLERS; i++) {
         fillers[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-        connect(fillers[i], (const struct sockaddr *)&address, sizeof address);
+        (void)connect(fillers[i], (const struct sockaddr *)&address, sizeof address);
     }
     watch_init(&watch);
     watch.options.address = "127.0.0.1";
