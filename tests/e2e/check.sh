@@ -38,7 +38,7 @@ plant() {
 
 it 'the repository is clean, and each stage says how much it looked at'
 [[ $(check) == 0 ]] || fail "$(tail -n 50 "$scratch/out")"
-for stage in format layers headers clang-tidy cppcheck shellcheck words; do
+for stage in format layers headers clang-tidy cppcheck shellcheck words links; do
     grep -qE "check $stage: [1-9][0-9]* .*, clean" "$scratch/out" || fail "no word of $stage in: $(cat "$scratch/out")"
 done
 
@@ -53,6 +53,9 @@ plant shellcheck tools/forbidden_words.sh 'rm $1'
 plant words README.md "see /wo""rk/shared"
 plant words base/clock.c "/* TO""DO: later */"
 plant words base/clock.c "-----BEGIN PRIVATE K""EY-----"
+plant links README.md '[nowhere](docs/nowhere.md)'
+# shellcheck disable=SC2016
+plant links README.md '| x | `chain.no-such-rule` | |'
 
 it 'refuses a stage that does not exist'
 is "$(check formatt)" 2
