@@ -14,7 +14,8 @@
 
 enum {
     CONNECT_DEADLINE_MS = 10000,
-    END_FLUSH_MS = 1000, /* how long the end waits for the last events */
+    START_LIMIT_MS = 30000, /* for Mosquitto to answer; it takes some ten milliseconds */
+    END_FLUSH_MS = 1000,    /* how long the end waits for the last events */
     END_LOOK_MS = 5,
     PEM_MAX_BYTES = 64 * 1024,
     ADDRESS_TEXT_BYTES = 80,
@@ -29,7 +30,7 @@ struct simulator {
     uv_loop_t loop;
     bool has_loop;
     uv_signal_t signals[SIGNAL_COUNT];
-    uv_timer_t end_timer;
+    uv_timer_t timer; /* of the start, then of the end */
 
     char *dir; /* absolute */
     int lock_fd;
@@ -293,6 +294,7 @@ static void publish_ready(struct simulator *simulator)
         fail_and_end(simulator, &error);
         return;
     }
+    uv_timer_stop(&simulator->timer);
     cJSON *event = event_of(simulator, EVENT_SIMULATOR_READY), *data = event_data(event);
     json_set_string(data, "dps", json_string(ready, "dps", NULL));
     json_set_string(data, "profile", default_profile(simulator));
@@ -370,7 +372,7 @@ static void finish_end(struct simulator *simulator)
     broker_stop(TAKE(simulator->broker));
     for (size_t i = 0; i < SIGNAL_COUNT; i++)
         close_quietly((uv_handle_t *)&simulator->signals[i]);
-    close_quietly((uv_handle_t *)&simulator->end_timer);
+    close_quietly((uv_handle_t *)&simulator->timer);
 }
 
 static void on_end_timer(uv_timer_t *timer)
@@ -392,7 +394,7 @@ static void begin_end(struct simulator *simulator, const char *reason)
     front_door_free(TAKE(simulator->front_door));
     emit_reason(simulator, EVENT_SIMULATOR_ENDING, reason);
     simulator->end_deadline = deadline_in_ms(simulator->clock, END_FLUSH_MS);
-    uv_timer_start(&simulator->end_timer, on_end_timer, END_LOOK_MS, END_LOOK_MS);
+    uv_timer_start(&simulator->timer, on_end_timer, END_LOOK_MS, END_LOOK_MS);
 }
 
 /* --- the state folder --- */
@@ -638,6 +640,13 @@ static int make_control(struct simulator *simulator, struct error *error)
     return simulator->control ? 0 : error_set_memory(error);
 }
 
+static void on_start_limit(uv_timer_t *timer)
+{
+    struct error error = ERROR_INIT;
+    error_set(&error, ERROR_OWNER_RIG, ERROR_TIMEOUT, "Mosquitto is started and does not answer for %d s", START_LIMIT_MS / 1000);
+    fail_and_end(timer->data, &error);
+}
+
 static void on_signal(uv_signal_t *handle, int number)
 {
     struct simulator *simulator = handle->data;
@@ -651,8 +660,8 @@ static int watch_signals(struct simulator *simulator, struct error *error)
 {
     static const int numbers[SIGNAL_COUNT] = {[SIGNAL_TERM] = SIGTERM, [SIGNAL_INT] = SIGINT, [SIGNAL_HUP] = SIGHUP};
     signal(SIGPIPE, SIG_IGN);
-    uv_timer_init(&simulator->loop, &simulator->end_timer);
-    simulator->end_timer.data = simulator;
+    uv_timer_init(&simulator->loop, &simulator->timer);
+    simulator->timer.data = simulator;
     for (size_t i = 0; i < SIGNAL_COUNT; i++) {
         uv_signal_init(&simulator->loop, &simulator->signals[i]);
         simulator->signals[i].data = simulator;
@@ -675,7 +684,10 @@ static int start(struct simulator *simulator, struct error *error)
     if (watch_signals(simulator, error) || load_state(simulator, error) || open_pki(simulator, error) || make_stores(simulator, error) ||
         make_buses(simulator, error) || make_services(simulator, error) || start_broker(simulator, error))
         return -1;
-    return open_front_door(simulator, error) || make_control(simulator, error) ? -1 : 0;
+    if (open_front_door(simulator, error) || make_control(simulator, error))
+        return -1;
+    uv_timer_start(&simulator->timer, on_start_limit, START_LIMIT_MS, 0);
+    return 0;
 }
 
 static void close_loop(struct simulator *simulator)
