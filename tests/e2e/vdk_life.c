@@ -131,7 +131,7 @@ static void loses_no_acknowledged_write_when_the_power_goes_while_it_writes(void
     bench_make(&bench, SERVER_NONE);
     for (int round = 0; round < 5; round++) {
         vdk_start(&vdk, bench.dir, bench.closed_port, (const char *[]){"--time-scale", "1000", NULL});
-        vdk_command(&vdk, "AT+CFUN=4");
+        vdk_go_offline(&vdk);
         assert_true(count(vdk_command(&vdk, "AT%CMNG=1"), "%CMNG: ") >= (size_t)acknowledged);
         for (int i = 0; i < 5; i++, acknowledged++) {
             char command[64];

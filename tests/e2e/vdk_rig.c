@@ -218,9 +218,15 @@ static void write_credential(struct vdk *vdk, unsigned sec_tag, int type, const 
         fail_msg("writing type %d: %s", type, answer);
 }
 
+void vdk_go_offline(struct vdk *vdk)
+{
+    vdk_expect(vdk, "+CEREG: 2,");
+    assert_non_null(strstr(vdk_command(vdk, "AT+CFUN=4"), "OK\r\n"));
+}
+
 void vdk_write_credentials(struct vdk *vdk, unsigned sec_tag, const char *root, const char *chain, const char *key)
 {
-    assert_non_null(strstr(vdk_command(vdk, "AT+CFUN=4"), "OK\r\n"));
+    vdk_go_offline(vdk);
     write_credential(vdk, sec_tag, 0, root);
     write_credential(vdk, sec_tag, 1, chain);
     write_credential(vdk, sec_tag, 2, key);

@@ -45,7 +45,9 @@ void vdk_expect(struct vdk *vdk, const char *text);
 const char *vdk_listen(struct vdk *vdk, int64_t ms);
 /* Send a command (CR is added), wait for OK, ERROR or +CME ERROR; the reply with all lines that came meanwhile. */
 const char *vdk_command(struct vdk *vdk, const char *command);
-/* AT+CFUN=4, then root, chain and key into the sec tag (NULL: left out). */
+/* Wait until the application has switched the modem on (once a boot: before that, AT+CFUN=4 would be undone), then AT+CFUN=4. */
+void vdk_go_offline(struct vdk *vdk);
+/* vdk_go_offline, then root, chain and key into the sec tag (NULL: left out). */
 void vdk_write_credentials(struct vdk *vdk, unsigned sec_tag, const char *root, const char *chain, const char *key);
 void vdk_signal(struct vdk *vdk, int number);
 /* SIGTERM; asserts a clean end. */
