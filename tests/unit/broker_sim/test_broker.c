@@ -215,6 +215,29 @@ static void a_person_can_answer_a_device_by_hand(void **state)
     client_close(&client);
 }
 
+static void the_hand_socket_writes_to_sessions_and_reads_nothing(void **state)
+{
+    (void)state;
+    struct program spy, witness;
+    const char *path = broker_hand_path(rig.broker);
+    const char *const listen[] = {"stdbuf", "-oL", "mosquitto_sub", "--unix", path, "-v", "-d", "-t", "#", NULL};
+    const char *const all[] = {"stdbuf", "-oL", "mosquitto_sub", "--unix", broker_service_path(rig.broker), "-v", "-d", "-t", "#", NULL};
+    const char *const events[] = {"mosquitto_pub", "--unix", path, "-q", "1", "-t", "dpsbench/v1/events/main/forged", "-m", "x", NULL};
+    const char *const session[] = {"mosquitto_pub", "--unix", path, "-q", "1", "-t", "s/1/x", "-m", "last", NULL};
+    program_start(&spy, listen);
+    program_start(&witness, all);
+    program_wait_output(&spy, "Subscribed (mid");
+    program_wait_output(&witness, "Subscribed (mid");
+    run(events);
+    run(session);
+    program_wait_output(&witness, "s/1/x last");
+    assert_false(output_has(&witness, "forged"));
+    rig_turn_ms(&rig, 100);
+    assert_false(output_has(&spy, "s/1/x"));
+    program_stop(&spy);
+    program_stop(&witness);
+}
+
 static void a_message_to_the_bare_prefix_is_swallowed(void **state)
 {
     (void)state;
@@ -603,6 +626,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_control_listener_serves_the_certificate_of_control_alone, start, stop),
         cmocka_unit_test_setup_teardown(without_a_certificate_nobody_gets_in, start, stop),
         cmocka_unit_test_setup_teardown(a_person_can_answer_a_device_by_hand, start, stop),
+        cmocka_unit_test_setup_teardown(the_hand_socket_writes_to_sessions_and_reads_nothing, start, stop),
         cmocka_unit_test_setup_teardown(a_message_to_the_bare_prefix_is_swallowed, start, stop),
         cmocka_unit_test_setup_teardown(mosquitto_sub_sees_connack_5, start, stop),
         cmocka_unit_test_setup_teardown(mosquitto_sub_is_served_as_a_device, start, stop),

@@ -4,6 +4,7 @@
 #include "base/child.h"
 #include "base/clock.h"
 
+#include <netinet/in.h>
 #include <openssl/ec.h>
 #include <openssl/param_build.h>
 #include <openssl/x509v3.h>
@@ -522,6 +523,24 @@ static void a_lane_may_send_a_certificate_that_is_too_weak_for_openssl(void **st
     EVP_PKEY_free(key);
 }
 
+static void a_lane_listens_on_ipv6_too(void **state)
+{
+    (void)state;
+    struct error error = ERROR_INIT;
+    uint16_t port = 0;
+    const struct lane_options lane = {.name = "six", .address = "::1", .identity = {device.leaf, device.key, NULL}};
+    if (front_door_lane_open(rig.door, &lane, &port, &error)) {
+        assert_int_equal(error.code, ERROR_IO); /* a machine without IPv6 */
+        skip();
+    }
+    struct sockaddr_in6 name = {.sin6_family = AF_INET6, .sin6_port = htons(port), .sin6_addr = in6addr_loopback};
+    int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&name, sizeof name), 0);
+    assert_int_equal(strncmp(json_string(rig_event_data(&rig, "tcp.accepted", 0), "peer", ""), "[::1]:", 6), 0);
+    close(fd);
+    rig_closed_how(&rig, 0);
+}
+
 /* The openssl command line, as a client that is not ours. */
 
 static void wait_for_child(struct child *child)
@@ -574,6 +593,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_new_identity_counts_from_the_next_handshake_on, start, stop),
         cmocka_unit_test_setup_teardown(lanes_that_cannot_be_are_refused_with_a_reason, start, stop),
         cmocka_unit_test_setup_teardown(a_lane_may_send_a_certificate_that_is_too_weak_for_openssl, start, stop),
+        cmocka_unit_test_setup_teardown(a_lane_listens_on_ipv6_too, start, stop),
         cmocka_unit_test_setup_teardown(openssl_s_client_shakes_hands, start, stop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
