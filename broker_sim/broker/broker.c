@@ -180,7 +180,6 @@ static int start_child(struct broker *broker, struct error *error)
     const char *program = find_mosquitto();
     if (!program)
         return error_set(error, ERROR_OWNER_RIG, ERROR_NOT_FOUND, "start Mosquitto: it is not installed; apt-get install mosquitto");
-    unlink(broker->hand_path); /* left by one that was killed: the probe must not see it */
     CLEANUP_FD int log_fd = open(broker->log_path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
     if (log_fd < 0)
         return error_set_errno(error, ERROR_OWNER_RIG, errno, "write '%s'", broker->log_path);
