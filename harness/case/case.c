@@ -57,18 +57,10 @@ int case_read_required(struct case_reader *reader, struct yaml_node map, const c
     return yaml_require(map, key, &node, error) || substitution_read(&reader->substitution, node, ret_text, error) ? -1 : 0;
 }
 
-void text_list_done(struct text_list *list)
-{
-    for (size_t i = 0; i < list->count; i++)
-        free(list->items[i]);
-    *list = (struct text_list){0};
-}
-
 static int add_text(struct text_list *list, struct yaml_node node, const char *text, struct error *error)
 {
-    for (size_t i = 0; i < list->count; i++)
-        if (strcmp(list->items[i], text) == 0)
-            return 0;
+    if (text_list_has(list, text))
+        return 0;
     if (list->count == CASE_LIST_MAX)
         return yaml_fail(node, error, "more than %d items", CASE_LIST_MAX);
     list->items[list->count] = strdup(text);
@@ -240,7 +232,10 @@ static int fill_row(struct case_reader *reader, struct yaml_node root, const cha
     if (yaml_require(root, "expect", &expect, error) || case_read_views(reader, expect, error) ||
         case_read_findings(reader, yaml_get(root, "findings"), error) || read_budget(reader, root, error))
         return -1;
-    return case_read_list(reader, yaml_get(root, "fails_under"), &row->fails_under, error);
+    return case_read_list(reader, yaml_get(root, "fails_under"), &row->fails_under, error) ||
+                   case_check_catches(reader, yaml_get(root, "fails_under"), error)
+               ? -1
+               : 0;
 }
 
 static int append_row(struct case_list *list, struct case_row *row, struct error *error)

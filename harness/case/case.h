@@ -16,17 +16,10 @@
 
 enum {
     CASE_FORMAT = 1,
-    CASE_LIST_MAX = 16,          /* needs, steps, certificates, groups, enrollments, members ... */
     CASE_EXPECTATIONS_MAX = 32,  /* in one list */
     CASE_VARY_MAX = 4,           /* names under `vary` */
     CASE_PERMUTATIONS_MAX = 256, /* rows of one case */
     CASE_BUDGET_MAX_S = 3600,
-};
-
-/* A list of texts; NULL-terminated. */
-struct text_list {
-    char *items[CASE_LIST_MAX + 1];
-    size_t count;
 };
 
 enum case_view { CASE_VIEW_CONSOLE, CASE_VIEW_WIRE, CASE_VIEW_SERVICE, CASE_VIEW_COUNT };

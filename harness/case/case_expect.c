@@ -55,8 +55,8 @@ static int read_more_than(struct yaml_node node, int64_t *ret_count, struct erro
 static int read_one(struct case_reader *reader, struct yaml_node node, enum event_view view, enum list_kind kind,
                     struct case_expectations *list, struct error *error)
 {
-    static const char *const keys[][5] = {
-        [LIST_IN_ORDER] = {"event", "where", "only", "after_s"}, [LIST_NEVER] = {"event", "where", "only", "more_than"}};
+    static const char *const keys[][6] = {[LIST_IN_ORDER] = {"event", "where", "only", "after_s", "catches"},
+                                          [LIST_NEVER] = {"event", "where", "only", "more_than", "catches"}};
     struct expectation limits = {0};
     bool belongs;
     if (yaml_check_keys(node, "an expectation", keys[kind], error) || read_only(reader, yaml_get(node, "only"), &belongs, error) ||
@@ -65,7 +65,8 @@ static int read_one(struct case_reader *reader, struct yaml_node node, enum even
         return -1;
     /* Read it even when it belongs to another permutation: what is wrong in it should not depend on what is run. */
     CLEANUP(expectation_done) struct expectation expectation = {0};
-    if (expectation_read(node, view, &reader->options->vocabulary, &reader->substitution, &expectation, error))
+    if (expectation_read(node, view, &reader->options->vocabulary, &reader->substitution, &expectation, error) ||
+        case_read_list(reader, yaml_get(node, "catches"), &expectation.catches, error))
         return -1;
     expectation.has_after = limits.has_after;
     expectation.after_min_s = limits.after_min_s;
@@ -122,6 +123,67 @@ int case_read_views(struct case_reader *reader, struct yaml_node expect, struct 
     /* A row that only forbids would pass on a device that is switched off. */
     return positive ? 0 : yaml_fail(expect, error, "nothing is expected to happen: at least one view needs `in_order` for this row");
 }
+
+/* ---- what catches which weakness ---- */
+
+typedef int visit_fn(const struct expectation *expectation, enum case_view view, void *user, struct error *error);
+
+static int visit_list(const struct case_expectations *list, enum case_view view, visit_fn *visit, void *user, struct error *error)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (visit(&list->items[i], view, user, error))
+            return -1;
+    return 0;
+}
+
+static int visit_all(const struct case_row *row, visit_fn *visit, void *user, struct error *error)
+{
+    for (int i = 0; i < CASE_VIEW_COUNT; i++)
+        if (visit_list(&row->views[i].in_order, (enum case_view)i, visit, user, error) ||
+            visit_list(&row->views[i].never, (enum case_view)i, visit, user, error))
+            return -1;
+    return 0;
+}
+
+struct catching {
+    const char *weakness;
+    bool is_caught;
+};
+
+static int note_catch(const struct expectation *expectation, enum case_view view, void *user, struct error *error)
+{
+    (void)error;
+    struct catching *catching = user;
+    catching->is_caught |= view != CASE_VIEW_CONSOLE && text_list_has(&expectation->catches, catching->weakness);
+    return 0;
+}
+
+static int check_named(const struct expectation *expectation, enum case_view view, void *user, struct error *error)
+{
+    (void)view;
+    const struct case_row *row = user;
+    for (size_t i = 0; i < expectation->catches.count; i++)
+        if (!text_list_has(&row->fails_under, expectation->catches.items[i]))
+            return error_set(error, ERROR_OWNER_FILE, ERROR_SYNTAX, "%s: it catches '%s', which is not in `fails_under`",
+                             expectation->place, expectation->catches.items[i]);
+    return 0;
+}
+
+/* What the device prints can be right for the wrong reason; what it did, and what the service saw, cannot. */
+int case_check_catches(const struct case_reader *reader, struct yaml_node list, struct error *error)
+{
+    struct case_row *row = reader->row;
+    for (size_t i = 0; i < row->fails_under.count; i++) {
+        struct catching catching = {.weakness = row->fails_under.items[i]};
+        visit_all(row, note_catch, &catching, NULL);
+        if (!catching.is_caught)
+            return yaml_fail(yaml_item_at(list, i), error, "row '%s': no expectation of wire or service says `catches: [%s]`", row->id,
+                             catching.weakness);
+    }
+    return visit_all(row, check_named, row, error);
+}
+
+/* ---- findings ---- */
 
 static int read_finding(struct case_reader *reader, struct yaml_node node, struct error *error)
 {

@@ -20,7 +20,6 @@ int case_read_optional(struct case_reader *reader, struct yaml_node map, const c
 int case_read_required(struct case_reader *reader, struct yaml_node map, const char *key, char **ret_text, struct error *error);
 /* A list of texts, or nothing. */
 int case_read_list(struct case_reader *reader, struct yaml_node list, struct text_list *ret_list, struct error *error);
-void text_list_done(struct text_list *list);
 /* Is `name` (at `node`) a member of the credentials recipe? */
 int case_check_member(const struct case_reader *reader, struct yaml_node node, const char *name, struct error *error);
 /* As case_read_optional, for the name of a member. */
@@ -28,6 +27,8 @@ int case_read_member(struct case_reader *reader, struct yaml_node map, const cha
 
 int case_read_service(struct case_reader *reader, struct yaml_node service, struct error *error);
 int case_read_views(struct case_reader *reader, struct yaml_node expect, struct error *error);
+/* Each of `fails_under` is caught by an expectation on wire or service, and nothing else is. `list`: where the first kind of error stands. */
+int case_check_catches(const struct case_reader *reader, struct yaml_node list, struct error *error);
 int case_read_findings(struct case_reader *reader, struct yaml_node findings, struct error *error);
 
 #endif

@@ -214,6 +214,7 @@ void expectation_done(struct expectation *expectation)
     }
     free(expectation->event);
     free(expectation->place);
+    text_list_done(&expectation->catches);
     *expectation = (struct expectation){0};
 }
 

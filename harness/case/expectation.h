@@ -12,6 +12,7 @@
 
 #include "base/event.h"
 #include "harness/case/substitution.h"
+#include "harness/case/text_list.h"
 
 #include <regex.h>
 
@@ -49,6 +50,8 @@ struct expectation {
     double after_max_s;
     /* Among `never`: so many are fine; the next one is not. */
     int64_t more_than;
+    /* Weaknesses of the virtual DK that this expectation must see: the reason why its case fails under them. */
+    struct text_list catches;
 };
 
 /* What a case may name: kinds of docs/events.md, and the console events that the dialects of the harness give. */

@@ -99,6 +99,30 @@ static cJSON *words_to_json(const struct text_list *list)
     return cJSON_CreateStringArray((const char *const *)list->items, (int)list->count);
 }
 
+static int add_places(cJSON *json, const struct case_expectations *list)
+{
+    for (size_t i = 0; i < list->count; i++)
+        for (size_t j = 0; j < list->items[i].catches.count; j++) {
+            const char *weakness = list->items[i].catches.items[j];
+            cJSON *places = cJSON_GetObjectItemCaseSensitive(json, weakness);
+            if (!places)
+                places = cJSON_AddArrayToObject(json, weakness);
+            if (!cJSON_AddItemToArray(places, cJSON_CreateString(list->items[i].place)))
+                return -1;
+        }
+    return 0;
+}
+
+/* {"accepts-any-server":["cases/server/another-root.yaml:20:17"]}: which expectations must see the weakness. */
+static cJSON *catches_to_json(const struct case_row *row)
+{
+    CLEANUP_JSON cJSON *json = cJSON_CreateObject();
+    for (int i = 0; json && i < CASE_VIEW_COUNT; i++)
+        if (add_places(json, &row->views[i].in_order) || add_places(json, &row->views[i].never))
+            return NULL;
+    return TAKE(json);
+}
+
 static cJSON *row_to_json(const struct case_row *row)
 {
     CLEANUP_JSON cJSON *json = cJSON_CreateObject();
@@ -106,7 +130,7 @@ static cJSON *row_to_json(const struct case_row *row)
         json_set_string(json, "title", row->title) || json_set_string(json, "file", row->place) ||
         json_set_string(json, "why", row->why_text) || json_set_string(json, "source", row->why_source) ||
         json_set(json, "needs", words_to_json(&row->needs)) || json_set(json, "fails_under", words_to_json(&row->fails_under)) ||
-        json_set_integer(json, "budget_s", row->budget_s))
+        json_set(json, "caught_at", catches_to_json(row)) || json_set_integer(json, "budget_s", row->budget_s))
         return NULL;
     return TAKE(json);
 }

@@ -82,7 +82,7 @@ static void fails_with_the_place_what_was_expected_and_the_nearest_miss(void **s
     const struct result_reason *reason = &fixture->result.reason;
     assert_int_equal(fixture->result.verdict, VERDICT_FAIL);
     assert_string_equal(reason->view, "service");
-    assert_string_equal(reason->place, "cases/refused/wrong-chain.yaml:21:32");
+    assert_string_equal(reason->place, "cases/refused/wrong-chain.yaml:22:32");
     assert_string_equal(reason->expected, "attestation.verdict where verdict = 'refused', rule = 'chain.unknown-ca'");
     assert_string_equal(reason->got, "attestation.verdict with verdict = 'refused', rule = 'ca.not-verified'");
 }
@@ -169,8 +169,8 @@ static void bears_as_many_as_the_case_allows(void **state)
     assert_string_equal(fixture->result.reason.expected, "no console.assigned more than 2 times");
 }
 
-#define TWO_STEPS "wire: {in_order: [{event: mqtt.puback}, {event: mqtt.publish, after_s: {min: 3}}]}"
-#define ONE_STEP "wire: {in_order: [{event: tls.handshake, where: {chain: {count: 2}}}]}"
+#define TWO_STEPS "in_order: [{event: mqtt.puback}, {event: mqtt.publish, after_s: {min: 3}}]"
+#define ONE_STEP "in_order: [{event: tls.handshake, where: {chain: {count: 2}}}]"
 
 static void what_comes_too_early_in_device_seconds_fails(void **state)
 {
