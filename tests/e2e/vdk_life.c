@@ -274,6 +274,23 @@ static void refuses_a_key_that_is_not_the_certificate_s_before_it_sends_anything
     bench_remove(&bench);
 }
 
+static void weak_device_connects_without_its_certificate_when_the_key_is_not_its_own(void **state)
+{
+    (void)state;
+    struct bench bench;
+    struct stub stub;
+    struct vdk vdk;
+    bench_make(&bench, SERVER_GOOD);
+    bench_provision(&bench, bench.chain, bench.stray_key);
+    stub_start(&stub, bench.cert_path, bench.key_path, NULL, CONNECTED "connack 5\nclose\n");
+    vdk_start(&vdk, bench.dir, stub.port, (const char *[]){"--time-scale", SCALE, "--weakness", "ignores-bad-key", NULL});
+    stub_expect(&stub, "chain of 0\n");
+    vdk_expect(&vdk, "rejected with return code 5");
+    vdk_stop(&vdk);
+    stub_stop(&stub);
+    bench_remove(&bench);
+}
+
 static void has_the_tls_error_number_of_its_modem_firmware(void **state)
 {
     (void)state;
@@ -643,6 +660,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(gives_up_on_a_retry_after_beyond_its_watchdog),
         cmocka_unit_test(does_not_complete_its_chain_from_its_anchors),
         cmocka_unit_test(presents_no_certificate_without_its_key_and_goes_on),
+        cmocka_unit_test(weak_device_connects_without_its_certificate_when_the_key_is_not_its_own),
         cmocka_unit_test(weak_device_sends_its_leaf_alone),
         cmocka_unit_test(weak_device_accepts_the_server_that_its_weakness_names_and_no_other),
         cmocka_unit_test(polls_when_it_is_told_to_or_hastily_when_it_is_weak),
