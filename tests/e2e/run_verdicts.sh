@@ -21,7 +21,8 @@ it 'refuses a bad case before anything runs, with file, line and column'
 sed 's/console.connect-failed/console.conect-failed/' "$DPSBENCH_SOURCE/cases/server/root-missing.yaml" >"$cases/server/root-missing.yaml"
 run_cases --cases "$cases"
 exits 2
-holds "$scratch/stderr" "server/root-missing.yaml:14:17: unknown event 'console.conect-failed'; did you mean 'console.connect-failed'?"
+line=$(grep -n 'console.conect-failed' "$cases/server/root-missing.yaml" | cut -d: -f1)
+holds "$scratch/stderr" "server/root-missing.yaml:$line:17: unknown event 'console.conect-failed'; did you mean 'console.connect-failed'?"
 missing "$out"
 
 it 'refuses a knob that the simulator does not have'
