@@ -84,14 +84,25 @@ static void free_reason(struct result_reason *reason)
     free(reason->got);
 }
 
+static void free_account(struct result_account *account)
+{
+    free(account->expected);
+    free(account->got);
+    free(account->rule);
+    free(account->mend);
+    free(account->again);
+}
+
 void result_row_done(struct result_row *row)
 {
     if (!row)
         return;
-    char *texts[] = {row->id, row->case_id, row->title, row->device, row->outcome, row->rule, row->surface, row->mend};
+    char *texts[] = {row->id,   row->case_id,          row->title, row->device,     row->outcome,     row->rule, row->surface,
+                     row->mend, row->refusal_expected, row->why,   row->why_source, row->certificates};
     for (size_t i = 0; i < ARRAY_COUNT(texts); i++)
         free(texts[i]);
     free_reason(&row->reason);
+    free_account(&row->account);
     for (size_t i = 0; i < row->finding_count; i++) {
         free(row->findings[i].text);
         free(row->findings[i].source);
@@ -109,8 +120,10 @@ void result_run_done(struct result_run *run)
     free(run->id);
     free(run->directory);
     free(run->rig_file);
+    free(run->broken_off);
     cJSON_Delete(run->devices);
     cJSON_Delete(run->simulator);
+    cJSON_Delete(run->versions);
     *run = (struct result_run){0};
 }
 
@@ -141,6 +154,8 @@ int result_run_exit_code(const struct result_run *run)
 {
     if (run->is_interrupted)
         return EXIT_INTERRUPTED;
+    if (run->broken_off)
+        return EXIT_RIG_TROUBLE;
     if (run->row_count == 0)
         return EXIT_NOTHING_SELECTED;
     struct result_counts counts = result_run_count(run);

@@ -53,6 +53,15 @@ struct result_reason {
     char *got;      /* what came instead */
 };
 
+/* What a person reads first about a row that failed, or whose device was refused. Members that do not apply are NULL. */
+struct result_account {
+    char *expected;
+    char *got;
+    char *rule; /* the service's rule id, or the requirement that the case quotes */
+    char *mend;
+    char *again; /* the command that runs just this row */
+};
+
 struct result_row {
     char *id;      /* "refused/wrong-chain:connack" */
     char *case_id; /* "refused/wrong-chain" */
@@ -64,6 +73,11 @@ struct result_row {
     char *rule;                  /* rule id of the service's verdict, NULL when it accepted or was never asked */
     char *surface;               /* where the refusal shows: "connack", "res401", ... */
     char *mend;
+    char *refusal_expected; /* the expectation that the refusal met; NULL: the case did not ask for it */
+    char *why;              /* the requirement that the case quotes */
+    char *why_source;
+    struct result_account account; /* account.h fills it */
+    char *certificates;            /* folder of the public certificates, below the run's; NULL: none were made */
     int64_t started_unix_us;
     int64_t duration_ms;    /* real time */
     int64_t timeline_first; /* lines of timeline.jsonl, from 1; 0: none */
@@ -87,9 +101,11 @@ struct result_run {
     int64_t started_unix_us;
     int64_t ended_unix_us; /* 0 while it runs */
     bool is_interrupted;
+    char *broken_off; /* why the report could not be written any more; NULL: it could */
     int exit_code;    /* meaningful once it has ended */
     cJSON *devices;   /* list of objects, as docs/results.md says; owned */
     cJSON *simulator; /* object; owned */
+    cJSON *versions;  /* object; owned */
     struct result_row *rows;
     size_t row_count;
     size_t planned_count; /* rows that were selected */
@@ -116,7 +132,10 @@ enum {
     EXIT_ALL_SKIPPED = 77,
     EXIT_INTERRUPTED = 130,
 };
-/* From the verdicts of what ran; an interrupted run is EXIT_INTERRUPTED, one without any row EXIT_NOTHING_SELECTED. */
+/*
+ * From the verdicts of what ran; an interrupted run is EXIT_INTERRUPTED, one that was broken off EXIT_RIG_TROUBLE, one without any row
+ * EXIT_NOTHING_SELECTED.
+ */
 int result_run_exit_code(const struct result_run *run);
 
 #endif

@@ -5,21 +5,71 @@
 #include "base/files.h"
 #include "base/json.h"
 
+#include <string.h>
+
+/* ---- texts: one list for both directions ---- */
+
+struct text_member {
+    const char *name;
+    size_t offset;
+};
+
+#define ROW_TEXT(name, member)                                                                                                             \
+    {                                                                                                                                      \
+        name, offsetof(struct result_row, member)                                                                                          \
+    }
+
+static const struct text_member row_texts[] = {
+    ROW_TEXT("id", id),           ROW_TEXT("case", case_id),    ROW_TEXT("title", title),
+    ROW_TEXT("device", device),   ROW_TEXT("outcome", outcome), ROW_TEXT("rule", rule),
+    ROW_TEXT("surface", surface), ROW_TEXT("mend", mend),       ROW_TEXT("certificates", certificates),
+};
+
+static const struct text_member reason_texts[] = {
+    ROW_TEXT("text", reason.text),         ROW_TEXT("view", reason.view), ROW_TEXT("place", reason.place),
+    ROW_TEXT("expected", reason.expected), ROW_TEXT("got", reason.got),
+};
+
+static const struct text_member account_texts[] = {
+    ROW_TEXT("expected", account.expected), ROW_TEXT("got", account.got),     ROW_TEXT("rule", account.rule),
+    ROW_TEXT("mend", account.mend),         ROW_TEXT("again", account.again),
+};
+
+static const struct text_member why_texts[] = {ROW_TEXT("text", why), ROW_TEXT("source", why_source)};
+
+static int add_texts(cJSON *json, const struct result_row *row, const struct text_member *members, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        char *const *text = (char *const *)(const void *)((const char *)row + members[i].offset);
+        if (json_set_string(json, members[i].name, *text))
+            return -1;
+    }
+    return 0;
+}
+
+static int add_object(cJSON *json, const char *name, const struct result_row *row, const struct text_member *members, size_t count)
+{
+    cJSON *object = cJSON_CreateObject();
+    if (!object || add_texts(object, row, members, count)) {
+        cJSON_Delete(object);
+        return -1;
+    }
+    return json_set(json, name, object);
+}
+
+static void read_texts(const cJSON *json, struct result_row *row, const struct text_member *members, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        result_set((char **)(void *)((char *)row + members[i].offset), json_string(json, members[i].name, NULL));
+}
+
+/* ---- writing ---- */
+
 static int set_time(cJSON *object, const char *name, int64_t unix_us)
 {
     char text[CLOCK_ISO8601_BYTES];
     clock_format_iso8601(unix_us, text);
     return json_set_string(object, name, text);
-}
-
-static cJSON *reason_to_json(const struct result_reason *reason)
-{
-    CLEANUP_JSON cJSON *json = cJSON_CreateObject();
-    if (!json || json_set_string(json, "text", reason->text) || json_set_string(json, "view", reason->view) ||
-        json_set_string(json, "place", reason->place) || json_set_string(json, "expected", reason->expected) ||
-        json_set_string(json, "got", reason->got))
-        return NULL;
-    return TAKE(json);
 }
 
 static cJSON *findings_to_json(const struct result_row *row)
@@ -42,22 +92,21 @@ static cJSON *timeline_to_json(const struct result_row *row)
     return TAKE(json);
 }
 
-static int add_texts(cJSON *json, const struct result_row *row)
+/* What a reader wants first stands first. */
+static int add_verdict(cJSON *json, const struct result_row *row)
 {
-    return json_set_string(json, "id", row->id) || json_set_string(json, "case", row->case_id) ||
-           json_set_string(json, "title", row->title) || json_set_string(json, "device", row->device) ||
-           json_set_string(json, "verdict", verdict_name(row->verdict)) || json_set_string(json, "outcome", row->outcome) ||
-           json_set_string(json, "rule", row->rule) || json_set_string(json, "surface", row->surface) ||
-           json_set_string(json, "mend", row->mend);
+    return json_set_string(json, "verdict", verdict_name(row->verdict)) ||
+           (row->reason.text && add_object(json, "reason", row, reason_texts, ARRAY_COUNT(reason_texts))) ||
+           (row->account.got && add_object(json, "account", row, account_texts, ARRAY_COUNT(account_texts))) ||
+           (row->why && add_object(json, "why", row, why_texts, ARRAY_COUNT(why_texts)));
 }
 
-static cJSON *row_to_json(const struct result_row *row)
+cJSON *results_row_to_json(const struct result_row *row)
 {
     CLEANUP_JSON cJSON *json = cJSON_CreateObject();
-    if (!json || add_texts(json, row) || set_time(json, "started", row->started_unix_us) ||
-        json_set_integer(json, "duration_ms", row->duration_ms) || json_set(json, "findings", findings_to_json(row)))
-        return NULL;
-    if (row->reason.text && json_set(json, "reason", reason_to_json(&row->reason)))
+    if (!json || add_texts(json, row, row_texts, ARRAY_COUNT(row_texts)) || add_verdict(json, row) ||
+        set_time(json, "started", row->started_unix_us) || json_set_integer(json, "duration_ms", row->duration_ms) ||
+        json_set(json, "findings", findings_to_json(row)))
         return NULL;
     if (row->timeline_first && json_set(json, "timeline", timeline_to_json(row)))
         return NULL;
@@ -91,7 +140,7 @@ static int add_rows(cJSON *json, const struct result_run *run)
 {
     cJSON *rows = cJSON_AddArrayToObject(json, "rows");
     for (size_t i = 0; rows && i < run->row_count; i++) {
-        cJSON *row = row_to_json(&run->rows[i]);
+        cJSON *row = results_row_to_json(&run->rows[i]);
         if (!row)
             return -1;
         cJSON_AddItemToArray(rows, row);
@@ -112,7 +161,9 @@ cJSON *results_to_json(const struct result_run *run)
     if (!json || json_set_integer(json, "v", RESULTS_VERSION) || json_set_string(json, "run", run->id) ||
         json_set_string(json, "version", DPSBENCH_VERSION) || set_time(json, "started", run->started_unix_us) || add_end(json, run) ||
         json_set_bool(json, "is_complete", run->ended_unix_us != 0) || json_set_bool(json, "is_interrupted", run->is_interrupted) ||
-        json_set(json, "time_scale", cJSON_CreateNumber(run->time_scale)) || json_set(json, "rig", rig_to_json(run)) ||
+        json_set_string(json, "broken_off", run->broken_off) || json_set(json, "time_scale", cJSON_CreateNumber(run->time_scale)) ||
+        json_set(json, "rig", rig_to_json(run)) ||
+        json_set(json, "versions", run->versions ? cJSON_Duplicate(run->versions, true) : cJSON_CreateObject()) ||
         json_set(json, "summary", summary_to_json(run)) || add_rows(json, run))
         return NULL;
     return TAKE(json);
@@ -121,8 +172,119 @@ cJSON *results_to_json(const struct result_run *run)
 int results_write(const struct result_run *run, struct error *error)
 {
     CLEANUP_JSON cJSON *json = results_to_json(run);
-    CLEANUP_FREE char *path = path_join(run->directory, "results.json");
+    CLEANUP_FREE char *path = path_join(run->directory, RESULTS_FILE);
     if (!json || !path)
         return error_set_memory(error);
     return json_write_file(path, json, 0644, error);
+}
+
+/* ---- reading ---- */
+
+static void read_findings(const cJSON *json, struct result_row *row)
+{
+    const cJSON *finding;
+    cJSON_ArrayForEach(finding, json_member(json, "findings"))
+    {
+        const char *text = json_string(finding, "text", NULL);
+        if (text)
+            result_add_finding(row, text, json_string(finding, "source", NULL));
+    }
+}
+
+static int read_verdict(const cJSON *json, enum verdict *ret_verdict)
+{
+    const char *name = json_string(json, "verdict", "");
+    for (int i = 0; i < VERDICT_COUNT; i++)
+        if (strcmp(name, verdict_name((enum verdict)i)) == 0) {
+            *ret_verdict = (enum verdict)i;
+            return 0;
+        }
+    return -1;
+}
+
+static int read_row(const cJSON *json, struct result_row *row)
+{
+    if (!json_string(json, "id", NULL) || read_verdict(json, &row->verdict))
+        return -1;
+    read_texts(json, row, row_texts, ARRAY_COUNT(row_texts));
+    read_texts(json_member(json, "reason"), row, reason_texts, ARRAY_COUNT(reason_texts));
+    read_texts(json_member(json, "account"), row, account_texts, ARRAY_COUNT(account_texts));
+    read_texts(json_member(json, "why"), row, why_texts, ARRAY_COUNT(why_texts));
+    const cJSON *timeline = json_member(json, "timeline");
+    row->timeline_first = json_integer(timeline, "first", 0);
+    row->timeline_last = json_integer(timeline, "last", 0);
+    row->duration_ms = json_integer(json, "duration_ms", 0);
+    read_findings(json, row);
+    return 0;
+}
+
+static int read_rows(const cJSON *json, const char *name, struct result_run *run, struct error *error)
+{
+    const cJSON *rows = json_member(json, "rows"), *item;
+    if (!cJSON_IsArray(rows))
+        return error_set(error, ERROR_OWNER_FILE, ERROR_SYNTAX, "%s: it has no rows: not a results.json", name);
+    cJSON_ArrayForEach(item, rows)
+    {
+        CLEANUP(result_row_done) struct result_row row = {0};
+        if (read_row(item, &row))
+            return error_set(error, ERROR_OWNER_FILE, ERROR_SYNTAX, "%s: row %zu has no id, or no verdict that there is", name,
+                             run->row_count + 1);
+        if (result_run_add(run, &row, error))
+            return -1;
+    }
+    return 0;
+}
+
+static int check_version(const cJSON *json, const char *name, struct error *error)
+{
+    int64_t version = json_integer(json, "v", 0);
+    if (version < 1)
+        return error_set(error, ERROR_OWNER_FILE, ERROR_SYNTAX, "%s: it has no version `v`: not a results.json", name);
+    if (version > RESULTS_VERSION)
+        return error_set(error, ERROR_OWNER_FILE, ERROR_USAGE,
+                         "%s: version %lld, written by a newer dpsbench (%s); this one (%s) reads up to version %d", name,
+                         (long long)version, json_string(json, "version", "?"), DPSBENCH_VERSION, RESULTS_VERSION);
+    return 0;
+}
+
+static cJSON *copy_of(const cJSON *json)
+{
+    return json ? cJSON_Duplicate(json, true) : NULL;
+}
+
+static void read_head(const cJSON *json, struct result_run *run)
+{
+    const cJSON *rig = json_member(json, "rig");
+    result_set(&run->id, json_string(json, "run", NULL));
+    result_set(&run->rig_file, json_string(rig, "file", NULL));
+    result_set(&run->broken_off, json_string(json, "broken_off", NULL));
+    run->time_scale = json_number(json, "time_scale", 1);
+    run->is_interrupted = json_bool(json, "is_interrupted", false);
+    run->ended_unix_us = json_bool(json, "is_complete", false);
+    run->exit_code = (int)json_integer(json, "exit_code", 0);
+    run->devices = copy_of(json_member(rig, "devices"));
+    run->simulator = copy_of(json_member(rig, "simulator"));
+    run->versions = copy_of(json_member(json, "versions"));
+    int64_t planned = json_integer(json_member(json, "summary"), "planned", 0);
+    run->planned_count = planned > 0 ? (size_t)planned : 0;
+}
+
+int results_from_json(const cJSON *json, const char *name, struct result_run *ret_run, struct error *error)
+{
+    CLEANUP(result_run_done) struct result_run run = {0};
+    if (check_version(json, name, error) || read_rows(json, name, &run, error))
+        return -1;
+    read_head(json, &run);
+    *ret_run = run;
+    run = (struct result_run){0};
+    return 0;
+}
+
+int results_read(const char *directory, struct result_run *ret_run, struct error *error)
+{
+    CLEANUP_FREE char *path = path_join(directory, RESULTS_FILE);
+    if (!path)
+        return error_set_memory(error);
+    CLEANUP_JSON cJSON *json = json_read_file(path, error);
+    return json ? results_from_json(json, path, ret_run, error) : -1;
 }

@@ -2,10 +2,11 @@
 
 #include "base/bytes.h"
 #include "base/cleanup.h"
+#include "reports/account.h"
 
 #include <string.h>
 
-enum { CELL_MAX_BYTES = 16 * 1024, TIME_COLUMNS = 8, GAP_COLUMNS = 2, WHAT_COLUMNS_MIN = 30 };
+enum { CELL_MAX_BYTES = 16 * 1024, TIME_COLUMNS = 8, GAP_COLUMNS = 2, WHAT_COLUMNS_MIN = 30, LABEL_COLUMNS = 10 };
 
 struct layout {
     int row_columns;
@@ -57,17 +58,11 @@ static struct layout lay_out(const struct result_run *run, int width)
     return layout;
 }
 
-/* What a reader wants to know first: why it is not a pass; else what happened, with the rule that decided. */
+/* What a reader wants to know first: why it is not a pass; else what happened, with the rule that decided. More stands below the table. */
 static void tell(const struct result_row *row, struct bytes *out)
 {
     if (row->reason.text) {
         bytes_append_text(out, row->reason.text);
-        if (row->reason.expected)
-            bytes_printf(out, "; expected %s", row->reason.expected);
-        if (row->reason.got)
-            bytes_printf(out, "; got %s", row->reason.got);
-        if (row->reason.place)
-            bytes_printf(out, " (%s)", row->reason.place);
         return;
     }
     if (row->rule)
@@ -111,6 +106,37 @@ static void print_row(FILE *file, const struct result_row *row, const struct lay
             (double)row->duration_ms / 1000);
     print_wrapped(file, bytes_text(&what), indent, layout->what_columns);
 }
+
+/* ---- what failed ---- */
+
+void table_print_account(FILE *file, const struct result_row *row, int width)
+{
+    struct account_line lines[ACCOUNT_LINES_MAX];
+    size_t count = account_lines(&row->account, lines);
+    for (size_t i = 0; i < count; i++) {
+        fprintf(file, "  %-*s", LABEL_COLUMNS, lines[i].label);
+        print_wrapped(file, lines[i].text, LABEL_COLUMNS + 2, width ? width - LABEL_COLUMNS - 2 : 0);
+    }
+}
+
+static void print_failed(FILE *file, const struct result_run *run, const struct table_options *options, bool names_device)
+{
+    for (size_t i = 0; i < run->row_count; i++) {
+        const struct result_row *row = &run->rows[i];
+        CLEANUP(bytes_done) struct bytes name = {.max_bytes = CELL_MAX_BYTES};
+        if (row->verdict == VERDICT_PASS || row->verdict == VERDICT_SKIP)
+            continue;
+        name_row(row, names_device, &name);
+        fprintf(file, "\n%s: %s%s%s", bytes_text(&name), options->has_colour ? colours[row->verdict] : "", verdict_name(row->verdict),
+                options->has_colour ? "\033[0m" : "");
+        if (row->reason.text)
+            fprintf(file, ", %s", row->reason.text);
+        fputc('\n', file);
+        table_print_account(file, row, options->width);
+    }
+}
+
+/* ---- findings ---- */
 
 /* The same finding in many rows is one finding. */
 static bool is_first(const struct result_run *run, size_t row, size_t finding)
@@ -166,8 +192,11 @@ void table_print(FILE *file, const struct result_run *run, const struct table_op
         fprintf(file, "%-*s  %-*s  %*s  %s\n", layout.row_columns, "ROW", layout.verdict_columns, "VERDICT", TIME_COLUMNS, "TIME", "WHAT");
     for (size_t i = 0; i < run->row_count; i++)
         print_row(file, &run->rows[i], &layout, options->has_colour);
+    print_failed(file, run, options, layout.names_device);
     print_findings(file, run);
-    if (run->is_interrupted)
+    if (run->broken_off)
+        fprintf(file, "\nBroken off after %zu of %zu rows: %s\n", run->row_count, run->planned_count, run->broken_off);
+    else if (run->is_interrupted)
         fprintf(file, "\nInterrupted after %zu of %zu rows\n", run->row_count, run->planned_count);
     char closing[TABLE_CLOSING_BYTES];
     table_closing_line(run, closing);

@@ -1,7 +1,7 @@
 /*
  * reports/table.h - the report for a person at the end of a run
  *
- * What:     the table (row, verdict, time, what happened), the known findings, the path of the report, and as the last line
+ * What:     the table (row, verdict, time, what happened), a few lines for each row that failed (account.h), the known findings, the path of the report, and as the last line
  *           "N passed, N failed, N skipped". Inconclusive and error count as failed there and stand apart in the table.
  * Not here: progress while it runs (progress.h).
  */
@@ -20,6 +20,9 @@ struct table_options {
 /* The last line of every run, without a newline; `text` holds TABLE_CLOSING_BYTES. */
 enum { TABLE_CLOSING_BYTES = 96 };
 void table_closing_line(const struct result_run *run, char *text);
+
+/* The lines of row->account, indented. `width`: columns; 0: never wrap. */
+void table_print_account(FILE *file, const struct result_row *row, int width);
 
 void table_print(FILE *file, const struct result_run *run, const struct table_options *options);
 

@@ -3,11 +3,10 @@
 #include "base/cleanup.h"
 #include "base/files.h"
 #include "base/json.h"
-
-#include <errno.h>
+#include "reports/line_file.h"
 
 struct timeline {
-    FILE *file;
+    struct line_file *file;
     int64_t line;
     int64_t own_seq;
 };
@@ -17,12 +16,11 @@ DEFINE_CLEANUP(struct timeline *, timeline_close)
 int timeline_open(const char *directory, struct timeline **ret_timeline, struct error *error)
 {
     CLEANUP(timeline_close_cleanup) struct timeline *timeline = calloc(1, sizeof *timeline);
-    CLEANUP_FREE char *path = path_join(directory, "timeline.jsonl");
+    CLEANUP_FREE char *path = path_join(directory, TIMELINE_FILE);
     if (!timeline || !path)
         return error_set_memory(error);
-    timeline->file = fopen(path, "we");
-    if (!timeline->file)
-        return error_set_errno(error, ERROR_OWNER_RIG, errno, "write '%s'", path);
+    if (line_file_open(path, &timeline->file, error))
+        return -1;
     *ret_timeline = TAKE(timeline);
     return 0;
 }
@@ -39,8 +37,8 @@ int timeline_add(struct timeline *timeline, const cJSON *event, struct error *er
     CLEANUP_FREE char *line = json_print_line(event);
     if (!line)
         return error_set_memory(error);
-    if (fprintf(timeline->file, "%s\n", line) < 0 || fflush(timeline->file))
-        return error_set_errno(error, ERROR_OWNER_RIG, errno, "write timeline.jsonl");
+    if (line_file_append(timeline->file, line, error))
+        return -1;
     timeline->line++;
     return 0;
 }
@@ -54,7 +52,6 @@ void timeline_close(struct timeline *timeline)
 {
     if (!timeline)
         return;
-    if (timeline->file)
-        fclose(timeline->file);
+    line_file_close(timeline->file);
     free(timeline);
 }

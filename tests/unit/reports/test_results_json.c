@@ -110,6 +110,64 @@ static void numbers_only_the_harnesss_own_events(void **state)
     assert_int_equal(text.data[text.length_bytes - 1], '\n');
 }
 
+static void reads_back_what_it_wrote(void **state)
+{
+    CLEANUP(result_run_done) struct result_run run = {0}, back = {0};
+    fill(&run, *state);
+    result_set(&run.rows[0].account.got, "nothing");
+    result_set(&run.rows[0].why, "a requirement");
+    result_set(&run.broken_off, "the disk is full");
+    run.ended_unix_us = 1;
+    run.exit_code = 3;
+    assert_int_equal(results_write(&run, NULL), 0);
+    assert_int_equal(results_read(*state, &back, NULL), 0);
+    back.started_unix_us = run.started_unix_us;
+    back.rows[0].started_unix_us = run.rows[0].started_unix_us;
+    CLEANUP_JSON cJSON *a = results_to_json(&run), *b = results_to_json(&back);
+    CLEANUP_FREE char *one = json_print_pretty(a), *other = json_print_pretty(b);
+    assert_string_equal(one, other);
+}
+
+static void refuses_what_is_no_results_json(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *complaint;
+    } rows[] = {
+        {"{}", "no version"},
+        {"[]", "no version"},
+        {"{\"v\":\"1\",\"rows\":[]}", "no version"},
+        {"{\"v\":2,\"version\":\"9.0\",\"rows\":[]}", "written by a newer dpsbench (9.0)"},
+        {"{\"v\":1}", "no rows"},
+        {"{\"v\":1,\"rows\":{}}", "no rows"},
+        {"{\"v\":1,\"rows\":[{\"id\":\"a\",\"verdict\":\"pass\"},3]}", "row 2 has no id"},
+        {"{\"v\":1,\"rows\":[{\"id\":\"a\",\"verdict\":\"good\"}]}", "row 1 has no id, or no verdict"},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        CLEANUP(result_run_done) struct result_run run = {0};
+        struct error error = ERROR_INIT;
+        CLEANUP_JSON cJSON *json = json_parse(rows[i].text, strlen(rows[i].text), "x", NULL);
+        assert_non_null(json);
+        assert_int_equal(results_from_json(json, "out/results.json", &run, &error), -1);
+        assert_int_equal(error.owner, ERROR_OWNER_FILE);
+        assert_non_null(strstr(error.text, rows[i].complaint));
+        assert_null(run.rows);
+    }
+}
+
+static void skips_members_that_it_does_not_know(void **state)
+{
+    (void)state;
+    static const char text[] =
+        "{\"v\":1,\"moon\":[],\"rows\":[{\"id\":\"a\",\"verdict\":\"skip\",\"reason\":7,\"findings\":\"x\",\"timeline\":[]}]}";
+    CLEANUP(result_run_done) struct result_run run = {0};
+    CLEANUP_JSON cJSON *json = json_parse(text, strlen(text), "x", NULL);
+    assert_int_equal(results_from_json(json, "x", &run, NULL), 0);
+    assert_int_equal(run.row_count, 1);
+    assert_int_equal(run.rows[0].verdict, VERDICT_SKIP);
+    assert_null(run.rows[0].reason.text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -117,6 +175,9 @@ int main(void)
         cmocka_unit_test(is_incomplete_until_the_run_has_ended),
         cmocka_unit_test(leaves_out_what_does_not_apply),
         cmocka_unit_test_setup_teardown(writes_a_whole_document_each_time, scratch_make, scratch_remove),
+        cmocka_unit_test_setup_teardown(reads_back_what_it_wrote, scratch_make, scratch_remove),
+        cmocka_unit_test(refuses_what_is_no_results_json),
+        cmocka_unit_test(skips_members_that_it_does_not_know),
         cmocka_unit_test_setup_teardown(numbers_only_the_harnesss_own_events, scratch_make, scratch_remove),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,7 @@
 #include "reports/table.h"
 
 #include "base/cleanup.h"
+#include "reports/account.h"
 
 #include <string.h>
 
@@ -32,6 +33,10 @@ static void fill(struct result_run *run)
     result_set(&run->rows[3].reason.text, "device 'dk' does not offer 'power'");
     add_row(run, "x/z", VERDICT_INCONCLUSIVE, NULL, NULL);
     result_set(&run->rows[4].reason.text, "the simulator ended");
+    result_set(&run->rows[2].why, "the device refuses an unknown CA");
+    result_set(&run->rows[2].why_source, "RFC 5246");
+    account_fill(&run->rows[2], &(struct account_commands){"dpsbench run server/root-missing", "dpsbench show out server/root-missing"});
+    account_fill(&run->rows[4], &(struct account_commands){0});
     result_add_finding(&run->rows[0], "prints noise after a refusal", "captured console");
     result_add_finding(&run->rows[1], "prints noise after a refusal", "captured console");
 }
@@ -54,10 +59,20 @@ static void prints_rows_reasons_findings_and_the_closing_line(void **state)
         "ROW                        VERDICT           TIME  WHAT\n"
         "provisioning/thread        pass             1.2 s  assigned to hub.azure-devices.net as dev-01\n"
         "refused/cn-mismatch:azure  pass             1.2 s  registration-id.mismatch: the leaf's CN 'a' is not the registration id 'b'\n"
-        "server/root-missing        fail             1.2 s  wire: it happened, and must never; expected no mqtt.connect; got mqtt.connect "
-        "(cases/server/root-missing.yaml:20:7)\n"
+        "server/root-missing        fail             1.2 s  wire: it happened, and must never\n"
         "x/y                        skip             1.2 s  device 'dk' does not offer 'power'\n"
         "x/z                        inconclusive     1.2 s  the simulator ended\n"
+        "\n"
+        "server/root-missing: fail, wire: it happened, and must never\n"
+        "  expected  no mqtt.connect (cases/server/root-missing.yaml:20:7)\n"
+        "  got       mqtt.connect\n"
+        "  rule      the device refuses an unknown CA (RFC 5246)\n"
+        "  mend      the device has to do what the rule says; what it did: `dpsbench show out server/root-missing`\n"
+        "  again     dpsbench run server/root-missing\n"
+        "\n"
+        "x/z: inconclusive, the simulator ended\n"
+        "  got       the simulator ended\n"
+        "  mend      mend the rig or wait until it is well: this says nothing about the device\n"
         "\n"
         "Known findings (they change no verdict):\n"
         "  prints noise after a refusal (captured console)\n"
