@@ -12,7 +12,7 @@
 #include <sys/ioctl.h>
 #include <time.h>
 
-enum { SELECTORS_MAX = 256, OPTION_RIG = 256, OPTION_OUT, OPTION_TIME_SCALE, OPTION_JSON, OPTION_CASES, TRIES_MAX = 1000 };
+enum { SELECTORS_MAX = 256, OPTION_RIG = 256, OPTION_OUT, OPTION_TIME_SCALE, OPTION_JSON, OPTION_CASES, OPTION_DEVICE, TRIES_MAX = 1000 };
 
 struct run_arguments {
     const char *selectors[SELECTORS_MAX];
@@ -20,12 +20,14 @@ struct run_arguments {
     const char *rig;
     const char *out;
     const char *cases;
+    const char *device;
     double time_scale; /* 0: not given */
     bool wants_json;
 };
 
 static const struct argp_option options[] = {
     {"rig", OPTION_RIG, "FILE", 0, "The rig: devices and simulator (docs/rig.md). Default: one virtual DK and a simulator of its own", 0},
+    {"device", OPTION_DEVICE, "ID", 0, "Run on this device of the rig alone. Default: on each that is connected", 0},
     {"out", OPTION_OUT, "DIR", 0, "The run's own folder, made or empty. Default: reports/out/TIMESTAMP", 0},
     {"time-scale", OPTION_TIME_SCALE, "N", 0,
      "Speed up the waits of virtual devices N times, 1 to 1000 (default 20, or DPSBENCH_TIME_SCALE); real devices have 1", 0},
@@ -66,6 +68,9 @@ static error_t take(int key, char *word, struct argp_state *state)
         return 0;
     case OPTION_CASES:
         arguments->cases = word;
+        return 0;
+    case OPTION_DEVICE:
+        arguments->device = word;
         return 0;
     case OPTION_JSON:
         arguments->wants_json = true;
@@ -161,8 +166,10 @@ static int run_on(const struct rig *rig, const struct run_arguments *arguments)
         .rig = rig,
         .cases_directory = arguments->cases,
         .cases_shown = arguments->cases ? arguments->cases : "cases",
+        .has_own_cases = arguments->cases != NULL,
         .selectors = arguments->selectors,
         .selector_count = arguments->selector_count,
+        .device_id = arguments->device,
         .directory = folder,
         .time_scale = arguments->time_scale,
         .talk = stderr,

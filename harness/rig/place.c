@@ -68,3 +68,32 @@ int place_data(const char *relative, char **ret_path, struct error *error)
     char *path = path_join(home, relative);
     return path ? (*ret_path = path, 0) : error_set_memory(error);
 }
+
+/* Does the PATH find this very file under its own name? */
+static bool is_in_path(const char *own, const char *name)
+{
+    CLEANUP_FREE char *folders = strdup(getenv("PATH") ? getenv("PATH") : "");
+    char *rest = folders;
+    for (char *folder; rest && (folder = strsep(&rest, ":"));) {
+        CLEANUP_FREE char *path = path_join(*folder ? folder : ".", name);
+        char found[PATH_MAX];
+        if (path && access(path, X_OK) == 0)
+            return realpath(path, found) && strcmp(found, own) == 0;
+    }
+    return false;
+}
+
+char *place_self(void)
+{
+    char own[PATH_MAX], current[PATH_MAX];
+    ssize_t length = readlink("/proc/self/exe", own, sizeof own - 1);
+    if (length < 0)
+        return strdup("dpsbench");
+    own[length] = 0;
+    const char *slash = strrchr(own, '/');
+    if (slash && is_in_path(own, slash + 1))
+        return strdup(slash + 1);
+    size_t prefix = getcwd(current, sizeof current) ? strlen(current) : 0;
+    bool is_below = prefix > 1 && strncmp(own, current, prefix) == 0 && own[prefix] == '/' && strchr(own + prefix + 1, '/');
+    return strdup(is_below ? own + prefix + 1 : own);
+}

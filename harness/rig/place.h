@@ -15,4 +15,10 @@ int place_program(const char *name, char **ret_path, struct error *error);
 /* "HOME/cases", "HOME/fixtures/dialects/nordic-sample.yaml". malloc'ed. NOT_FOUND (rig): no home; the text says what was looked for. */
 int place_data(const char *relative, char **ret_path, struct error *error);
 
+/*
+ * This program as a person in the current folder calls it: "dpsbench" when the PATH finds it under that name, "build/bin/dpsbench" when it is
+ * below the current folder, else its absolute path. malloc'ed; NULL when out of memory.
+ */
+char *place_self(void);
+
 #endif

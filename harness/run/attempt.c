@@ -1,6 +1,7 @@
 #include "harness/run/attempt.h"
 
 #include "base/cleanup.h"
+#include "base/files.h"
 #include "harness/credentials/credential_set.h"
 #include "harness/rig/hook.h"
 #include "harness/run/service_state.h"
@@ -344,6 +345,15 @@ static int run_row(struct bench *bench, const struct case_row *row, struct watch
     return bench_check(bench, error);
 }
 
+/* The service names its state folder in its advice; that of a simulator of our own is gone when somebody reads it. */
+static void hide_state_folder(const struct bench *bench, char **text)
+{
+    CLEANUP_FREE char *private_path = bench->simulator ? bench_private_path(bench, "simulator") : NULL;
+    CLEANUP_FREE char *state = private_path ? path_absolute(private_path) : NULL;
+    for (char *at; state && *text && (at = strstr(*text, state));)
+        result_setf(text, "%.*sSTATE%s", (int)(at - *text), *text, at + strlen(state));
+}
+
 void attempt_run(struct bench *bench, const struct case_row *row, struct result_row *result)
 {
     struct error error = ERROR_INIT;
@@ -353,6 +363,7 @@ void attempt_run(struct bench *bench, const struct case_row *row, struct result_
     int failed = run_row(bench, row, &watch, &error);
     bench->watch = NULL;
     watch_tell(&watch, result);
+    hide_state_folder(bench, &result->mend);
     /* What was seen of a row that the rig broke off proves nothing. */
     if (failed)
         attempt_blame(bench, &error, result);

@@ -26,12 +26,36 @@ static int add_device(const struct run_options *options, const struct rig_device
     return read_rows(options, &variables, &plan->devices[index].rows, error);
 }
 
+static int check_device(const struct run_options *options, struct error *error)
+{
+    const char *names[RIG_DEVICES_MAX + 1] = {NULL};
+    if (!options->device_id)
+        return 0;
+    for (size_t i = 0, count = 0; i < options->rig->device_count; i++) {
+        const struct rig_device *device = &options->rig->devices[i];
+        if (device->is_connected && strcmp(device->id, options->device_id) == 0)
+            return 0;
+        if (device->is_connected)
+            names[count++] = device->id;
+    }
+    const char *near = text_nearest(options->device_id, names);
+    return error_set(error, ERROR_OWNER_FILE, ERROR_USAGE, "the rig has no connected device '%s'%s%s%s", options->device_id,
+                     near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+}
+
+static bool is_chosen(const struct run_options *options, const struct rig_device *device)
+{
+    return device->is_connected && (!options->device_id || strcmp(device->id, options->device_id) == 0);
+}
+
 int plan_make(const struct run_options *options, struct plan *ret_plan, struct error *error)
 {
     *ret_plan = (struct plan){0};
+    if (check_device(options, error))
+        return -1;
     for (size_t i = 0; i < options->rig->device_count; i++) {
         const struct rig_device *device = &options->rig->devices[i];
-        if (device->is_connected && add_device(options, device, ret_plan, error)) {
+        if (is_chosen(options, device) && add_device(options, device, ret_plan, error)) {
             plan_done(ret_plan);
             return -1;
         }

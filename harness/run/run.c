@@ -4,6 +4,8 @@
 #include "base/files.h"
 #include "harness/run/attempt.h"
 #include "harness/run/plan.h"
+#include "harness/run/rerun.h"
+#include "reports/account.h"
 #include "reports/results_json.h"
 
 #include <errno.h>
@@ -197,6 +199,8 @@ static void begin_row(struct run *run, const struct case_row *row, struct result
     result_set(&result->case_id, row->case_id);
     result_set(&result->title, row->title);
     result_set(&result->device, bench->device->id);
+    result_set(&result->why, row->why_text);
+    result_set(&result->why_source, row->why_source);
     result->started_unix_us = clock_unix_us(bench->clock);
     result->timeline_first = timeline_line(bench->timeline) + 1;
     progress_row(&run->progress, row->id, bench_device_deadline(bench, row->budget_s * 1000));
@@ -206,6 +210,9 @@ static void end_row(struct run *run, struct result_row *result, int64_t started_
 {
     struct bench *bench = &run->bench;
     struct error error = ERROR_INIT;
+    CLEANUP_FREE char *again = rerun_command(run->options, bench->device, result->id);
+    CLEANUP_FREE char *show = rerun_show_command(run->options, result->id);
+    account_fill(result, &(struct account_commands){.again = again, .show = show});
     result->duration_ms = (clock_mono_us(bench->clock) - started_us) / 1000;
     result->timeline_last = timeline_line(bench->timeline);
     if (result->timeline_last < result->timeline_first)

@@ -28,8 +28,10 @@ struct run_options {
     const struct rig *rig;
     const char *cases_directory;
     const char *cases_shown; /* stands for it in errors and reports */
+    bool has_own_cases;      /* a person chose them: they belong to the command that runs a row again */
     const char *const *selectors;
     size_t selector_count;
+    const char *device_id; /* run on this device alone; NULL: on each that is connected */
     const char *directory; /* of the run: made, or empty */
     double time_scale;     /* 0: the default of the rig */
     FILE *talk;            /* progress, for a person; NULL: silent */

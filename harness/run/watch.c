@@ -95,6 +95,14 @@ static void check_never(struct watch *watch, struct watch_view *view, const stru
             violate(watch, &never->items[i], event, 0);
 }
 
+/* A refusal that the row asks for is nothing to mend. */
+static void keep_refusal(struct watch *watch, const struct expectation *expectation, const cJSON *event)
+{
+    bool is_verdict = strcmp(expectation->event, "attestation.verdict") == 0 || strcmp(expectation->event, "hub.verdict") == 0;
+    if (is_verdict && json_string(event_data(event), "rule", NULL))
+        watch->refusal = expectation;
+}
+
 static void advance(struct watch *watch, struct watch_view *view, const struct case_expectations *in_order, const cJSON *event)
 {
     if (view->met == in_order->count)
@@ -111,6 +119,7 @@ static void advance(struct watch *watch, struct watch_view *view, const struct c
     double seconds = (double)(now_us - view->met_us) / 1e6 * watch->time_scale, slack = CLOCK_SLACK_US / 1e6 * watch->time_scale;
     if (next->has_after && (seconds + slack < next->after_min_s || seconds - slack > next->after_max_s))
         violate(watch, next, event, seconds);
+    keep_refusal(watch, next, event);
     view->met++;
     view->met_us = now_us;
     view->nearness = -1;
@@ -199,7 +208,9 @@ static void tell_outcome(const struct watch *watch, struct result_row *result)
 
 void watch_tell(const struct watch *watch, struct result_row *result)
 {
+    CLEANUP_FREE char *refusal = watch->refusal ? expectation_text(watch->refusal) : NULL;
     tell_outcome(watch, result);
+    result_set(&result->refusal_expected, refusal);
     for (size_t i = 0; i < watch->row->finding_count; i++)
         if (watch->findings_seen[i])
             result_add_finding(result, watch->row->findings[i].text, watch->row->findings[i].source);

@@ -32,9 +32,10 @@ struct watch {
     bool findings_seen[CASE_LIST_MAX];
     cJSON *verdict; /* the last attestation.verdict */
     cJSON *hub_verdict;
-    cJSON *assigned; /* the last dps.assigned */
-    cJSON *alert;    /* the last tls.alert */
-    cJSON *failed;   /* the last tls.failed */
+    const struct expectation *refusal; /* what the last of the two met, when it was a refusal and the row asks for it; lent from the row */
+    cJSON *assigned;                   /* the last dps.assigned */
+    cJSON *alert;                      /* the last tls.alert */
+    cJSON *failed;                     /* the last tls.failed */
     bool has_dropped_lines;
 };
 

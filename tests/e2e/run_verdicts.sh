@@ -38,7 +38,19 @@ exits 1
 is "$(last_line)" '0 passed, 1 failed, 0 skipped'
 is "$(report .rows[0].reason.expected)" console.hub-ready
 report .rows[0].reason.place | grep -qE 'server/root-missing.yaml:[0-9]+:[0-9]+$' || fail 'no place'
-holds "$scratch/stdout" 'expected console.hub-ready; got '
+holds "$scratch/stdout" '  expected  console.hub-ready ('
+holds "$scratch/stdout" '  got       '
+again=$(report .rows[0].account.again)
+holds "$scratch/stdout" "  again     $again"
+
+it 'names a command that runs just this row again, with the same outcome'
+first=$(report '[.rows[0].id, .rows[0].verdict, .rows[0].reason.text] | join(" ")')
+code=0
+eval "$again --out $scratch/again" >"$scratch/stdout" 2>"$scratch/stderr" || code=$?
+exits 1
+results=$scratch/again/results.json
+is "$(report '.rows | length')" 1
+is "$(report '[.rows[0].id, .rows[0].verdict, .rows[0].reason.text] | join(" ")')" "$first"
 
 it 'names the nearest when nothing is selected, and ends with 5'
 run_cases refused/wrong-chian
@@ -58,6 +70,20 @@ code=0
 "$dpsbench" run --out "$scratch/full" 2>"$scratch/stderr" || code=$?
 is "$code" 2
 holds "$scratch/stderr" 'is not empty'
+
+it 'runs on one device of the rig with --device, and names the nearest id'
+cat >"$scratch/two.yaml" <<'RIG'
+format: 1
+devices:
+  - {id: first, registration_id: nrf-1, id_scope: 0ne1, sec_tag: 1, virtual: {personality: reference}}
+  - {id: second, registration_id: nrf-2, id_scope: 0ne1, sec_tag: 1, virtual: {personality: reference}}
+RIG
+run_cases --rig "$scratch/two.yaml" --device second server/root-missing
+exits 0
+is "$(report '.rows | map(.device) | join(",")')" second
+run_cases --rig "$scratch/two.yaml" --device secund server/root-missing
+exits 2
+holds "$scratch/stderr" "no connected device 'secund'; did you mean 'second'?"
 
 it 'is inconclusive when there is no simulator, and says where it looked'
 path=$(rig no-simulator reference)
