@@ -5,7 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
+#include <fts.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -126,16 +126,34 @@ int dir_make(const char *path, mode_t mode, struct error *error)
     return make_one(part, mode, error);
 }
 
-static int remove_one(const char *path, const struct stat *status, int type, struct FTW *ftw)
+static void close_walk(FTS **walk)
 {
-    (void)status, (void)type, (void)ftw;
-    return remove(path) && errno != ENOENT ? -1 : 0;
+    if (*walk)
+        fts_close(*walk);
 }
 
+/* Gives 0 or an errno. A folder is met twice: before what is in it, and after. */
+static int remove_one(const FTSENT *entry)
+{
+    if (entry->fts_info == FTS_D)
+        return 0;
+    if (entry->fts_info == FTS_DNR || entry->fts_info == FTS_ERR || entry->fts_info == FTS_NS)
+        return entry->fts_errno == ENOENT ? 0 : entry->fts_errno;
+    return remove(entry->fts_accpath) && errno != ENOENT ? errno : 0;
+}
+
+/* Not nftw with FTW_MOUNT: on overlayfs, where containers live, files have another device number than their folder and would be left out. */
 int dir_remove(const char *path, struct error *error)
 {
-    if (nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT) && errno != ENOENT)
+    char *roots[] = {(char *)(uintptr_t)path, NULL};
+    CLEANUP(close_walk) FTS *walk = fts_open(roots, FTS_PHYSICAL | FTS_XDEV | FTS_NOCHDIR, NULL);
+    if (!walk)
         return error_set_errno(error, ERROR_OWNER_RIG, errno, "remove folder '%s'", path);
+    for (FTSENT *entry; (entry = fts_read(walk));) {
+        int number = remove_one(entry);
+        if (number)
+            return error_set_errno(error, ERROR_OWNER_RIG, number, "remove '%s' of folder '%s'", entry->fts_path, path);
+    }
     return 0;
 }
 

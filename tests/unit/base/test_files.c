@@ -217,6 +217,54 @@ static void removes_a_tree_without_following_links(void **state)
     assert_int_equal(dir_remove(scratch_path(state, "gone"), NULL), 0);
 }
 
+/* A container's file system: files have another device number than the folder that they stand in. */
+static void removes_a_tree_on_an_overlay(void **state)
+{
+    const char *root = *state;
+    char options[1024];
+    assert_int_equal(dir_make(scratch_path(state, "mount"), 0755, NULL), 0);
+    assert_int_equal(dir_make(scratch_path(state, "lower"), 0755, NULL), 0); /* on another device than what lies above it */
+    if (scratch_mount(scratch_path(state, "mount"), "size=1m", 0)) {
+        print_message("skipped: this user may not mount a small file system\n");
+        skip();
+    }
+    const char *const parts[] = {"mount/upper", "mount/work", "mount/merged"};
+    for (size_t i = 0; i < ARRAY_COUNT(parts); i++)
+        assert_int_equal(dir_make(scratch_path(state, parts[i]), 0755, NULL), 0);
+    snprintf(options, sizeof options, "lowerdir=%s/lower,upperdir=%s/mount/upper,workdir=%s/mount/work", root, root, root);
+    if (mount("none", scratch_path(state, "mount/merged"), "overlay", 0, options)) {
+        umount(scratch_path(state, "mount"));
+        print_message("skipped: no overlay file system here\n");
+        skip();
+    }
+    assert_int_equal(dir_make(scratch_path(state, "mount/merged/gone/deep"), 0755, NULL), 0);
+    scratch_write(scratch_path(state, "mount/merged/gone/deep/file"), "x");
+    struct error error = ERROR_INIT;
+    int failed = dir_remove(scratch_path(state, "mount/merged/gone"), &error);
+    umount(scratch_path(state, "mount/merged"));
+    umount(scratch_path(state, "mount"));
+    assert_string_equal(error.text, "");
+    assert_int_equal(failed, 0);
+}
+
+static void does_not_enter_another_file_system(void **state)
+{
+    const char *folder = scratch_path(state, "tree/mount");
+    assert_int_equal(dir_make(folder, 0755, NULL), 0);
+    if (scratch_mount(folder, "size=32k", 0)) {
+        print_message("skipped: this user may not mount a small file system\n");
+        skip();
+    }
+    scratch_write(scratch_path(state, "tree/mount/kept"), "x");
+    struct error error = ERROR_INIT;
+    int failed = dir_remove(scratch_path(state, "tree"), &error);
+    bool is_kept = path_exists(scratch_path(state, "tree/mount/kept"));
+    umount(scratch_path(state, "tree/mount"));
+    assert_int_equal(failed, -1);
+    assert_true(is_kept);
+    assert_int_equal(error.owner, ERROR_OWNER_RIG);
+}
+
 static void lists_names_by_their_end_sorted(void **state)
 {
     for (const char *c = "fgbeacd"; *c; c++) {
@@ -339,6 +387,8 @@ int main(void)
         TEST(a_file_in_the_way_is_said),
         TEST(refuses_a_path_that_is_too_long),
         TEST(removes_a_tree_without_following_links),
+        TEST(removes_a_tree_on_an_overlay),
+        TEST(does_not_enter_another_file_system),
         TEST(lists_names_by_their_end_sorted),
         TEST(a_missing_folder_lists_as_empty_and_a_file_does_not),
         TEST(a_second_holder_of_the_lock_is_told_that_it_is_busy),
