@@ -8,6 +8,7 @@ pkg_check_modules(FYAML REQUIRED IMPORTED_TARGET libfyaml>=0.7)
 pkg_check_modules(MOSQUITTO REQUIRED IMPORTED_TARGET libmosquitto>=2.0)
 pkg_check_modules(SERIALPORT REQUIRED IMPORTED_TARGET libserialport)
 pkg_check_modules(UV REQUIRED IMPORTED_TARGET libuv>=1.40)
+pkg_check_modules(XML REQUIRED IMPORTED_TARGET libxml-2.0>=2.9)
 
 add_library(dpsbench_options INTERFACE)
 target_include_directories(dpsbench_options INTERFACE ${CMAKE_SOURCE_DIR})

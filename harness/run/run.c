@@ -6,6 +6,7 @@
 #include "harness/run/plan.h"
 #include "harness/run/rerun.h"
 #include "reports/account.h"
+#include "reports/junit.h"
 #include "reports/results_json.h"
 
 #include <errno.h>
@@ -178,7 +179,7 @@ static void record_simulator(struct run *run)
 static int write_report(struct run *run)
 {
     struct error error = ERROR_INIT;
-    if (results_write(&run->result, &error) == 0)
+    if (results_write(&run->result, &error) == 0 && junit_write(&run->result, &error) == 0)
         return 0;
     progress_say(&run->progress, "%s", error.text);
     return -1;

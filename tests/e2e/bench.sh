@@ -79,7 +79,7 @@ is "$(cat "$scratch/out")" '[run][--rig][my rig.yaml][*][]'
 
 it 'installs only what is missing'
 printf 'installed:%s ' build-essential cmake ninja-build pkg-config libcjson-dev libcmocka-dev libfyaml-dev libmosquitto-dev \
-    libserialport-dev libssl-dev libuv1-dev mosquitto mosquitto-clients >"$FAKE_INSTALLED"
+    libserialport-dev libssl-dev libuv1-dev libxml2-dev mosquitto mosquitto-clients >"$FAKE_INSTALLED"
 is "$(bench build)" 0
 is "$(tail -n +2 "$calls" | grep apt-get)" 'apt-get -q -o Dpkg::Use-Pty=0 install -y --no-install-recommends openssl'
 lacks "$scratch/err" '1883'
