@@ -19,6 +19,7 @@
 #include "broker_sim/mqtt/subscribe.h"
 
 struct lane;
+struct tls_library;
 
 enum {
     SESSION_BUCKETS = 4096,
@@ -124,6 +125,7 @@ struct front_door {
     struct front_door_options options;
     char *upstream_path;
     BIO_METHOD *wire_method;
+    struct tls_library *library; /* of all handshakes; NULL: OpenSSL's own */
     struct lane *lanes;
     struct connection *connections;
     struct connection *table[SESSION_BUCKETS];

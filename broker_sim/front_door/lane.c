@@ -3,6 +3,7 @@
 #include "base/cleanup.h"
 #include "broker_sim/front_door/connection.h"
 #include "broker_sim/front_door/tls.h"
+#include "broker_sim/front_door/tls_library.h"
 
 #include <errno.h>
 #include <netdb.h>
@@ -260,7 +261,7 @@ int lane_open(struct front_door *door, const struct lane_options *options, uint1
 int lane_set_identity(struct lane *lane, const struct lane_identity *identity, struct error *error)
 {
     SSL_CTX *tls = NULL;
-    if (tls_context_new(identity, lane->versions, &tls, error))
+    if (tls_context_new(tls_library_context(lane->door->library), identity, lane->versions, &tls, error))
         return error_prefix(error, "lane '%s'", lane->name);
     SSL_CTX_free(lane->tls); /* handshakes under way hold their own reference */
     lane->tls = tls;

@@ -141,9 +141,10 @@ static void set_options(SSL_CTX *tls)
 
 DEFINE_CLEANUP(SSL_CTX *, SSL_CTX_free)
 
-int tls_context_new(const struct lane_identity *identity, struct tls_versions versions, SSL_CTX **ret_tls, struct error *error)
+int tls_context_new(OSSL_LIB_CTX *library, const struct lane_identity *identity, struct tls_versions versions, SSL_CTX **ret_tls,
+                    struct error *error)
 {
-    CLEANUP(SSL_CTX_free_cleanup) SSL_CTX *tls = SSL_CTX_new(TLS_server_method());
+    CLEANUP(SSL_CTX_free_cleanup) SSL_CTX *tls = SSL_CTX_new_ex(library, NULL, TLS_server_method());
     if (!tls || !SSL_CTX_set_min_proto_version(tls, versions.min) || !SSL_CTX_set_max_proto_version(tls, versions.max))
         return crypto_error(error, "make a TLS context");
     set_options(tls);

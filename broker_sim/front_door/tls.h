@@ -17,9 +17,10 @@ struct tls_versions {
 /* 0 is TLS 1.2 for both: what DPS offers. */
 struct tls_versions tls_versions_or_default(int min, int max);
 /*
- * The callbacks find the connection in the SSL's app data. CRYPTO (ours): OpenSSL refuses the identity. Certificates that are too weak for
+ * library: of tls_library.h, or NULL for OpenSSL's own. The callbacks find the connection in the SSL's app data. CRYPTO (ours): OpenSSL refuses the identity. Certificates that are too weak for
  * OpenSSL's security level are sent all the same: a lane may have to.
  */
-int tls_context_new(const struct lane_identity *identity, struct tls_versions versions, SSL_CTX **ret_tls, struct error *error);
+int tls_context_new(OSSL_LIB_CTX *library, const struct lane_identity *identity, struct tls_versions versions, SSL_CTX **ret_tls,
+                    struct error *error);
 
 #endif

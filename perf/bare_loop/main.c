@@ -7,6 +7,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "broker_sim/front_door/tls.h"
+#include "broker_sim/front_door/tls_library.h"
 #include "certs/chain.h"
 
 #include <argp.h>
@@ -33,6 +34,7 @@ static const char answer[4] = {0x20, 0x02, 0x00, 0x00};
 
 struct options {
     const char *certificate, *key;
+    bool has_front_door_library;
 };
 
 struct peer {
@@ -155,7 +157,8 @@ static int make_tls(const struct options *options, SSL_CTX **ret_tls, struct err
     CLEANUP_X509 X509 *leaf = sk_X509_shift(chain);
     const struct lane_identity identity = {.leaf = leaf, .key = key, .intermediates = chain};
     SSL_CTX *tls;
-    if (tls_context_new(&identity, tls_versions_or_default(0, 0), &tls, error))
+    OSSL_LIB_CTX *library = options->has_front_door_library ? tls_library_context(tls_library_new()) : NULL;
+    if (tls_context_new(library, &identity, tls_versions_or_default(0, 0), &tls, error))
         return -1;
     SSL_CTX_set_verify(tls, SSL_VERIFY_PEER, on_verify);
     SSL_CTX_set_client_hello_cb(tls, NULL, NULL);
@@ -186,6 +189,8 @@ static error_t on_key(int key, char *text, struct argp_state *state)
         options->certificate = text;
     else if (key == 'k')
         options->key = text;
+    else if (key == 'l')
+        options->has_front_door_library = true;
     else if (key != ARGP_KEY_END)
         return ARGP_ERR_UNKNOWN;
     else if (!options->certificate || !options->key)
@@ -196,6 +201,7 @@ static error_t on_key(int key, char *text, struct argp_state *state)
 static const struct argp_option entries[] = {
     {"certificate", 'c', "FILE", 0, "PEM: the server's leaf, then what is sent behind it", 0},
     {"key", 'k', "FILE", 0, "Its private key", 0},
+    {"front-door-library", 'l', NULL, 0, "Use the front door's library context in place of OpenSSL's own", 0},
     {0},
 };
 

@@ -12,13 +12,17 @@ enum { CLIENT_MS = 90000, STARTS_MAX = 25, NUMBER_BYTES = 24, WARM_UP_COUNT = 64
 
 const char *const load_names[LOAD_COUNT] = {
     [LOAD_BARE] = "bare TLS loop",
+    [LOAD_BARE_LIBRARY] = "bare TLS loop, front door's library",
     [LOAD_MOSQUITTO] = "Mosquitto's TLS listener, CONNACK",
     [LOAD_CONNACK] = "simulator, CONNACK",
     [LOAD_REGISTRATION] = "simulator, registration",
 };
 
-static const char *const modes[LOAD_COUNT] = {
-    [LOAD_BARE] = "handshake", [LOAD_MOSQUITTO] = "connack", [LOAD_CONNACK] = "connack", [LOAD_REGISTRATION] = "registration"};
+static const char *const modes[LOAD_COUNT] = {[LOAD_BARE] = "handshake",
+                                              [LOAD_BARE_LIBRARY] = "handshake",
+                                              [LOAD_MOSQUITTO] = "connack",
+                                              [LOAD_CONNACK] = "connack",
+                                              [LOAD_REGISTRATION] = "registration"};
 
 /* Statistics. */
 
@@ -145,26 +149,37 @@ static int run_load(const struct lab *lab, const struct server *server, enum loa
 }
 
 struct field {
-    struct server bare, mosquitto, simulator;
+    struct server bare, bare_library, mosquitto, simulator;
 };
 
 static void field_stop(struct field *field)
 {
     server_stop(&field->bare);
+    server_stop(&field->bare_library);
     server_stop(&field->mosquitto);
     server_stop(&field->simulator);
 }
 
 static int field_start(const struct lab *lab, struct field *field, struct error *error)
 {
-    if (server_start_bare_loop(lab, NULL, &field->bare, error) || server_start_mosquitto(lab, &field->mosquitto, error))
+    if (server_start_bare_loop(lab, NULL, &field->bare, error) ||
+        server_start_bare_loop(lab, "--front-door-library", &field->bare_library, error))
         return -1;
-    return server_start_simulator(lab, &field->simulator, error);
+    return server_start_mosquitto(lab, &field->mosquitto, error) || server_start_simulator(lab, &field->simulator, error) ? -1 : 0;
 }
 
 static const struct server *server_of(const struct field *field, enum load_id load)
 {
-    return load == LOAD_BARE ? &field->bare : load == LOAD_MOSQUITTO ? &field->mosquitto : &field->simulator;
+    switch (load) {
+    case LOAD_BARE:
+        return &field->bare;
+    case LOAD_BARE_LIBRARY:
+        return &field->bare_library;
+    case LOAD_MOSQUITTO:
+        return &field->mosquitto;
+    default:
+        return &field->simulator;
+    }
 }
 
 static int run_round(const struct lab *lab, const struct field *field, size_t round, struct figures *figures, struct error *error)

@@ -14,6 +14,7 @@ enum { ROUNDS_MAX = 25, LOADS_MAX_FAILURES = 0 };
 
 enum load_id {
     LOAD_BARE,         /* bare_loop with OpenSSL's own library context: the yardstick */
+    LOAD_BARE_LIBRARY, /* the same with the front door's library context, to see what that gives */
     LOAD_MOSQUITTO,    /* Mosquitto's TLS listener, CONNACK */
     LOAD_CONNACK,      /* dpsbench-sim, CONNACK */
     LOAD_REGISTRATION, /* dpsbench-sim, until assigned */

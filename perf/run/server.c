@@ -116,13 +116,11 @@ int server_start_simulator(const struct lab *lab, struct server *ret_server, str
     return start_and_ask(lab, program, "dps", ret_server, error);
 }
 
-int server_start_bare_loop(const struct lab *lab, const char *const *more_arguments, struct server *ret_server, struct error *error)
+int server_start_bare_loop(const struct lab *lab, const char *more, struct server *ret_server, struct error *error)
 {
     char path[LAB_PATH_BYTES + 16];
+    const char *const program[] = {path, "--certificate", lab->server_chain, "--key", lab->server_key, more, NULL};
     snprintf(path, sizeof path, "%s/bare_loop", lab->programs);
-    const char *program[ARGUMENTS_MAX] = {path, "--certificate", lab->server_chain, "--key", lab->server_key};
-    for (size_t i = 0; more_arguments && more_arguments[i] && i + 6 < ARGUMENTS_MAX; i++)
-        program[i + 5] = more_arguments[i];
     *ret_server = (struct server){.name = "bare_loop", .output_fd = -1};
     return start_and_ask(lab, program, "address", ret_server, error);
 }

@@ -22,7 +22,8 @@ struct server {
 };
 
 int server_start_simulator(const struct lab *lab, struct server *ret_server, struct error *error);
-int server_start_bare_loop(const struct lab *lab, const char *const *more_arguments, struct server *ret_server, struct error *error);
+/* more: one more argument; NULL: none. */
+int server_start_bare_loop(const struct lab *lab, const char *more, struct server *ret_server, struct error *error);
 /* Its own TLS listener: the same certificate, the devices' root as CA file, require_certificate. */
 int server_start_mosquitto(const struct lab *lab, struct server *ret_server, struct error *error);
 void server_stop(struct server *server); /* a zeroed one is fine */

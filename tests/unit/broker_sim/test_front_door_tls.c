@@ -198,6 +198,39 @@ static void every_error_of_a_self_signed_and_expired_certificate_is_recorded(voi
     EVP_PKEY_free(key);
 }
 
+static EVP_PKEY *generate_key(const char *type)
+{
+    EVP_PKEY *key = NULL;
+    EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_name(NULL, type, NULL);
+    assert_int_equal(EVP_PKEY_keygen_init(context), 1);
+    assert_int_equal(EVP_PKEY_generate(context, &key), 1);
+    EVP_PKEY_CTX_free(context);
+    return key;
+}
+
+static void keys_of_any_kind_prove_themselves(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *type, *group;
+        const char *digest;
+    } rows[] = {
+        {"RSA", NULL, "SHA256"},   {"RSA-PSS", NULL, "SHA256"}, {"EC", "P-384", "SHA384"},
+        {"EC", "P-521", "SHA512"}, {"ED25519", NULL, NULL},     {"ED448", NULL, NULL},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        struct client client;
+        EVP_PKEY *key = rows[i].group ? EVP_EC_gen(rows[i].group) : generate_key(rows[i].type);
+        const EVP_MD *digest = rows[i].digest ? EVP_get_digestbyname(rows[i].digest) : NULL;
+        X509 *leaf = make_certificate("leaf", key, "leaf", key, -60, 3600, digest);
+        open_tls(&client, &(struct identity){leaf, key, NULL});
+        assert_int_equal(cJSON_GetArraySize(json_member(rig_event_data(&rig, "tls.handshake", (int)i), "chain")), 1);
+        client_close(&client);
+        X509_free(leaf);
+        EVP_PKEY_free(key);
+    }
+}
+
 static void certificates_of_any_kind_are_accepted(void **state)
 {
     (void)state;
@@ -579,6 +612,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_client_without_certificate_gets_in_with_an_empty_chain, start, stop),
         cmocka_unit_test_setup_teardown(signatures_that_the_handshake_found_good_are_counted, start, stop),
         cmocka_unit_test_setup_teardown(every_error_of_a_self_signed_and_expired_certificate_is_recorded, start, stop),
+        cmocka_unit_test_setup_teardown(keys_of_any_kind_prove_themselves, start, stop),
         cmocka_unit_test_setup_teardown(certificates_of_any_kind_are_accepted, start, stop),
         cmocka_unit_test_setup_teardown(a_certificate_without_its_key_does_not_get_in, start, stop),
         cmocka_unit_test_setup_teardown(a_device_that_distrusts_the_server_is_heard, start, stop),

@@ -1,0 +1,115 @@
+#include "broker_sim/front_door/tls_library.h"
+
+#include "base/cleanup.h"
+
+#include <openssl/core_dispatch.h>
+#include <openssl/err.h>
+#include <openssl/provider.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { DECODERS_MAX = 64 };
+
+#define PROVIDER_NAME "handshake"
+
+/*
+ * OpenSSL hands a provider's functions nothing but the context of the algorithms, which here is the default provider's: so what they
+ * need besides is static. It is the same for the whole process, and the default provider is never unloaded.
+ */
+static OSSL_PROVIDER *default_provider;
+static OSSL_ALGORITHM decoders[DECODERS_MAX + 1];
+
+static bool has(const OSSL_ALGORITHM *algorithm, const char *property)
+{
+    return strstr(algorithm->property_definition, property) != NULL;
+}
+
+static void choose_decoders(void)
+{
+    int no_store = 0;
+    size_t count = 0;
+    const OSSL_ALGORITHM *all = OSSL_PROVIDER_query_operation(default_provider, OSSL_OP_DECODER, &no_store);
+    for (; all && all->algorithm_names && count < DECODERS_MAX; all++)
+        if (has(all, "input=der") && has(all, "structure=SubjectPublicKeyInfo"))
+            decoders[count++] = *all;
+    decoders[count] = (OSSL_ALGORITHM){0};
+}
+
+static const OSSL_ALGORITHM *query(void *context, int operation, int *no_store)
+{
+    (void)context;
+    const OSSL_ALGORITHM *all = OSSL_PROVIDER_query_operation(default_provider, operation, no_store);
+    return operation == OSSL_OP_DECODER ? decoders : all;
+}
+
+/* The groups and the like of TLS. */
+static int get_capabilities(void *context, const char *capability, OSSL_CALLBACK *callback, void *argument)
+{
+    (void)context;
+    return OSSL_PROVIDER_get_capabilities(default_provider, capability, callback, argument);
+}
+
+static const OSSL_DISPATCH functions[] = {
+    {OSSL_FUNC_PROVIDER_QUERY_OPERATION, (void (*)(void))query},
+    {OSSL_FUNC_PROVIDER_GET_CAPABILITIES, (void (*)(void))get_capabilities},
+    {0, NULL},
+};
+
+static int start_provider(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *core, const OSSL_DISPATCH **ret_functions,
+                          void **ret_context)
+{
+    (void)handle, (void)core;
+    *ret_functions = functions;
+    *ret_context = OSSL_PROVIDER_get0_provider_ctx(default_provider);
+    return 1;
+}
+
+static int prepare(void)
+{
+    if (!default_provider)
+        default_provider = OSSL_PROVIDER_load(NULL, "default");
+    if (!default_provider || !OSSL_PROVIDER_get0_provider_ctx(default_provider))
+        return -1;
+    choose_decoders();
+    return decoders[0].algorithm_names ? 0 : -1;
+}
+
+struct tls_library {
+    OSSL_LIB_CTX *context;
+    OSSL_PROVIDER *provider;
+};
+
+DEFINE_CLEANUP(struct tls_library *, tls_library_free)
+
+static int load(struct tls_library *library)
+{
+    library->context = OSSL_LIB_CTX_new();
+    if (prepare() || !library->context || !OSSL_PROVIDER_add_builtin(library->context, PROVIDER_NAME, start_provider))
+        return -1;
+    library->provider = OSSL_PROVIDER_load(library->context, PROVIDER_NAME);
+    return library->provider ? 0 : -1;
+}
+
+struct tls_library *tls_library_new(void)
+{
+    CLEANUP(tls_library_free_cleanup) struct tls_library *library = calloc(1, sizeof *library);
+    bool is_loaded = library && load(library) == 0;
+    ERR_clear_error();
+    return is_loaded ? TAKE(library) : NULL;
+}
+
+void tls_library_free(struct tls_library *library)
+{
+    if (!library)
+        return;
+    if (library->provider)
+        OSSL_PROVIDER_unload(library->provider);
+    OSSL_LIB_CTX_free(library->context);
+    free(library);
+}
+
+OSSL_LIB_CTX *tls_library_context(const struct tls_library *library)
+{
+    return library ? library->context : NULL;
+}
