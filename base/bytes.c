@@ -35,6 +35,14 @@ void bytes_clear(struct bytes *bytes)
         bytes->data[0] = 0;
 }
 
+void bytes_cut(struct bytes *bytes, size_t length_bytes)
+{
+    if (length_bytes >= bytes->length_bytes)
+        return;
+    bytes->length_bytes = length_bytes;
+    bytes->data[length_bytes] = 0;
+}
+
 static int reserve(struct bytes *bytes, size_t more_bytes)
 {
     if (more_bytes > bytes->max_bytes - bytes->length_bytes)

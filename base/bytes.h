@@ -22,6 +22,8 @@ struct bytes {
 void bytes_init(struct bytes *bytes, size_t max_bytes);
 void bytes_done(struct bytes *bytes); /* keeps max_bytes; NULL allowed */
 void bytes_clear(struct bytes *bytes);
+/* Drop what is behind the first `length_bytes`; a longer length changes nothing. */
+void bytes_cut(struct bytes *bytes, size_t length_bytes);
 /* Wipe the memory, then release it: for private keys. */
 void bytes_wipe(struct bytes *bytes);
 int bytes_append(struct bytes *bytes, const void *data, size_t length_bytes);

@@ -104,7 +104,7 @@ int json_write_file(const char *path, const cJSON *json, mode_t mode, struct err
  */
 
 struct printer {
-    struct bytes out;
+    struct bytes *out;
     bool is_pretty;
     int depth;
     bool has_failed;
@@ -112,7 +112,7 @@ struct printer {
 
 static void put(struct printer *printer, const char *text, size_t length_bytes)
 {
-    printer->has_failed |= bytes_append(&printer->out, text, length_bytes) != 0;
+    printer->has_failed |= bytes_append(printer->out, text, length_bytes) != 0;
 }
 
 static void put_text(struct printer *printer, const char *text)
@@ -265,18 +265,31 @@ static void put_value(struct printer *printer, const cJSON *json)
         put_text(printer, "null");
 }
 
-static char *print(const cJSON *json, bool is_pretty)
+static int append(const cJSON *json, bool is_pretty, struct bytes *out)
 {
-    struct printer printer = {.is_pretty = is_pretty};
-    bytes_init(&printer.out, PRINT_MAX_BYTES);
-    if (!json)
-        return NULL;
-    put_value(&printer, json);
+    struct printer printer = {.out = out, .is_pretty = is_pretty, .has_failed = !json};
+    size_t before = out->length_bytes;
+    if (json)
+        put_value(&printer, json);
     if (is_pretty)
         put(&printer, "\n", 1);
     if (printer.has_failed)
-        bytes_done(&printer.out);
-    return (char *)printer.out.data;
+        bytes_cut(out, before);
+    return printer.has_failed ? -1 : 0;
+}
+
+static char *print(const cJSON *json, bool is_pretty)
+{
+    struct bytes out;
+    bytes_init(&out, PRINT_MAX_BYTES);
+    if (append(json, is_pretty, &out))
+        bytes_done(&out);
+    return (char *)out.data;
+}
+
+int json_append_line(const cJSON *json, struct bytes *out)
+{
+    return append(json, false, out);
 }
 
 char *json_print_line(const cJSON *json)

@@ -8,6 +8,7 @@
 #ifndef BASE_JSON_H
 #define BASE_JSON_H
 
+#include "base/bytes.h"
 #include "base/cleanup.h"
 #include "base/error.h"
 
@@ -29,6 +30,8 @@ int json_write_file(const char *path, const cJSON *json, mode_t mode, struct err
 
 /* One line, or indented by two spaces; non-ASCII as \uXXXX. malloc'ed; NULL when out of memory. */
 char *json_print_line(const cJSON *json);
+/* The same behind what is in `out`, without a line end. -1, and `out` as it was: out of memory, or `out` would exceed its maximum. */
+int json_append_line(const cJSON *json, struct bytes *out);
 char *json_print_pretty(const cJSON *json);
 
 /* Members. Missing: the fallback. A member of another type counts as missing. Names are case-sensitive. */

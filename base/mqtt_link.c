@@ -22,6 +22,7 @@ struct handles {
     uv_poll_t poll;
     uv_timer_t misc;
     uv_timer_t late; /* reports a close that happened inside a call of the owner */
+    int events;      /* what is polled for; 0: nothing */
     int closing_count;
 };
 
@@ -52,6 +53,18 @@ static void on_handle_closed(uv_handle_t *handle)
     struct handles *handles = handle->data;
     if (--handles->closing_count == 0)
         free(handles);
+}
+
+/* libuv takes the socket out of epoll and puts it in again for every start, changed or not; a publisher comes here with every message. */
+static void poll_for(struct handles *handles, int events, uv_poll_cb callback)
+{
+    if (handles->events == events)
+        return;
+    handles->events = events;
+    if (events)
+        uv_poll_start(&handles->poll, events, callback);
+    else
+        uv_poll_stop(&handles->poll);
 }
 
 static void drop_handles(struct mqtt_link *link)
@@ -98,7 +111,7 @@ static void report_closed_later(struct mqtt_link *link, int rc)
     if (!link->handles || uv_is_active((uv_handle_t *)&link->handles->late))
         return;
     link->late_rc = rc;
-    uv_poll_stop(&link->handles->poll);
+    poll_for(link->handles, 0, NULL);
     uv_timer_stop(&link->handles->misc);
     uv_timer_start(&link->handles->late, on_late, 0, 0);
 }
@@ -144,7 +157,9 @@ static int read_packets(struct mqtt_link *link)
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
     struct mqtt_link *link = poll->data;
-    /* status < 0 is libuv's word for an error of the socket, a reset above all: reading tells more. */
+    /* status < 0 is libuv's word for an error of the socket, a reset above all: it has stopped polling, and reading tells more. */
+    if (status < 0)
+        link->handles->events = 0;
     note_reset(link);
     int rc = status < 0 || events & (UV_READABLE | UV_DISCONNECT) ? read_packets(link) : MOSQ_ERR_SUCCESS;
     if (rc == MOSQ_ERR_SUCCESS && link->handles)
@@ -190,7 +205,7 @@ static void update_poll(struct mqtt_link *link)
     if (has_pending(link))
         uv_timer_start(&link->handles->misc, on_misc, 0, MISC_INTERVAL_MS);
     int events = UV_READABLE | UV_DISCONNECT | (mosquitto_want_write(link->mosquitto) ? UV_WRITABLE : 0);
-    uv_poll_start(&link->handles->poll, events, on_poll);
+    poll_for(link->handles, events, on_poll);
 }
 
 static void on_connect(struct mosquitto *mosquitto, void *user, int code)
@@ -379,7 +394,7 @@ void mqtt_link_pause(struct mqtt_link *link)
     if (!link->handles || link->is_paused)
         return;
     link->is_paused = true;
-    uv_poll_stop(&link->handles->poll);
+    poll_for(link->handles, 0, NULL);
     uv_timer_stop(&link->handles->misc);
 }
 

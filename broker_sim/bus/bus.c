@@ -12,9 +12,10 @@ enum {
     IN_FLIGHT_MAX = 32,
 };
 
+/* In one block with its topic, which stands behind the payload. */
 struct message {
     struct message *next;
-    char *topic;
+    const char *topic;
     size_t length_bytes;
     uint8_t payload[];
 };
@@ -52,7 +53,6 @@ static void drop_first(struct bus *bus)
         bus->last_next = &bus->first;
     bus->message_count--;
     bus->queued_bytes -= message->length_bytes;
-    free(message->topic);
     free(message);
 }
 
@@ -228,15 +228,13 @@ int bus_publish(struct bus *bus, const char *topic, const void *payload, size_t 
         return refuse(bus);
     if (bus->message_count >= BUS_QUEUE_MESSAGES_MAX || bus->queued_bytes + length_bytes > BUS_QUEUE_BYTES_MAX)
         return refuse(bus);
-    struct message *message = malloc(sizeof *message + length_bytes);
-    char *topic_copy = strdup(topic);
-    if (!message || !topic_copy) {
-        free(message);
-        free(topic_copy);
+    size_t topic_bytes = strlen(topic) + 1;
+    struct message *message = malloc(sizeof *message + length_bytes + topic_bytes);
+    if (!message)
         return refuse(bus);
-    }
-    *message = (struct message){.topic = topic_copy, .length_bytes = length_bytes};
+    *message = (struct message){.topic = (char *)message->payload + length_bytes, .length_bytes = length_bytes};
     memcpy(message->payload, payload, length_bytes);
+    memcpy(message->payload + length_bytes, topic, topic_bytes);
     *bus->last_next = message;
     bus->last_next = &message->next;
     bus->message_count++;

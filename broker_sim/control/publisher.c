@@ -1,5 +1,6 @@
 #include "broker_sim/control/publisher.h"
 
+#include "base/bytes.h"
 #include "base/cleanup.h"
 #include "base/log.h"
 
@@ -7,7 +8,12 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/uio.h>
+
+enum {
+    LINES_MAX_BYTES = 16 * 1024 * 1024, /* one event has less, by far */
+    LINES_FLUSH_BYTES = 64 * 1024,
+    TOPIC_MAX_BYTES = 512,
+};
 
 struct publisher {
     struct bus *bus;
@@ -15,6 +21,7 @@ struct publisher {
     char *path;
     int fd; /* -1: lines are lost */
     int64_t file_bytes;
+    struct bytes lines; /* not written yet */
     uint64_t seq;
     uint64_t lost_count;
 };
@@ -37,6 +44,7 @@ int publisher_new(struct bus *bus, const char *path, const struct clock *clock, 
     if (!publisher)
         return error_set_memory(error);
     *publisher = (struct publisher){.bus = bus, .clock = clock, .fd = -1, .path = strdup(path)};
+    bytes_init(&publisher->lines, LINES_MAX_BYTES);
     if (!publisher->path)
         return error_set_memory(error);
     if (open_file(publisher, error))
@@ -49,8 +57,10 @@ void publisher_free(struct publisher *publisher)
 {
     if (!publisher)
         return;
+    publisher_flush(publisher);
     if (publisher->fd >= 0)
         close(publisher->fd);
+    bytes_done(&publisher->lines);
     free(publisher->path);
     free(publisher);
 }
@@ -69,13 +79,10 @@ static void rotate(struct publisher *publisher)
         log_warning("%s: events are no longer written to the file", error.text);
 }
 
-/* A line is one write: a reader never sees half of one unless the disk is full. */
-static void append(struct publisher *publisher, const char *line)
+/* The lines of a turn are one write: a reader never sees half of one unless the disk is full. */
+static void write_lines(struct publisher *publisher)
 {
-    if (publisher->fd < 0)
-        return;
-    struct iovec parts[] = {{(char *)(uintptr_t)line, strlen(line)}, {(char *)(uintptr_t) "\n", 1}};
-    ssize_t put = writev(publisher->fd, parts, 2);
+    ssize_t put = write(publisher->fd, publisher->lines.data, publisher->lines.length_bytes);
     if (put < 0) {
         log_warning("write '%s': %s; events are no longer written to the file", publisher->path, strerror(errno));
         close(publisher->fd);
@@ -87,29 +94,40 @@ static void append(struct publisher *publisher, const char *line)
         rotate(publisher);
 }
 
-static void publish(struct publisher *publisher, const cJSON *event, const char *line)
+void publisher_flush(struct publisher *publisher)
 {
-    CLEANUP_FREE char *topic = NULL;
-    if (asprintf(&topic, "dpsbench/v1/events/%s/%s", json_string(event, "lane", "-"), json_string(event, "kind", "unknown")) < 0)
-        topic = NULL;
-    if (!topic || bus_publish(publisher->bus, topic, line, strlen(line)))
-        publisher->lost_count++;
+    if (publisher->lines.length_bytes && publisher->fd >= 0)
+        write_lines(publisher);
+    bytes_clear(&publisher->lines);
+}
+
+static int publish(struct publisher *publisher, const cJSON *event, const void *line, size_t length_bytes)
+{
+    char topic[TOPIC_MAX_BYTES];
+    int length =
+        snprintf(topic, sizeof topic, "dpsbench/v1/events/%s/%s", json_string(event, "lane", "-"), json_string(event, "kind", "unknown"));
+    if (length < 0 || (size_t)length >= sizeof topic)
+        return -1;
+    return bus_publish(publisher->bus, topic, line, length_bytes);
 }
 
 static void emit(void *user, cJSON *event)
 {
     struct publisher *publisher = user;
+    struct bytes *lines = &publisher->lines;
     CLEANUP_JSON cJSON *owned = event;
     publisher->seq++;
-    if (owned)
-        json_set_integer(owned, "seq", (int64_t)publisher->seq);
-    CLEANUP_FREE char *line = owned ? json_print_line(owned) : NULL;
-    if (!line) {
+    if (lines->length_bytes >= LINES_FLUSH_BYTES)
+        publisher_flush(publisher);
+    size_t start = lines->length_bytes;
+    if (!owned || json_set_integer(owned, "seq", (int64_t)publisher->seq) || json_append_line(owned, lines)) {
         publisher->lost_count++;
         return;
     }
-    append(publisher, line);
-    publish(publisher, owned, line);
+    if (publish(publisher, owned, lines->data + start, lines->length_bytes - start))
+        publisher->lost_count++;
+    if (bytes_append_byte(lines, '\n'))
+        bytes_cut(lines, start);
 }
 
 struct event_sink publisher_sink(struct publisher *publisher)
@@ -120,6 +138,7 @@ struct event_sink publisher_sink(struct publisher *publisher)
 void publisher_reply(struct publisher *publisher, const char *topic, const cJSON *reply)
 {
     CLEANUP_FREE char *line = json_print_line(reply);
+    publisher_flush(publisher);
     if (line)
         bus_publish(publisher->bus, topic, line, strlen(line));
 }

@@ -23,6 +23,8 @@ void publisher_free(struct publisher *publisher); /* NULL allowed */
 
 /* Valid as long as the publisher. */
 struct event_sink publisher_sink(struct publisher *publisher);
+/* Lines wait in memory for this: the owner calls it once a turn of the loop. They are written before a reply goes out, and at the end, too. */
+void publisher_flush(struct publisher *publisher);
 /* A reply of the control plane, behind all events so far. Takes nothing over. */
 void publisher_reply(struct publisher *publisher, const char *topic, const cJSON *reply);
 

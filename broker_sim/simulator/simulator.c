@@ -31,6 +31,7 @@ struct simulator {
     bool has_loop;
     uv_signal_t signals[SIGNAL_COUNT];
     uv_timer_t timer; /* of the start, then of the end */
+    uv_prepare_t turn_end;
 
     char *dir; /* absolute */
     int lock_fd;
@@ -373,6 +374,7 @@ static void finish_end(struct simulator *simulator)
     for (size_t i = 0; i < SIGNAL_COUNT; i++)
         close_quietly((uv_handle_t *)&simulator->signals[i]);
     close_quietly((uv_handle_t *)&simulator->timer);
+    close_quietly((uv_handle_t *)&simulator->turn_end);
 }
 
 static void on_end_timer(uv_timer_t *timer)
@@ -656,12 +658,22 @@ static void on_signal(uv_signal_t *handle, int number)
         begin_end(simulator, number == SIGTERM ? "SIGTERM" : "SIGINT");
 }
 
+/* libuv comes here before it waits: all that a turn had to say is written at once. */
+static void on_turn_end(uv_prepare_t *handle)
+{
+    struct simulator *simulator = handle->data;
+    if (simulator->publisher)
+        publisher_flush(simulator->publisher);
+}
+
 static int watch_signals(struct simulator *simulator, struct error *error)
 {
     static const int numbers[SIGNAL_COUNT] = {[SIGNAL_TERM] = SIGTERM, [SIGNAL_INT] = SIGINT, [SIGNAL_HUP] = SIGHUP};
     signal(SIGPIPE, SIG_IGN);
     uv_timer_init(&simulator->loop, &simulator->timer);
-    simulator->timer.data = simulator;
+    uv_prepare_init(&simulator->loop, &simulator->turn_end);
+    simulator->timer.data = simulator->turn_end.data = simulator;
+    uv_prepare_start(&simulator->turn_end, on_turn_end);
     for (size_t i = 0; i < SIGNAL_COUNT; i++) {
         uv_signal_init(&simulator->loop, &simulator->signals[i]);
         simulator->signals[i].data = simulator;

@@ -54,6 +54,20 @@ static void holds_nul_bytes_and_ends_in_one_that_does_not_count(void **state)
     assert_memory_equal(bytes.data, "a\0b\0", 4);
 }
 
+static void is_cut_behind_what_is_to_stay(void **state)
+{
+    (void)state;
+    CLEANUP(bytes_done) struct bytes bytes;
+    bytes_init(&bytes, 8);
+    bytes_cut(&bytes, 0);
+    assert_int_equal(bytes_append_text(&bytes, "12345"), 0);
+    bytes_cut(&bytes, 6);
+    assert_string_equal(bytes_text(&bytes), "12345");
+    bytes_cut(&bytes, 2);
+    assert_string_equal(bytes_text(&bytes), "12");
+    assert_int_equal(bytes.length_bytes, 2);
+}
+
 static void takes_an_append_of_nothing(void **state)
 {
     (void)state;
@@ -149,6 +163,7 @@ int main(void)
         cmocka_unit_test(grows_up_to_its_limit_and_not_one_byte_further),
         cmocka_unit_test(stays_as_it_was_when_an_append_does_not_fit),
         cmocka_unit_test(holds_nul_bytes_and_ends_in_one_that_does_not_count),
+        cmocka_unit_test(is_cut_behind_what_is_to_stay),
         cmocka_unit_test(takes_an_append_of_nothing),
         cmocka_unit_test(consumes_from_the_front_and_never_more_than_there_is),
         cmocka_unit_test(can_be_cleared_and_used_again),

@@ -148,6 +148,20 @@ static void prints_what_json_has(void **state)
     assert_null(json_print_line(NULL));
 }
 
+static void a_line_is_appended_whole_or_not_at_all(void **state)
+{
+    (void)state;
+    CLEANUP_JSON cJSON *json = parse("{\"a\":[1,2,3]}");
+    CLEANUP(bytes_done) struct bytes out;
+    bytes_init(&out, 20);
+    assert_int_equal(bytes_append_text(&out, "x"), 0);
+    assert_int_equal(json_append_line(json, &out), 0);
+    assert_string_equal(bytes_text(&out), "x{\"a\":[1,2,3]}");
+    assert_int_equal(json_append_line(json, &out), -1);
+    assert_string_equal(bytes_text(&out), "x{\"a\":[1,2,3]}");
+    assert_int_equal(json_append_line(NULL, &out), -1);
+}
+
 static void a_number_that_is_none_is_null(void **state)
 {
     (void)state;
@@ -265,6 +279,7 @@ int main(void)
         cmocka_unit_test(replaces_bytes_that_are_not_utf8),
         cmocka_unit_test(indents_by_two_spaces_and_ends_in_a_newline),
         cmocka_unit_test(prints_what_json_has),
+        cmocka_unit_test(a_line_is_appended_whole_or_not_at_all),
         cmocka_unit_test(a_number_that_is_none_is_null),
         cmocka_unit_test(refuses_to_print_a_tree_that_is_endless),
         cmocka_unit_test(microseconds_since_1970_survive_a_round_trip),

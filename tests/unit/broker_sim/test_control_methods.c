@@ -136,6 +136,7 @@ static cJSON *last_event(struct rig *rig, const char *kind)
     CLEANUP_FREE char *path = path_join(rig->dir, "events.jsonl");
     CLEANUP(bytes_done) struct bytes all = {0};
     cJSON *found = NULL;
+    publisher_flush(rig->publisher);
     assert_int_equal(file_read(path, 1 << 20, &all, NULL), 0);
     char *rest = NULL;
     for (char *line = strtok_r((char *)all.data, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {

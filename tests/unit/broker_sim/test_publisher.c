@@ -50,6 +50,12 @@ static void emit(struct rig *rig, size_t padding_bytes)
     sink.emit(sink.user, event);
 }
 
+static void emit_and_flush(struct rig *rig, size_t padding_bytes)
+{
+    emit(rig, padding_bytes);
+    publisher_flush(rig->publisher);
+}
+
 static int64_t size_of(const char *path)
 {
     struct stat status;
@@ -61,8 +67,8 @@ static void numbers_events_from_one(void **state)
     (void)state;
     CLEANUP(teardown) struct rig rig;
     setup(&rig);
-    emit(&rig, 1);
-    emit(&rig, 1);
+    emit_and_flush(&rig, 1);
+    emit_and_flush(&rig, 1);
     assert_int_equal(publisher_seq(rig.publisher), 2);
     CLEANUP(bytes_done) struct bytes all = {0};
     assert_int_equal(file_read(rig.path, 4096, &all, NULL), 0);
@@ -71,15 +77,45 @@ static void numbers_events_from_one(void **state)
     assert_int_equal(bus_queued_count(rig.bus), 2);
 }
 
+static void lines_are_written_at_the_flush_and_before_a_reply(void **state)
+{
+    (void)state;
+    CLEANUP(teardown) struct rig rig;
+    setup(&rig);
+    emit(&rig, 1);
+    emit(&rig, 1);
+    assert_int_equal(size_of(rig.path), 0);
+    publisher_flush(rig.publisher);
+    int64_t two = size_of(rig.path);
+    assert_true(two > 0);
+    emit(&rig, 1);
+    assert_int_equal(size_of(rig.path), two);
+    CLEANUP_JSON cJSON *reply = cJSON_CreateObject();
+    publisher_reply(rig.publisher, "to/somebody", reply);
+    assert_int_equal(size_of(rig.path), two / 2 * 3);
+    publisher_flush(rig.publisher);
+    assert_int_equal(size_of(rig.path), two / 2 * 3);
+}
+
+static void a_long_turn_does_not_pile_its_lines_up(void **state)
+{
+    (void)state;
+    CLEANUP(teardown) struct rig rig;
+    setup(&rig);
+    for (int i = 0; i < 100; i++)
+        emit(&rig, 4096);
+    assert_true(size_of(rig.path) > 200000);
+}
+
 static void event_that_memory_was_short_for_leaves_a_hole(void **state)
 {
     (void)state;
     CLEANUP(teardown) struct rig rig;
     setup(&rig);
     struct event_sink sink = publisher_sink(rig.publisher);
-    emit(&rig, 1);
+    emit_and_flush(&rig, 1);
     sink.emit(sink.user, NULL);
-    emit(&rig, 1);
+    emit_and_flush(&rig, 1);
     assert_int_equal(publisher_lost_count(rig.publisher), 1);
     CLEANUP(bytes_done) struct bytes all = {0};
     assert_int_equal(file_read(rig.path, 4096, &all, NULL), 0);
@@ -106,9 +142,9 @@ static void file_is_rotated_at_its_limit(void **state)
     setup(&rig);
     CLEANUP_FREE char *older = path_join(rig.dir, "events.jsonl.1");
     for (int i = 0; i < 16; i++)
-        emit(&rig, 1024 * 1024);
+        emit_and_flush(&rig, 1024 * 1024);
     assert_true(size_of(older) >= EVENTS_FILE_MAX_BYTES);
-    emit(&rig, 1);
+    emit_and_flush(&rig, 1);
     assert_in_range(size_of(rig.path), 1, 4096);
 }
 
@@ -117,11 +153,11 @@ static void appends_to_the_file_of_the_start_before(void **state)
     (void)state;
     CLEANUP(teardown) struct rig rig;
     setup(&rig);
-    emit(&rig, 1);
+    emit_and_flush(&rig, 1);
     int64_t before = size_of(rig.path);
     publisher_free(rig.publisher);
     assert_int_equal(publisher_new(rig.bus, rig.path, &rig.clock.clock, &rig.publisher, NULL), 0);
-    emit(&rig, 1);
+    emit_and_flush(&rig, 1);
     assert_int_equal(size_of(rig.path), 2 * before);
 }
 
@@ -129,6 +165,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(numbers_events_from_one),
+        cmocka_unit_test(lines_are_written_at_the_flush_and_before_a_reply),
+        cmocka_unit_test(a_long_turn_does_not_pile_its_lines_up),
         cmocka_unit_test(event_that_memory_was_short_for_leaves_a_hole),
         cmocka_unit_test(full_queue_counts_what_it_loses_and_the_file_keeps_it),
         cmocka_unit_test(file_is_rotated_at_its_limit),
