@@ -9,38 +9,48 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DECODERS_MAX = 64 };
+enum { CHOSEN_MAX = 128 };
 
 #define PROVIDER_NAME "handshake"
 
 /*
- * OpenSSL hands a provider's functions nothing but the context of the algorithms, which here is the default provider's: so what they
- * need besides is static. It is the same for the whole process, and the default provider is never unloaded.
+ * OpenSSL hands a provider's functions nothing but the context of the algorithms, which here is the default provider's: so what they need
+ * besides is static. It is the same for the whole process, and the default provider is never unloaded.
  */
 static OSSL_PROVIDER *default_provider;
-static OSSL_ALGORITHM decoders[DECODERS_MAX + 1];
+static OSSL_ALGORITHM decoders[CHOSEN_MAX + 1], ciphers[CHOSEN_MAX + 1];
 
-static bool has(const OSSL_ALGORITHM *algorithm, const char *property)
+static bool is_needed_decoder(const OSSL_ALGORITHM *algorithm)
 {
-    return strstr(algorithm->property_definition, property) != NULL;
+    return strstr(algorithm->property_definition, "input=der") && strstr(algorithm->property_definition, "structure=SubjectPublicKeyInfo");
 }
 
-static void choose_decoders(void)
+/* In a mode that some suite has. */
+static bool is_needed_cipher(const OSSL_ALGORITHM *algorithm)
+{
+    static const char *const modes[] = {"-CBC", "-GCM", "-CCM", "ChaCha20", "NULL"};
+    for (size_t i = 0; i < ARRAY_COUNT(modes); i++)
+        if (strstr(algorithm->algorithm_names, modes[i]))
+            return !strstr(algorithm->algorithm_names, "-CTS");
+    return false;
+}
+
+static void choose(int operation, bool (*is_needed)(const OSSL_ALGORITHM *), OSSL_ALGORITHM chosen[CHOSEN_MAX + 1])
 {
     int no_store = 0;
     size_t count = 0;
-    const OSSL_ALGORITHM *all = OSSL_PROVIDER_query_operation(default_provider, OSSL_OP_DECODER, &no_store);
-    for (; all && all->algorithm_names && count < DECODERS_MAX; all++)
-        if (has(all, "input=der") && has(all, "structure=SubjectPublicKeyInfo"))
-            decoders[count++] = *all;
-    decoders[count] = (OSSL_ALGORITHM){0};
+    const OSSL_ALGORITHM *all = OSSL_PROVIDER_query_operation(default_provider, operation, &no_store);
+    for (; all && all->algorithm_names && count < CHOSEN_MAX; all++)
+        if (is_needed(all))
+            chosen[count++] = *all;
+    chosen[count] = (OSSL_ALGORITHM){0};
 }
 
 static const OSSL_ALGORITHM *query(void *context, int operation, int *no_store)
 {
     (void)context;
     const OSSL_ALGORITHM *all = OSSL_PROVIDER_query_operation(default_provider, operation, no_store);
-    return operation == OSSL_OP_DECODER ? decoders : all;
+    return operation == OSSL_OP_DECODER ? decoders : operation == OSSL_OP_CIPHER ? ciphers : all;
 }
 
 /* The groups and the like of TLS. */
@@ -71,8 +81,9 @@ static int prepare(void)
         default_provider = OSSL_PROVIDER_load(NULL, "default");
     if (!default_provider || !OSSL_PROVIDER_get0_provider_ctx(default_provider))
         return -1;
-    choose_decoders();
-    return decoders[0].algorithm_names ? 0 : -1;
+    choose(OSSL_OP_DECODER, is_needed_decoder, decoders);
+    choose(OSSL_OP_CIPHER, is_needed_cipher, ciphers);
+    return decoders[0].algorithm_names && ciphers[0].algorithm_names ? 0 : -1;
 }
 
 struct tls_library {

@@ -149,6 +149,28 @@ static int signed_count_of(int handshake)
 }
 
 /* What the judge need not check again: it must never be told of a signature that is not there. */
+/* The lane's library context has fewer ciphers than OpenSSL's own. */
+static void every_suite_for_its_certificate_shakes_hands(void **state)
+{
+    (void)state;
+    SSL_CTX *tls = SSL_CTX_new(TLS_client_method());
+    const STACK_OF(SSL_CIPHER) *suites = SSL_CTX_get_ciphers(tls);
+    int count = 0;
+    for (int i = 0; i < sk_SSL_CIPHER_num(suites); i++) {
+        const SSL_CIPHER *suite = sk_SSL_CIPHER_value(suites, i);
+        if (SSL_CIPHER_get_auth_nid(suite) != NID_auth_ecdsa || SSL_CIPHER_get_kx_nid(suite) != NID_kx_ecdhe)
+            continue;
+        struct client client;
+        client_open(&client, &rig, &(struct client_options){.identity = &device, .suites = SSL_CIPHER_get_name(suite)});
+        if (client.handshake_error[0])
+            fail_msg("%s: %s", SSL_CIPHER_get_name(suite), client.handshake_error);
+        assert_string_equal(json_string(rig_event_data(&rig, "tls.handshake", count++), "suite", ""), SSL_CIPHER_standard_name(suite));
+        client_close(&client);
+    }
+    assert_true(count >= 6);
+    SSL_CTX_free(tls);
+}
+
 static void signatures_that_the_handshake_found_good_are_counted(void **state)
 {
     (void)state;
@@ -610,6 +632,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_chain_is_recorded_as_sent_with_its_leaf, start, stop),
         cmocka_unit_test_setup_teardown(the_client_hello_is_recorded, start, stop),
         cmocka_unit_test_setup_teardown(a_client_without_certificate_gets_in_with_an_empty_chain, start, stop),
+        cmocka_unit_test_setup_teardown(every_suite_for_its_certificate_shakes_hands, start, stop),
         cmocka_unit_test_setup_teardown(signatures_that_the_handshake_found_good_are_counted, start, stop),
         cmocka_unit_test_setup_teardown(every_error_of_a_self_signed_and_expired_certificate_is_recorded, start, stop),
         cmocka_unit_test_setup_teardown(keys_of_any_kind_prove_themselves, start, stop),
