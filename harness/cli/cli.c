@@ -14,6 +14,7 @@ static const char intro[] =
 static const struct command commands[] = {
     {"run", "Run cases and report", cli_run, NULL},
     {"list", "List the rows that there are to run", cli_list, NULL},
+    {"try", "Try a device's own files, without a board: would DPS assign it, and if not, why", cli_try, NULL},
     {"certificate", "CA certificates of the simulator: create, prove possession, show, list, delete", NULL, cli_certificate_commands},
     {NULL, NULL, NULL, NULL},
 };
