@@ -128,6 +128,8 @@ static void mend_issuer_not_sent(struct mender *mender)
     line(mender, "cat %s %s > chain.pem", mender->cert, file);
     if (!is_at_hand)
         line(mender, "# issuer.pem is the certificate of '%s', which signed '%s'", mender->top_issuer, mender->top);
+    if (!is_at_hand && mender->service->group_ca)
+        line(mender, "# the chain must lead to the group's CA, '%s' (%s)", mender->service->group_ca_text, mender->ca);
     line(mender, "nrfcredstore PORT write %d CLIENT_CERT chain.pem", TRY_SEC_TAG);
 }
 
