@@ -77,7 +77,7 @@ static void sync_folder_of(const char *path)
         fsync(fd);
 }
 
-int file_write_atomic(const char *path, const void *data, size_t length_bytes, mode_t mode, struct error *error)
+static int write_and_rename(const char *path, const void *data, size_t length_bytes, mode_t mode, bool is_synced, struct error *error)
 {
     char temporary[PATH_MAX];
     if (snprintf(temporary, sizeof temporary, "%s.XXXXXX", path) >= (int)sizeof temporary)
@@ -85,13 +85,24 @@ int file_write_atomic(const char *path, const void *data, size_t length_bytes, m
     CLEANUP_FD int fd = mkostemp(temporary, O_CLOEXEC);
     if (fd < 0)
         return error_set_errno(error, ERROR_OWNER_RIG, errno, "write '%s'", path);
-    if (write_all(fd, data, length_bytes) || fchmod(fd, mode) || fsync(fd) || rename(temporary, path)) {
+    if (write_all(fd, data, length_bytes) || fchmod(fd, mode) || (is_synced && fsync(fd)) || rename(temporary, path)) {
         int number = errno;
         unlink(temporary);
         return error_set_errno(error, ERROR_OWNER_RIG, number, "write '%s'", path);
     }
-    sync_folder_of(path);
+    if (is_synced)
+        sync_folder_of(path);
     return 0;
+}
+
+int file_write_atomic(const char *path, const void *data, size_t length_bytes, mode_t mode, struct error *error)
+{
+    return write_and_rename(path, data, length_bytes, mode, true, error);
+}
+
+int file_write_unsynced(const char *path, const void *data, size_t length_bytes, mode_t mode, struct error *error)
+{
+    return write_and_rename(path, data, length_bytes, mode, false, error);
 }
 
 static int make_one(const char *path, mode_t mode, struct error *error)

@@ -21,6 +21,9 @@ int file_read(const char *path, size_t max_bytes, struct bytes *ret_bytes, struc
 /* Replace `path` by `data` in one step: a reader sees the old file or the new one, a power cut leaves one of them whole. */
 int file_write_atomic(const char *path, const void *data, size_t length_bytes, mode_t mode, struct error *error);
 
+/* As above, but what the disk has not taken yet is lost to a power cut (not to a kill): for many files that can be made again. */
+int file_write_unsynced(const char *path, const void *data, size_t length_bytes, mode_t mode, struct error *error);
+
 /* mkdir -p. An existing folder is fine; a file in the way is not. */
 int dir_make(const char *path, mode_t mode, struct error *error);
 /* Remove a folder with all that is in it; nothing there is fine. Never follows links, never crosses into another file system. */

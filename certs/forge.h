@@ -59,6 +59,8 @@ const x509_stack *pki_server_intermediates(const struct pki *pki); /* what is se
 
 /* DIR/NAME.crt.pem (0644) and DIR/NAME.key.pem (0600) for each member; each file atomically. DIR is made when missing. */
 int pki_write(const struct pki *pki, const char *dir, struct error *error);
+/* The certificates alone, without any key; a copy for a report, not synced to the disk. */
+int pki_write_certificates(const struct pki *pki, const char *dir, struct error *error);
 /* Read back what pki_write wrote for this recipe. NOT_FOUND (file): a file is missing; SYNTAX: a key does not fit its certificate. */
 int pki_read(const struct recipe *recipe, const char *dir, struct pki **ret_pki, struct error *error);
 

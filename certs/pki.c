@@ -115,18 +115,34 @@ static char *member_path(const char *dir, const char *name, const char *suffix)
     return asprintf(&path, "%s/%s%s", dir, name, suffix) < 0 ? NULL : path;
 }
 
-static int write_member(const struct pki_member *member, const char *dir, struct error *error)
+typedef int write_fn(const char *path, const void *data, size_t length_bytes, mode_t mode, struct error *error);
+
+static int write_certificate(const struct pki_member *member, const char *dir, write_fn *write_file, struct error *error)
 {
-    CLEANUP_FREE char *certificate_path = member_path(dir, member->name, ".crt.pem");
-    CLEANUP_FREE char *key_path = member_path(dir, member->name, ".key.pem");
-    CLEANUP(bytes_done) struct bytes certificate;
-    CLEANUP(bytes_wipe) struct bytes key = {0};
-    bytes_init(&certificate, CERTIFICATE_TEXT_MAX_BYTES);
-    if (!certificate_path || !key_path || certificate_append_pem(member->certificate, &certificate))
+    CLEANUP_FREE char *path = member_path(dir, member->name, ".crt.pem");
+    CLEANUP(bytes_done) struct bytes pem = {.max_bytes = CERTIFICATE_TEXT_MAX_BYTES};
+    if (!path || certificate_append_pem(member->certificate, &pem))
         return error_set_memory(error);
-    if (private_key_pem(member->key, &key, error) || file_write_atomic(key_path, key.data, key.length_bytes, 0600, error))
+    return write_file(path, pem.data, pem.length_bytes, 0644, error);
+}
+
+static int write_key(const struct pki_member *member, const char *dir, struct error *error)
+{
+    CLEANUP_FREE char *path = member_path(dir, member->name, ".key.pem");
+    CLEANUP(bytes_wipe) struct bytes pem = {0};
+    if (!path)
+        return error_set_memory(error);
+    return private_key_pem(member->key, &pem, error) || file_write_atomic(path, pem.data, pem.length_bytes, 0600, error) ? -1 : 0;
+}
+
+int pki_write_certificates(const struct pki *pki, const char *dir, struct error *error)
+{
+    if (dir_make(dir, 0755, error))
         return -1;
-    return file_write_atomic(certificate_path, certificate.data, certificate.length_bytes, 0644, error);
+    for (size_t i = 0; i < pki->member_count; i++)
+        if (write_certificate(&pki->members[i], dir, file_write_unsynced, error))
+            return -1;
+    return 0;
 }
 
 int pki_write(const struct pki *pki, const char *dir, struct error *error)
@@ -134,7 +150,7 @@ int pki_write(const struct pki *pki, const char *dir, struct error *error)
     if (dir_make(dir, 0755, error))
         return -1;
     for (size_t i = 0; i < pki->member_count; i++)
-        if (write_member(&pki->members[i], dir, error))
+        if (write_key(&pki->members[i], dir, error) || write_certificate(&pki->members[i], dir, file_write_atomic, error))
             return -1;
     return 0;
 }

@@ -244,21 +244,31 @@ static const cJSON *find_device(const struct result_run *run, const char *id)
     return NULL;
 }
 
+/* "version.simulator.mosquitto" */
+static void write_versions(struct junit *junit, const cJSON *of)
+{
+    const cJSON *version;
+    cJSON_ArrayForEach(version, of)
+    {
+        CLEANUP_FREE char *name = NULL;
+        result_setf(&name, "version.%s.%s", of->string, version->string);
+        property(junit, text_or(name, "version"), cJSON_IsString(version) ? version->valuestring : NULL);
+    }
+}
+
 static void write_properties(struct junit *junit, const struct result_run *run, const char *device_id)
 {
     static const char *const names[] = {"product", "platform", "personality", "registration_id"};
-    const cJSON *device = find_device(run, device_id), *version;
+    const cJSON *device = find_device(run, device_id), *of;
     start(junit, "properties");
     property(junit, "run", text_or(run->id, "?"));
     property(junit, "complete", run->ended_unix_us ? "true" : "false");
     for (size_t i = 0; i < ARRAY_COUNT(names); i++)
         property(junit, names[i], json_string(device, names[i], NULL));
     property(junit, "firmware", json_string(json_member(device, "identity"), "firmware", NULL));
-    cJSON_ArrayForEach(version, run->versions)
+    cJSON_ArrayForEach(of, run->versions)
     {
-        CLEANUP_FREE char *name = NULL;
-        result_setf(&name, "version.%s", version->string);
-        property(junit, text_or(name, "version"), cJSON_IsString(version) ? version->valuestring : NULL);
+        write_versions(junit, of);
     }
     end(junit);
 }

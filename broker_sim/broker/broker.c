@@ -25,6 +25,9 @@ enum {
     REASON_MAX_BYTES = 512,
     COMPLAINT_MAX_BYTES = 200,
     LOG_MAX_BYTES = 16 * 1024 * 1024,
+    VERSION_MAX_BYTES = 16, /* as in sscanf below */
+    VERSION_DEADLINE_MS = 2000,
+    HELP_MAX_BYTES = 256,
 };
 
 struct broker {
@@ -39,6 +42,7 @@ struct broker {
     deadline_t probe_deadline;
     int64_t restarts_us[BROKER_RESTARTS_MAX]; /* a ring */
     size_t restart_count;
+    char version[VERSION_MAX_BYTES]; /* "": not asked yet, or not told */
 };
 
 static void free_broker(struct broker *broker)
@@ -173,6 +177,31 @@ static const char *find_mosquitto(void)
         if (access(places[i], X_OK) == 0)
             return places[i];
     return NULL;
+}
+
+/* Mosquitto has no switch for its version; its help begins with it. The help fits into a pipe: nobody reads while it is written. */
+static void ask_version(struct broker *broker, int read_fd, int write_fd)
+{
+    const char *const argv[] = {find_mosquitto(), "-h", NULL};
+    const struct child_options options = {.argv = argv, .stdin_fd = -1, .stdout_fd = write_fd, .stderr_fd = -1, .death_signal = SIGKILL};
+    struct child *child = NULL;
+    char help[HELP_MAX_BYTES] = "";
+    if (!argv[0] || child_start(&options, &child, NULL))
+        return;
+    if (child_wait(child, deadline_in_ms(&clock_system, VERSION_DEADLINE_MS), NULL, NULL) == 0 && read(read_fd, help, sizeof help - 1) > 0)
+        sscanf(help, "mosquitto version %15[0-9A-Za-z.+~-]", broker->version);
+    child_free(child);
+}
+
+const char *broker_version(struct broker *broker)
+{
+    int fds[2];
+    if (broker->version[0] || pipe2(fds, O_CLOEXEC | O_NONBLOCK))
+        return broker->version;
+    ask_version(broker, fds[0], fds[1]);
+    close(fds[0]);
+    close(fds[1]);
+    return broker->version;
 }
 
 static int start_child(struct broker *broker, struct error *error)

@@ -47,6 +47,8 @@ const char *broker_hand_path(const struct broker *broker);    /* for a person wi
 uint16_t broker_control_port(const struct broker *broker);
 uint16_t broker_observer_port(const struct broker *broker);
 int broker_pid(const struct broker *broker); /* 0 while it is down */
+/* "2.0.11": asks the program, which takes some milliseconds, once. "" when it does not say. Lent. */
+const char *broker_version(struct broker *broker);
 
 enum { BROKER_RESTARTS_MAX = 20 };
 

@@ -23,7 +23,7 @@ struct control_options {
     struct registration_store *registrations;
     struct lanes *lanes;
     struct publisher *publisher;
-    /* Fills version, id_scope, host, profile, time_scale, dps, state, sessions: simulator.info. */
+    /* Fills version and those of the libraries, id_scope, host, profile, time_scale, dps, state, sessions: simulator.info. */
     cJSON *(*info)(void *user);
     void *user;
 };

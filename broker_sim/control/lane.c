@@ -239,18 +239,28 @@ void lanes_close(struct lanes *lanes, const char *name)
         front_door_lane_close(lanes->options.front_door, lane->name, NULL);
 }
 
+/* As it is sent: the leaf first. */
+static int append_chain(const struct lane_identity *identity, struct bytes *pem)
+{
+    return certificate_append_pem(identity->leaf, pem) || (identity->intermediates && certificates_append_pem(identity->intermediates, pem))
+               ? -1
+               : 0;
+}
+
 cJSON *lanes_describe(const struct lanes *lanes, const char *name)
 {
     const struct lane *lane = find(lanes, name);
-    CLEANUP(bytes_done) struct bytes pem;
-    bytes_init(&pem, PEM_MAX_BYTES);
-    if (lane && lane->pki && certificate_append_pem(pki_server_root(lane->pki), &pem))
+    CLEANUP(bytes_done) struct bytes pem = {.max_bytes = PEM_MAX_BYTES}, chain = {.max_bytes = PEM_MAX_BYTES};
+    if (!lane)
+        return NULL;
+    struct lane_identity identity = identity_of(lanes, lane->pki);
+    if ((lane->pki && certificate_append_pem(pki_server_root(lane->pki), &pem)) || append_chain(&identity, &chain))
         return NULL;
     CLEANUP_JSON cJSON *object = cJSON_CreateObject();
-    if (!lane || json_set_string(object, "lane", lane->name) || json_set_string(object, "address", lane->address) ||
+    if (json_set_string(object, "lane", lane->name) || json_set_string(object, "address", lane->address) ||
         json_set_string(object, "host", lane->host ? lane->host : lanes->options.hosts[0]) ||
         json_set_string(object, "root_ca", lane->pki ? bytes_text(&pem) : lanes->options.main_root_ca) ||
-        json_set_string(object, "recipe", lane->recipe))
+        json_set_string(object, "chain", bytes_text(&chain)) || json_set_string(object, "recipe", lane->recipe))
         return NULL;
     return TAKE(object);
 }

@@ -9,6 +9,8 @@
 #include "broker_sim/dps/dps.h"
 #include "broker_sim/hub/hub.h"
 
+#include <mosquitto.h>
+#include <openssl/crypto.h>
 #include <signal.h>
 #include <string.h>
 
@@ -264,11 +266,23 @@ static int fill_ready(const struct simulator *simulator, cJSON *ready)
            add_path(ready, "events", path_join(simulator->dir, "events.jsonl"));
 }
 
+static int add_versions(const struct simulator *simulator, cJSON *info)
+{
+    int major, minor, patch;
+    char libmosquitto[32];
+    mosquitto_lib_version(&major, &minor, &patch);
+    snprintf(libmosquitto, sizeof libmosquitto, "%d.%d.%d", major, minor, patch);
+    const char *mosquitto = broker_version(simulator->broker);
+    return json_set_string(info, "openssl", OpenSSL_version(OPENSSL_FULL_VERSION_STRING)) ||
+           json_set_string(info, "mosquitto", *mosquitto ? mosquitto : NULL) || json_set_string(info, "libmosquitto", libmosquitto) ||
+           json_set_string(info, "libuv", uv_version_string());
+}
+
 static cJSON *describe(void *user)
 {
     const struct simulator *simulator = user;
     CLEANUP_JSON cJSON *info = cJSON_CreateObject();
-    if (json_set_string(info, "version", DPSBENCH_VERSION) || add_service(simulator, info) ||
+    if (json_set_string(info, "version", DPSBENCH_VERSION) || add_versions(simulator, info) || add_service(simulator, info) ||
         json_set_integer(info, "sessions", (int64_t)front_door_session_count(simulator->front_door)))
         return NULL;
     return TAKE(info);

@@ -4,6 +4,7 @@
 #include "base/files.h"
 #include "harness/credentials/credential_set.h"
 #include "harness/rig/hook.h"
+#include "harness/run/evidence.h"
 #include "harness/run/service_state.h"
 
 #include <signal.h>
@@ -51,6 +52,7 @@ static int configure_lane(struct bench *bench, const struct case_row *row, struc
     if (bench_call(bench, "lane.configure", TAKE(params), &result, error))
         return -1;
     result_set(&bench->lane_root_ca, json_string(result, "root_ca", ""));
+    result_set(&bench->lane_chain, json_string(result, "chain", ""));
     result_set(&bench->lane_server_recipe, row->server_recipe);
     return 0;
 }
@@ -147,12 +149,25 @@ static int apply_credentials(struct bench *bench, const struct credential_set *s
     return applied.error.code ? error_set(error, applied.error.owner, applied.error.code, "%s", applied.error.text) : 0;
 }
 
-static int write_credentials(struct bench *bench, const struct case_row *row, const struct pki *pki, struct error *error)
+static int keep_evidence(struct bench *bench, const struct case_row *row, const struct pki *pki, const struct credential_set *set,
+                         struct result_row *result, struct error *error)
+{
+    CLEANUP_FREE char *folder = evidence_folder(bench, row->id);
+    if (!folder)
+        return error_set_memory(error);
+    if (evidence_write(bench, folder, pki, set, error))
+        return -1;
+    result_set(&result->certificates, folder);
+    return 0;
+}
+
+static int write_credentials(struct bench *bench, const struct case_row *row, const struct pki *pki, struct result_row *result,
+                             struct error *error)
 {
     CLEANUP(credential_set_done) struct credential_set set;
     credential_set_init(&set, bench->device->sec_tag);
     if (want_root(bench, &row->credentials, pki, &set, error) || want_chain(&row->credentials, pki, &set, error) ||
-        want_key(&row->credentials, pki, &set, error))
+        want_key(&row->credentials, pki, &set, error) || keep_evidence(bench, row, pki, &set, result, error))
         return -1;
     return apply_credentials(bench, &set, error);
 }
@@ -317,23 +332,23 @@ static int observe(struct bench *bench, const struct case_row *row, const struct
 
 /* ---- the row ---- */
 
-static int prepare(struct bench *bench, const struct case_row *row, struct pki **ret_pki, struct error *error)
+static int prepare(struct bench *bench, const struct case_row *row, struct pki **ret_pki, struct result_row *result, struct error *error)
 {
     progress_step(bench->progress, "preparing the service");
     if (renew_lease(bench, row, error) || configure_lane(bench, row, error) || forge(bench, row, ret_pki, error) ||
         service_state_put(bench, row, *ret_pki, error))
         return -1;
     progress_step(bench->progress, "writing credentials");
-    return write_credentials(bench, row, *ret_pki, error);
+    return write_credentials(bench, row, *ret_pki, result, error);
 }
 
-static int run_row(struct bench *bench, const struct case_row *row, struct watch *watch, struct error *error)
+static int run_row(struct bench *bench, const struct case_row *row, struct watch *watch, struct result_row *result, struct error *error)
 {
     CLEANUP(pki_free_cleanup) struct pki *pki = NULL;
     uint64_t missing_before = control_missing_events(bench->control), missing = 0;
     if (!bench->dk)
         return error_set(error, ERROR_OWNER_RIG, ERROR_IO, "the device was given up after an earlier row");
-    if (bench_check(bench, error) || prepare(bench, row, &pki, error))
+    if (bench_check(bench, error) || prepare(bench, row, &pki, result, error))
         return -1;
     progress_step(bench->progress, "starting the device");
     if (start(bench, row, watch, error) || observe(bench, row, watch, error) ||
@@ -360,7 +375,7 @@ void attempt_run(struct bench *bench, const struct case_row *row, struct result_
     CLEANUP(watch_done) struct watch watch;
     watch_init(&watch, row, bench->time_scale);
     bench->has_trouble = false;
-    int failed = run_row(bench, row, &watch, &error);
+    int failed = run_row(bench, row, &watch, result, &error);
     bench->watch = NULL;
     watch_tell(&watch, result);
     hide_state_folder(bench, &result->mend);

@@ -43,7 +43,8 @@ struct bench {
     struct served *simulator; /* NULL: it ran already */
     cJSON *ready;             /* of the simulator */
     struct control *control;
-    cJSON *knobs; /* knob.list */
+    cJSON *knobs;          /* knob.list */
+    cJSON *simulator_info; /* simulator.info */
 
     /* for the device in use */
     const struct rig_device *device;
@@ -56,6 +57,7 @@ struct bench {
     char *lane;
     char *lane_address;
     char *lane_root_ca;       /* PEM of the lane as it is configured now */
+    char *lane_chain;         /* PEM of what its server sends */
     char *lane_server_recipe; /* NULL: the main PKI */
     bool is_known_good;       /* a row has passed on it in this run */
 

@@ -36,7 +36,7 @@ static int lease_lane(struct bench *bench, struct error *error)
         return -1;
     if (replace(&bench->lease, json_string(result, "lease", "")) || replace(&bench->lane, json_string(result, "lane", "")) ||
         replace(&bench->lane_address, json_string(result, "address", "")) ||
-        replace(&bench->lane_root_ca, json_string(result, "root_ca", "")))
+        replace(&bench->lane_root_ca, json_string(result, "root_ca", "")) || replace(&bench->lane_chain, json_string(result, "chain", "")))
         return error_set_memory(error);
     return 0;
 }
@@ -47,7 +47,8 @@ static void release_lane(struct bench *bench)
     if (bench->lease && params && json_set_string(params, "lease", bench->lease) == 0)
         bench_call(bench, "lane.release", TAKE(params), NULL, NULL);
     cJSON_Delete(params);
-    char **members[] = {&bench->lease, &bench->lane, &bench->lane_address, &bench->lane_root_ca, &bench->lane_server_recipe};
+    char **members[] = {&bench->lease,        &bench->lane,       &bench->lane_address,
+                        &bench->lane_root_ca, &bench->lane_chain, &bench->lane_server_recipe};
     for (size_t i = 0; i < ARRAY_COUNT(members); i++)
         free(TAKE(*members[i]));
 }

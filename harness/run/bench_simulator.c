@@ -98,7 +98,10 @@ int bench_open_simulator(struct bench *bench, struct error *error)
         .deadline = deadline_in_ms(bench->clock, BENCH_CALL_MS),
         .callbacks = {.user = bench, .on_event = on_event, .on_lost = on_lost},
     };
-    return control_open(&options, &bench->control, error) || read_knobs(bench, error) ? -1 : 0;
+    return control_open(&options, &bench->control, error) || bench_call(bench, "simulator.info", NULL, &bench->simulator_info, error) ||
+                   read_knobs(bench, error)
+               ? -1
+               : 0;
 }
 
 void bench_close_simulator(struct bench *bench)
@@ -107,4 +110,5 @@ void bench_close_simulator(struct bench *bench)
     served_stop(TAKE(bench->simulator));
     cJSON_Delete(TAKE(bench->ready));
     cJSON_Delete(TAKE(bench->knobs));
+    cJSON_Delete(TAKE(bench->simulator_info));
 }

@@ -3,6 +3,7 @@
 #include "base/cleanup.h"
 #include "base/files.h"
 #include "harness/run/attempt.h"
+#include "harness/run/evidence.h"
 #include "harness/run/plan.h"
 #include "harness/run/rerun.h"
 #include "reports/account.h"
@@ -172,6 +173,7 @@ static void record_simulator(struct run *run)
     if (json)
         json_set_bool(json, "is_ours", run->bench.simulator != NULL);
     run->result.simulator = json;
+    run->result.versions = evidence_versions(&run->bench);
 }
 
 /* ---- rows ---- */

@@ -51,6 +51,28 @@ for line in expected got rule mend again; do
 done
 is "$(xml 'string(//failure/@message)')" "$(report .rows[0].reason.text)"
 
+it 'keeps the public certificates of each row, and no key'
+run_cases provisioning/sub-ca refused/wrong-chain:azure server/root-missing
+exits 0
+is "$(report '.rows | map(.certificates) | join(" ")')" \
+    'certificates/provisioning/sub-ca certificates/refused/wrong-chain@azure certificates/server/root-missing'
+folder=$out/certificates/provisioning/sub-ca
+for member in root sub-ca leaf; do
+    openssl x509 -in "$folder/$member.crt.pem" -noout || fail "$member"
+done
+is "$(cat "$folder/leaf.crt.pem" "$folder/sub-ca.crt.pem")" "$(cat "$folder/device.client-cert.crt.pem")"
+openssl verify -x509_strict -CAfile "$folder/device.root-ca.crt.pem" -untrusted "$folder/server.chain.crt.pem" "$folder/server.chain.crt.pem" \
+    >"$scratch/verify" || fail "$(cat "$scratch/verify")"
+missing "$out/certificates/server/root-missing/device.root-ca.crt.pem"
+! grep -rl 'PRIVATE KEY' "$out" || fail 'a key is in the report'
+
+it 'says with which versions of what it ran'
+is "$(report .versions.harness.dpsbench)" "$("$dpsbench" --version | cut -d ' ' -f 2)"
+is "$(report .versions.simulator.mosquitto)" "$(mosquitto -h | sed -n 's/^mosquitto version //p')"
+is "$(report '[.versions.harness.openssl, .versions.harness.libuv, .versions.harness.libmosquitto, .versions.simulator.openssl] | map(test("^[0-9]+[.]")) | all')" true
+report .rig.devices[0].identity.firmware | grep -q ^mfw_ || fail 'no firmware'
+is "$(xml 'string(//property[@name="version.simulator.mosquitto"]/@value)')" "$(report .versions.simulator.mosquitto)"
+
 # Each at another moment; what a row was worth when it ended is not lost.
 for moment in 1 2 3; do
     it "leaves whole files behind when it is killed after row $moment"

@@ -22,6 +22,8 @@ start_sim "$scratch/sim" --time-scale "$DPSBENCH_TIME_SCALE"
 it 'says what it is'
 is "$(result simulator.info | jq -c '[.id_scope, .host, .profile, .sessions, .lost_events, .dps]')" \
     "[\"$id_scope\",\"global.azure-devices-provisioning.net\",\"azure\",0,0,\"$(ready dps)\"]"
+is "$(result simulator.info | jq -r .mosquitto)" "$(mosquitto -h | sed -n 's/^mosquitto version //p')"
+is "$(result simulator.info | jq -c '[.openssl, .libmosquitto, .libuv | test("^[0-9]+[.][0-9]+")]')" '[true,true,true]'
 
 it 'lists the knobs of the help'
 result knob.list | jq -r '.knobs[].name' >"$scratch/knobs"
@@ -58,6 +60,10 @@ it 'leases a lane with a server PKI of its own: devices meet it, and its root al
 recipe=$DPSBENCH_SOURCE/certs/recipes/server/p256.yaml
 lane=$(result lane.lease "$(jq -nc --rawfile recipe "$recipe" '{server_recipe: $recipe}')")
 lease=$(jq -er .lease <<<"$lane")
+# The chain as sent: the leaf first, then what leads to the root, which stays at home.
+jq -er .chain <<<"$lane" >"$scratch/chain.pem"
+is "$(grep -c BEGIN "$scratch/chain.pem")" 2
+openssl verify -CAfile <(jq -er .root_ca <<<"$lane") -untrusted "$scratch/chain.pem" "$scratch/chain.pem" >/dev/null || fail 'the chain does not lead to root_ca'
 is "$(jq -r .recipe <<<"$lane")" server/p256
 jq -r .root_ca <<<"$lane" >"$scratch/lane-root.pem"
 device_port=$(jq -r .address <<<"$lane")

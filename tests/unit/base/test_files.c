@@ -94,6 +94,10 @@ static void replaces_a_file_in_one_step_with_the_mode_asked_for(void **state)
     assert_int_equal(mode_of(path), 0600);
     assert_file_holds(path, "new");
     assert_int_equal(count_entries(*state), 1);
+    assert_int_equal(file_write_unsynced(path, "newest", 6, 0644, NULL), 0);
+    assert_int_equal(mode_of(path), 0644);
+    assert_file_holds(path, "newest");
+    assert_int_equal(count_entries(*state), 1);
 }
 
 static void a_reader_of_the_old_file_keeps_the_old_file(void **state)

@@ -1,5 +1,7 @@
 #include "certs/forge.h"
 
+#include "base/files.h"
+
 #include "tests/cmocka.h"
 #include "tests/unit/certs/support.h"
 
@@ -219,6 +221,22 @@ static void a_written_pki_reads_back_and_keeps_its_keys_to_itself(void **state)
     assert_int_equal(status.st_mode & 0777, 0644);
 }
 
+static void a_copy_for_a_report_holds_certificates_and_no_key(void **state)
+{
+    (void)state;
+    CLEANUP_SCRATCH struct scratch scratch = scratch_make();
+    CLEANUP_PKI struct pki *pki = forge_builtin("server/p256");
+    const char *dir = scratch_path(&scratch, "copy");
+    char **names = NULL;
+    assert_int_equal(pki_write_certificates(pki, dir, NULL), 0);
+    assert_int_equal(dir_list(dir, "", &names, NULL), 0);
+    size_t count = 0;
+    for (; names[count]; count++)
+        assert_non_null(strstr(names[count], ".crt.pem"));
+    names_free(names);
+    assert_int_equal(count, 3);
+}
+
 static void a_key_that_is_not_the_certificates_is_noticed(void **state)
 {
     (void)state;
@@ -249,6 +267,7 @@ int main(void)
         cmocka_unit_test(a_key_cache_gives_the_same_recipe_the_same_keys_and_nobody_else),
         cmocka_unit_test(says_where_the_recipe_asks_for_what_cannot_be),
         cmocka_unit_test(a_written_pki_reads_back_and_keeps_its_keys_to_itself),
+        cmocka_unit_test(a_copy_for_a_report_holds_certificates_and_no_key),
         cmocka_unit_test(a_key_that_is_not_the_certificates_is_noticed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -111,14 +111,14 @@ static void makes_a_suite_of_each_device_with_its_properties(void **state)
     CLEANUP(result_run_done) struct result_run run = {.ended_unix_us = 1};
     run.devices = json_parse(devices, sizeof devices - 1, "devices", NULL);
     run.versions = cJSON_CreateObject();
-    json_set_string(run.versions, "openssl", "3.0.17");
+    json_set_string(cJSON_AddObjectToObject(run.versions, "harness"), "openssl", "3.0.17");
     add(&run, "a", "x/y", VERDICT_PASS);
     add(&run, "b", "x/y", VERDICT_FAIL);
     CLEANUP_FREE char *xml = print(&run);
     holds(xml, "<testsuite name=\"a\" tests=\"1\" failures=\"0\"");
     holds(xml, "<testsuite name=\"b\" tests=\"1\" failures=\"1\"");
     holds(xml, "<property name=\"firmware\" value=\"mfw_nrf9160_1.3.6\"/>");
-    holds(xml, "<property name=\"version.openssl\" value=\"3.0.17\"/>");
+    holds(xml, "<property name=\"version.harness.openssl\" value=\"3.0.17\"/>");
     holds(xml, "<property name=\"complete\" value=\"true\"/>");
 }
 
