@@ -13,8 +13,10 @@ struct service_port {
     void *user;
     /* PUBLISH QoS 1 to the device of `session`; `topic` as the device knows it, `body` text. A device that is gone: nothing. */
     void (*publish)(void *user, uint64_t session, const char *topic, const char *body);
-    /* As front_door_close_after_refusal. */
-    void (*close_after_refusal)(void *user, uint64_t session, int64_t after_ms);
+    /* As front_door_close_after_reply. */
+    void (*close_after_reply)(void *user, uint64_t session, int64_t after_ms, const char *how);
+    /* As front_door_close_later. */
+    void (*close_later)(void *user, uint64_t session, int64_t after_ms, const char *how);
     /* As front_door_close_session. */
     void (*close)(void *user, uint64_t session, const char *how);
 };

@@ -3,6 +3,7 @@
 #include "base/cleanup.h"
 #include "broker_sim/dps/allocation.h"
 #include "broker_sim/dps/reply.h"
+#include "broker_sim/scenario/fault.h"
 #include "certs/attestation.h"
 
 #include <string.h>
@@ -17,6 +18,7 @@ struct dps {
 struct dps_session {
     struct attestation_verdict *verdict;
     bool is_subscribed;
+    bool is_ending; /* a scenario closes it: no request is answered any more */
     char registration_id[CLAIMED_ID_MAX_BYTES + 1];
 };
 
@@ -171,6 +173,29 @@ static int judge(const struct dps *dps, const struct session *session, const cha
     return 0;
 }
 
+static bool has_fault(const struct dps *dps, const struct session *session, const char *registration_id, int knob)
+{
+    return fault_happens(dps->options.scenarios, &dps->options.sink, session, registration_id, knob);
+}
+
+static const char *close_how(const struct knobs *knobs)
+{
+    return knob_word(knobs, &knob_list[KNOB_close_how]);
+}
+
+/* Of a device that deserves to be admitted. */
+static struct admission admit(const struct dps *dps, const struct session *session, const char *registration_id, const struct knobs *knobs)
+{
+    if (knobs->close_at == CLOSE_BEFORE_CONNACK && has_fault(dps, session, registration_id, KNOB_close_at))
+        return (struct admission){.close_how = close_how(knobs)};
+    if (has_fault(dps, session, registration_id, KNOB_connack))
+        return (struct admission){.return_code = (int)knobs->connack};
+    struct admission admission = {.is_admitted = true};
+    if (has_fault(dps, session, registration_id, KNOB_silent_after))
+        admission.silence = (enum admission_silence)knobs->silent_after;
+    return admission;
+}
+
 static const struct admission refused = {.is_admitted = false, .return_code = 5};
 
 struct admission dps_decide(struct dps *dps, struct session *session)
@@ -189,8 +214,10 @@ struct admission dps_decide(struct dps *dps, struct session *session)
     if (own->verdict->surface == ATTESTATION_SURFACE_CONNACK)
         return (struct admission){.is_admitted = false, .return_code = own->verdict->return_code};
     snprintf(own->registration_id, sizeof own->registration_id, "%s", name.registration_id);
-    session->service = TAKE(own);
-    return (struct admission){.is_admitted = true};
+    struct admission admission = admit(dps, session, name.registration_id, &knobs);
+    if (admission.is_admitted)
+        session->service = TAKE(own);
+    return admission;
 }
 
 void dps_closed(struct dps *dps, struct session *session)
@@ -216,6 +243,21 @@ int dps_grant(struct dps *dps, const struct session *session, const char *filter
     snprintf(text, sizeof text, "the device subscribes to '%.256s'; DPS serves " RESPONSE_FILTER " alone: SUBACK 0x80", filter);
     warn(dps, session, "subscribe.filter", text, "subscribe to " RESPONSE_FILTER);
     return 0x80;
+}
+
+/* The device has time to send its register request: so far the registration works, then it breaks. */
+enum { CLOSE_DELAY_MS = 300 };
+
+void dps_subscribed(struct dps *dps, struct session *session, const char *filter)
+{
+    struct dps_session *own = session->service;
+    if (!own || own->is_ending || strcmp(filter, RESPONSE_FILTER) != 0)
+        return;
+    struct knobs knobs = scenario_knobs(dps->options.scenarios, own->registration_id);
+    if (knobs.close_at != CLOSE_AFTER_SUBACK || !has_fault(dps, session, own->registration_id, KNOB_close_at))
+        return;
+    own->is_ending = true;
+    dps->options.port.close_later(dps->options.port.user, session->number, CLOSE_DELAY_MS, close_how(&knobs));
 }
 
 bool dps_may_publish(struct dps *dps, const struct session *session, const char *topic)
@@ -250,35 +292,93 @@ static void emit_request(const struct dps *dps, const struct exchange *exchange,
     emit(dps, event, exchange->session, exchange->own->registration_id);
 }
 
-static void emit_reply(const struct dps *dps, const struct exchange *exchange, int status, int64_t retry_after_s, const char *topic,
-                       const cJSON *body)
+static bool exchange_has_fault(const struct dps *dps, const struct exchange *exchange, int knob)
+{
+    return has_fault(dps, exchange->session, exchange->own->registration_id, knob);
+}
+
+struct answer {
+    int status;
+    int64_t retry_after_s; /* or RETRY_AFTER_ABSENT */
+    const cJSON *body;
+    const char *spoiled; /* NULL; or what is sent in place of the body */
+};
+
+static void emit_reply(const struct dps *dps, const struct exchange *exchange, const struct answer *answer, const char *topic)
 {
     cJSON *event = event_of(dps, EVENT_DPS_REPLY), *data = event_data(event);
-    json_set_integer(data, "status", status);
+    json_set_integer(data, "status", answer->status);
     json_set(data, "rid", slice_json(exchange->request.rid));
-    if (retry_after_s > 0)
-        json_set_integer(data, "retry_after_s", retry_after_s);
-    json_set(data, "body", cJSON_Duplicate(body, true));
+    if (answer->retry_after_s != RETRY_AFTER_ABSENT)
+        json_set_integer(data, "retry_after_s", answer->retry_after_s);
+    if (answer->spoiled)
+        json_set_string(data, "body_text", answer->spoiled);
+    else
+        json_set(data, "body", cJSON_Duplicate(answer->body, true));
     json_set_string(data, "topic", topic);
     emit(dps, event, exchange->session, exchange->own->registration_id);
+}
+
+static void send_answer(const struct dps *dps, const struct exchange *exchange, const struct answer *answer)
+{
+    CLEANUP_FREE char *topic = reply_topic(answer->status, exchange->request.rid, answer->retry_after_s);
+    CLEANUP_FREE char *text = answer->body ? json_print_line(answer->body) : NULL;
+    if (!topic || !text)
+        return;
+    dps->options.port.publish(dps->options.port.user, exchange->session->number, topic, answer->spoiled ? answer->spoiled : text);
+    emit_reply(dps, exchange, answer, topic);
+}
+
+/* What a proxy that lost its server answers, more or less. */
+#define NO_JSON "<html><body><h1>502 Bad Gateway</h1></body></html>"
+
+/* malloc'ed; NULL: the body goes as it is. */
+static char *spoil(const struct dps *dps, const struct exchange *exchange, const cJSON *body)
+{
+    CLEANUP_FREE char *text = body ? json_print_line(body) : NULL;
+    if (exchange->request.operation != DPS_REGISTER || !text || !exchange_has_fault(dps, exchange, KNOB_reply_body))
+        return NULL;
+    switch ((enum reply_body)exchange->knobs.reply_body) {
+    case REPLY_BODY_TRUNCATED:
+        return strndup(text, strlen(text) / 2);
+    case REPLY_BODY_TEXT:
+        return strdup(NO_JSON);
+    default:
+        return strdup("");
+    }
 }
 
 /* Takes `body`. */
 static void reply(const struct dps *dps, const struct exchange *exchange, int status, cJSON *body)
 {
     CLEANUP_JSON cJSON *owned = body;
-    int64_t retry_after_s = status == 202 ? exchange->knobs.retry_after_s : 0;
-    CLEANUP_FREE char *topic = reply_topic(status, exchange->request.rid, retry_after_s);
-    CLEANUP_FREE char *text = owned ? json_print_line(owned) : NULL;
-    if (!topic || !text)
-        return;
-    dps->options.port.publish(dps->options.port.user, exchange->session->number, topic, text);
-    emit_reply(dps, exchange, status, retry_after_s, topic, owned);
+    CLEANUP_FREE char *spoiled = spoil(dps, exchange, owned);
+    bool has_retry_after = status == 202 && exchange->knobs.has_retry_after;
+    const struct answer answer = {status, has_retry_after ? exchange->knobs.retry_after_s : RETRY_AFTER_ABSENT, owned, spoiled};
+    send_answer(dps, exchange, &answer);
 }
 
 static void reply_error(const struct dps *dps, const struct exchange *exchange, int error_code, const char *message)
 {
     reply(dps, exchange, error_code / 1000, reply_error_body(error_code, message, clock_unix_us(dps->options.sink.clock)));
+}
+
+static void close_after_refusal(const struct dps *dps, const struct exchange *exchange)
+{
+    dps->options.port.close_after_reply(dps->options.port.user, exchange->session->number, exchange->knobs.close_after_refusal_ms,
+                                        "refused");
+}
+
+/* Throttling and trouble pass; everything else is a refusal, after which the service closes. */
+static void reply_fault(const struct dps *dps, const struct exchange *exchange, int status)
+{
+    enum { THROTTLED = 429 };
+    struct reply_error error = reply_error_of(status);
+    CLEANUP_JSON cJSON *body = reply_error_body(error.code, error.message, clock_unix_us(dps->options.sink.clock));
+    int64_t retry_after_s = exchange->knobs.error_retry_after_s;
+    send_answer(dps, exchange, &(struct answer){status, retry_after_s ? retry_after_s : RETRY_AFTER_ABSENT, body, NULL});
+    if (status < THROTTLED)
+        close_after_refusal(dps, exchange);
 }
 
 static bool is_refused_in_reply(const struct attestation_verdict *verdict)
@@ -292,7 +392,7 @@ static void reply_refusal(const struct dps *dps, const struct exchange *exchange
 {
     const struct attestation_verdict *verdict = exchange->own->verdict;
     reply_error(dps, exchange, verdict->error_code, verdict->message);
-    dps->options.port.close_after_refusal(dps->options.port.user, exchange->session->number, exchange->knobs.close_after_refusal_ms);
+    close_after_refusal(dps, exchange);
 }
 
 /* Individual: the enrollment's deviceId, else the registration id. Group: always the registration id. */
@@ -309,7 +409,24 @@ static void fill_assignment(const struct dps *dps, const struct exchange *exchan
         certificate_sha256(sk_X509_value(exchange->session->chain, 0), outcome->leaf_sha256);
 }
 
-static struct registration_outcome outcome_of(const struct dps *dps, const struct exchange *exchange)
+/* The failure is the one that the documentation of custom allocation policies shows. */
+static void end_otherwise(const struct dps *dps, const struct exchange *exchange, struct registration_outcome *outcome, int64_t *polls)
+{
+    if (!exchange_has_fault(dps, exchange, KNOB_end_as))
+        return;
+    if (exchange->knobs.end_as == END_AS_NEVER) {
+        *polls = INT64_MAX;
+    } else if (exchange->knobs.end_as == END_AS_DISABLED) {
+        outcome->status = REGISTRATION_DISABLED;
+    } else {
+        outcome->status = REGISTRATION_FAILED;
+        outcome->error_code = 400207;
+        snprintf(outcome->error_message, sizeof outcome->error_message, "Custom allocation failed with status code: 400");
+    }
+}
+
+/* polls: how many status requests it takes; may be changed. */
+static struct registration_outcome outcome_of(const struct dps *dps, const struct exchange *exchange, int64_t *polls)
 {
     const struct attestation_verdict *verdict = exchange->own->verdict;
     struct registration_outcome outcome = {.status = REGISTRATION_ASSIGNED, .is_group = verdict->match_kind == DPS_GROUP};
@@ -322,6 +439,7 @@ static struct registration_outcome outcome_of(const struct dps *dps, const struc
         outcome.status = REGISTRATION_DISABLED;
     } else {
         fill_assignment(dps, exchange, &outcome);
+        end_otherwise(dps, exchange, &outcome, polls);
     }
     return outcome;
 }
@@ -354,11 +472,11 @@ static void on_register(const struct dps *dps, const struct exchange *exchange, 
             reply_error(dps, exchange, 400012, "Deserialization error");
         return;
     }
-    struct registration_outcome outcome = outcome_of(dps, exchange);
+    int64_t polls = exchange->knobs.polls_until_assigned;
+    struct registration_outcome outcome = outcome_of(dps, exchange, &polls);
     const struct registration *registration;
     int status;
-    if (registration_register(dps->options.registrations, exchange->own->registration_id, &outcome, exchange->knobs.polls_until_assigned,
-                              &status, &registration, NULL)) {
+    if (registration_register(dps->options.registrations, exchange->own->registration_id, &outcome, polls, &status, &registration, NULL)) {
         reply_error(dps, exchange, 500000, "Internal server error");
         return;
     }
@@ -380,6 +498,8 @@ static void on_status(const struct dps *dps, const struct exchange *exchange)
     if (has_ended_now)
         on_ended(dps, exchange, registration);
     reply(dps, exchange, status, reply_operation_body(registration, true));
+    if (status == 202 && exchange->knobs.close_at == CLOSE_BETWEEN_POLLS && exchange_has_fault(dps, exchange, KNOB_close_at))
+        dps->options.port.close_after_reply(dps->options.port.user, exchange->session->number, CLOSE_DELAY_MS, close_how(&exchange->knobs));
 }
 
 static void warn_unsubscribed(const struct dps *dps, const struct exchange *exchange)
@@ -398,11 +518,14 @@ void dps_message(struct dps *dps, const struct session *session, const char *top
     exchange.knobs = scenario_knobs(dps->options.scenarios, exchange.own->registration_id);
     emit_request(dps, &exchange, length_bytes);
     warn_unsubscribed(dps, &exchange);
-    if (exchange.knobs.is_silent)
+    if (exchange.knobs.is_silent || exchange.own->is_ending)
         return;
-    if (is_refused_in_reply(exchange.own->verdict))
+    bool is_register = exchange.request.operation == DPS_REGISTER;
+    if (exchange_has_fault(dps, &exchange, is_register ? KNOB_reply_status : KNOB_poll_status))
+        reply_fault(dps, &exchange, (int)(is_register ? exchange.knobs.reply_status : exchange.knobs.poll_status));
+    else if (is_refused_in_reply(exchange.own->verdict))
         reply_refusal(dps, &exchange);
-    else if (exchange.request.operation == DPS_REGISTER)
+    else if (is_register)
         on_register(dps, &exchange, payload, length_bytes);
     else
         on_status(dps, &exchange);

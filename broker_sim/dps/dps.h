@@ -44,6 +44,8 @@ void dps_free(struct dps *dps);                         /* NULL allowed */
 struct admission dps_decide(struct dps *dps, struct session *session);
 bool dps_may_publish(struct dps *dps, const struct session *session, const char *topic);
 int dps_grant(struct dps *dps, const struct session *session, const char *filter, int qos);
+/* The SUBACK for `filter` went down. */
+void dps_subscribed(struct dps *dps, struct session *session, const char *filter);
 void dps_closed(struct dps *dps, struct session *session);
 
 /* What devices publish to DPS, for the service's connection: filters with s/+/ before them. */

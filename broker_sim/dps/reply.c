@@ -3,7 +3,7 @@
 char *reply_topic(int status, struct slice rid, int64_t retry_after_s)
 {
     char *topic, retry[40] = "";
-    if (retry_after_s > 0)
+    if (retry_after_s != RETRY_AFTER_ABSENT)
         snprintf(retry, sizeof retry, "&retry-after=%lld", (long long)retry_after_s);
     int rc = asprintf(&topic, "$dps/registrations/res/%d/?$rid=%.*s%s", status, (int)rid.length, rid.text, retry);
     return rc < 0 ? NULL : topic;
@@ -70,6 +70,24 @@ cJSON *reply_operation_body(const struct registration *registration, bool with_s
     if (with_state && json_set(body, "registrationState", reply_registration_state(registration)))
         return NULL;
     return TAKE(body);
+}
+
+struct reply_error reply_error_of(int status)
+{
+    static const struct reply_error known[] = {
+        {400000, "Bad Request"},
+        {401002, "Unauthorized"},
+        {403000, "Forbidden"},
+        {404201, "Not found"},
+        {409203, "Precondition failed."},
+        {429001, "Operations are being throttled for this tenant."},
+        {500000, "Internal server error"},
+        {503000, "Service unavailable"},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(known); i++)
+        if (known[i].code / 1000 == status)
+            return known[i];
+    return (struct reply_error){status * 1000, "An error that a scenario asks for"};
 }
 
 cJSON *reply_error_body(int error_code, const char *message, int64_t unix_us)

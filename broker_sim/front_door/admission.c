@@ -80,7 +80,10 @@ void admission_complete(struct connection *connection)
     connection->phase_deadline = deadline_none;
     connection->keep_alive_ms = keep_alive_ms(connection);
     connection->last_received_us = clock_mono_us(connection->door->options.clock);
-    send_connack(connection, CONNACK_ACCEPTED);
+    connection->is_mute = connection->silence == SILENCE_AFTER_CONNECT;
+    if (!connection->is_mute)
+        send_connack(connection, CONNACK_ACCEPTED);
+    connection->is_mute |= connection->silence == SILENCE_AFTER_CONNACK;
     device_flush(connection); /* the device need not wait for what it sent behind CONNECT */
     relay_up(connection, early.data, early.length_bytes);
     bytes_done(&early);
@@ -108,6 +111,11 @@ static void decide(struct connection *connection)
         admission = policy->decide(policy->user, &connection->session);
     if (!connection_is_open(connection))
         return;
+    if (!admission.is_admitted && admission.close_how) {
+        connection_finish(connection, "service", admission.close_how);
+        return;
+    }
+    connection->silence = admission.silence;
     if (!admission.is_admitted) {
         admission_refuse(connection, admission.return_code, "service", "refused");
         return;

@@ -42,6 +42,10 @@ void connection_finish(struct connection *connection, const char *by, const char
     if (!connection_is_open(connection))
         return;
     connection_note_end(connection, by, how);
+    if (strcmp(how, "reset") == 0) {
+        device_reset(connection);
+        return;
+    }
     connection->phase = PHASE_FINISHING;
     connection->phase_deadline = connection_deadline_ms(connection, LINGER_MS);
     upstream_end(connection);
@@ -223,7 +227,7 @@ static void check_session_deadlines(struct connection *connection)
 {
     const struct clock *clock = connection->door->options.clock;
     if (connection->phase == PHASE_SESSION && deadline_has_passed(clock, connection->refusal_deadline))
-        connection_finish(connection, "service", "refused");
+        connection_finish(connection, "service", connection->refusal_how);
     /* We did not read, so silence says nothing about the device. */
     if (is_reading_paused(connection))
         connection->last_received_us = now_us(connection);

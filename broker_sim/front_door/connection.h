@@ -58,9 +58,10 @@ enum upstream_state {
 
 enum refusal_state {
     REFUSAL_NONE,
-    REFUSAL_REPLY,  /* the reply has not come down yet */
+    REFUSAL_REPLY,  /* the last reply has not come down yet */
     REFUSAL_PUBACK, /* it has, at QoS 1 */
     REFUSAL_TIMER,
+    REFUSAL_LATER, /* no reply is waited for */
 };
 
 struct connection {
@@ -110,13 +111,16 @@ struct connection {
     size_t prefix_bytes;
     char prefix[PREFIX_MAX_BYTES];
     int64_t refusal_after_ms; /* real time */
+    const char *refusal_how;
     deadline_t refusal_deadline;
     enum refusal_state refusal;
+    enum admission_silence silence;
     uint16_t refusal_packet_id;
 
     bool has_seen_hello, is_tls_up, wants_write; /* TLS wants to write before it reads on */
     bool has_close_notify, has_sent_fatal_alert, has_received_fatal_alert;
     bool is_decided;          /* policy.decide was called */
+    bool is_mute;             /* nothing goes down any more: enum admission_silence */
     bool is_dropping_payload; /* of a PUBLISH to a topic that a device cannot have */
     bool is_retired;
 };
@@ -146,7 +150,10 @@ static const deadline_t deadline_none = {INT64_MAX};
 void connection_accept(struct front_door *door, struct lane *lane, int fd, const char *peer);
 /* Poll what the state asks for, set the timer. Call it last after anything that changed the connection. */
 void connection_update(struct connection *connection);
-/* We end it: flush, close_notify, FIN, wait for the device's FIN. Does nothing when the end is under way. */
+/*
+ * We end it: flush, close_notify, FIN, wait for the device's FIN; `how` "fin" without close_notify, "reset" with an RST alone. Does nothing
+ * when the end is under way.
+ */
 void connection_finish(struct connection *connection, const char *by, const char *how);
 /* Note who ended it and how; the first note counts. */
 void connection_note_end(struct connection *connection, const char *by, const char *how);
@@ -166,6 +173,8 @@ void device_poll(uv_poll_t *poll, int status, int events);
 int device_mask(const struct connection *connection);
 void device_flush(struct connection *connection);
 void device_finish(struct connection *connection);
+/* RST: what is queued is thrown away. */
+void device_reset(struct connection *connection);
 /* The device's socket is closed; emits connection.closed. */
 void device_close(struct connection *connection);
 

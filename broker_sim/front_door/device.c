@@ -72,6 +72,13 @@ void device_close(struct connection *connection)
     connection_try_retire(connection);
 }
 
+void device_reset(struct connection *connection)
+{
+    const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+    setsockopt(connection->wire.fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    device_close(connection);
+}
+
 /* Wait for the device's FIN, or it might get a reset in place of our last bytes. */
 static void drain(struct connection *connection)
 {
@@ -88,7 +95,8 @@ static void drain(struct connection *connection)
 
 static void send_close_notify(struct connection *connection)
 {
-    if (connection->is_tls_up && !connection->has_sent_fatal_alert && !connection->wire.write_errno)
+    bool is_left_out = connection->closed_how && strcmp(connection->closed_how, "fin") == 0;
+    if (connection->is_tls_up && !connection->has_sent_fatal_alert && !connection->wire.write_errno && !is_left_out)
         SSL_shutdown(connection->ssl);
     ERR_clear_error();
 }

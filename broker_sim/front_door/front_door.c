@@ -171,14 +171,26 @@ struct front_door_counts front_door_counts(const struct front_door *door)
     return door->counts;
 }
 
-void front_door_close_after_refusal(struct front_door *door, uint64_t number, int64_t after_ms)
+void front_door_close_after_reply(struct front_door *door, uint64_t number, int64_t after_ms, const char *how)
 {
     struct connection *connection = find(door, number);
     if (!connection || !connection_is_open(connection) || connection->refusal != REFUSAL_NONE)
         return;
     connection->refusal = REFUSAL_REPLY;
+    connection->refusal_how = how;
     connection->refusal_after_ms = clock_scaled_ms(after_ms, door->options.time_scale);
     connection->refusal_deadline = connection_deadline_ms(connection, clock_scaled_ms(REFUSAL_MS, door->options.time_scale));
+    connection_update(connection);
+}
+
+void front_door_close_later(struct front_door *door, uint64_t number, int64_t after_ms, const char *how)
+{
+    struct connection *connection = find(door, number);
+    if (!connection || !connection_is_open(connection) || connection->refusal != REFUSAL_NONE)
+        return;
+    connection->refusal = REFUSAL_LATER;
+    connection->refusal_how = how;
+    connection->refusal_deadline = connection_deadline_ms(connection, clock_scaled_ms(after_ms, door->options.time_scale));
     connection_update(connection);
 }
 

@@ -22,10 +22,15 @@
 
 struct front_door;
 
+/* From where on nothing goes down to an admitted device any more; it is relayed up as ever, and may close when it likes. */
+enum admission_silence { SILENCE_NEVER, SILENCE_AFTER_CONNECT, SILENCE_AFTER_CONNACK, SILENCE_AFTER_SUBACK };
+
 /* What to do with a CONNECT. */
 struct admission {
     bool is_admitted;
-    int return_code; /* 1 to 5 when refused */
+    int return_code;                /* 1 to 5 when refused */
+    const char *close_how;          /* not admitted, and not NULL: no CONNACK, closed so; see front_door_close_session */
+    enum admission_silence silence; /* admitted */
 };
 
 struct front_door_policy {
@@ -107,12 +112,17 @@ struct session *front_door_session(struct front_door *front_door, uint64_t numbe
 size_t front_door_session_count(const struct front_door *front_door);
 
 /*
- * The service has refused the session in a reply: close at the device's DISCONNECT or FIN, at the latest `after_ms` (unscaled; the front
- * door divides by the time scale) after the device acknowledged the reply, or after the reply went down where it needs no PUBACK. Unknown
- * number: nothing.
+ * The reply that is on its way to the session is its last one: close at the device's DISCONNECT or FIN, at the latest `after_ms` (unscaled;
+ * the front door divides by the time scale) after the device acknowledged the reply, or after the reply went down where it needs no PUBACK.
+ * `how` as in front_door_close_session. Unknown number: nothing.
  */
-void front_door_close_after_refusal(struct front_door *front_door, uint64_t number, int64_t after_ms);
-/* Close now: flush, close_notify, FIN. by "service"; `how` one of docs/events.md. Unknown number: nothing. */
+void front_door_close_after_reply(struct front_door *front_door, uint64_t number, int64_t after_ms, const char *how);
+/* Close in `after_ms` (unscaled). Unknown number: nothing. */
+void front_door_close_later(struct front_door *front_door, uint64_t number, int64_t after_ms, const char *how);
+/*
+ * Close now: flush, close_notify, FIN. by "service"; `how` one of docs/events.md, a literal. Two are done as they say, as a network or a
+ * crashed server would: "fin" leaves out the close_notify, "reset" sends an RST and nothing more. Unknown number: nothing.
+ */
 void front_door_close_session(struct front_door *front_door, uint64_t number, const char *how);
 
 #endif

@@ -60,6 +60,7 @@ static int take_suback(struct connection *connection, const uint8_t *body, size_
     int result = write_suback(connection, pending, &suback);
     emit_suback(connection, pending, suback.packet_id);
     device_flush(connection);
+    connection->is_mute |= connection->silence == SILENCE_AFTER_SUBACK;
     tell_policy(connection, pending);
     pending_free(pending);
     return result ? error_set_memory(error) : go_on(connection);
@@ -82,7 +83,7 @@ static int take_unsuback(struct connection *connection, const struct mqtt_header
 /* The reply that refuses is the last thing that goes down: whatever goes down now may be it. */
 static void watch_refusal(struct connection *connection, const struct mqtt_publish *publish)
 {
-    if (connection->refusal == REFUSAL_NONE)
+    if (connection->refusal == REFUSAL_NONE || connection->refusal == REFUSAL_LATER)
         return;
     connection->refusal = publish->qos ? REFUSAL_PUBACK : REFUSAL_TIMER;
     connection->refusal_packet_id = publish->packet_id;
@@ -102,12 +103,14 @@ static int on_publish(void *user, const struct mqtt_publish *publish, struct err
 {
     struct connection *connection = user;
     struct mqtt_publish downward = *publish;
+    connection->is_dropping_payload = connection->is_mute;
+    if (connection->is_mute)
+        return 0;
     if (publish->topic.length_bytes < connection->prefix_bytes ||
         memcmp(publish->topic.data, connection->prefix, connection->prefix_bytes) != 0)
         return mqtt_fault(error, "a PUBLISH from Mosquitto for another session");
     downward.topic.data += connection->prefix_bytes;
     downward.topic.length_bytes = (uint16_t)(downward.topic.length_bytes - connection->prefix_bytes);
-    connection->is_dropping_payload = false;
     if (downward.topic.length_bytes == 0)
         return swallow(connection, publish);
     char *topic = mqtt_text_copy(downward.topic);
@@ -142,6 +145,8 @@ static int take_puback(struct connection *connection, const struct mqtt_header *
 static int on_packet(void *user, const struct mqtt_header *header, const uint8_t *body, size_t length_bytes, struct error *error)
 {
     struct connection *connection = user;
+    if (connection->is_mute)
+        return 0;
     switch (header->type) {
     case MQTT_CONNACK:
         return take_connack(connection, body, length_bytes, error);

@@ -2,11 +2,12 @@
 
 #include "base/cleanup.h"
 #include "broker_sim/hub/user_name.h"
+#include "broker_sim/scenario/fault.h"
 
 #include <stdarg.h>
 #include <string.h>
 
-enum { TELEMETRY_BODY_MAX_BYTES = 4096 };
+enum { TELEMETRY_BODY_MAX_BYTES = 4096, NOT_AUTHORIZED = 5 };
 
 struct hub {
     struct hub_options options;
@@ -40,6 +41,7 @@ void hub_free(struct hub *hub)
 
 struct judgement {
     enum hub_rule rule;
+    int return_code;
     char text[512];
 };
 
@@ -51,6 +53,7 @@ static int refuse(struct judgement *judgement, enum hub_rule rule, const char *f
     vsnprintf(judgement->text, sizeof judgement->text, format, args);
     va_end(args);
     judgement->rule = rule;
+    judgement->return_code = NOT_AUTHORIZED;
     return -1;
 }
 
@@ -71,6 +74,17 @@ static int check_leaf(const struct hub *hub, const struct hub_device *device, co
     return 0;
 }
 
+static int check_scenario(const struct hub *hub, const struct hub_device *device, const struct session *session,
+                          struct judgement *judgement)
+{
+    struct knobs knobs = scenario_knobs(hub->options.scenarios, device->device_id);
+    if (!fault_happens(hub->options.scenarios, &hub->options.sink, session, device->device_id, KNOB_hub_connack))
+        return 0;
+    refuse(judgement, HUB_SCENARIO, "the scenario refuses device '%s' here", device->device_id);
+    judgement->return_code = (int)knobs.hub_connack;
+    return -1;
+}
+
 static int judge(const struct hub *hub, const struct session *session, const struct hub_user_name *name, struct judgement *judgement,
                  struct hub_device **ret_device)
 {
@@ -83,7 +97,7 @@ static int judge(const struct hub *hub, const struct session *session, const str
     if (strcasecmp(device->hub, name->hub) != 0)
         return refuse(judgement, HUB_OTHER_HUB, "device '%s' is assigned to hub '%s', not to '%.128s'", device->device_id, device->hub,
                       name->hub);
-    if (check_leaf(hub, device, session, judgement))
+    if (check_leaf(hub, device, session, judgement) || check_scenario(hub, device, session, judgement))
         return -1;
     *ret_device = device;
     return 0;
@@ -108,7 +122,7 @@ static void emit_verdict(const struct hub *hub, const struct session *session, c
     json_set_string(data, "mend", rules[judgement->rule].mend);
     json_set_string(data, "device_id", name->device_id);
     json_set_string(data, "hub", name->hub);
-    json_set_integer(data, "return_code", is_accepted ? 0 : 5);
+    json_set_integer(data, "return_code", judgement->return_code);
     emit(hub, event, session, name->device_id);
 }
 
@@ -134,7 +148,7 @@ struct admission hub_decide(struct hub *hub, struct session *session)
         snprintf(judgement.text, sizeof judgement.text, "device '%.128s' may connect to hub '%.128s'", name.device_id, name.hub);
     emit_verdict(hub, session, &name, &judgement);
     if (!device)
-        return (struct admission){.is_admitted = false, .return_code = 5};
+        return (struct admission){.is_admitted = false, .return_code = judgement.return_code};
     take_over(hub, device, session);
     return (struct admission){.is_admitted = true};
 }

@@ -2,7 +2,7 @@
  * broker_sim/hub/hub.h - the IoT hubs: who may connect, what they may do, twins, telemetry
  *
  * What:     all hubs that DPS assigns to are this one service; the host name in the user name tells them apart. Emits hub.verdict,
- * hub.telemetry and hub.twin. Rules:    HUB_RULES is the list of what a CONNECT is refused for; each refusal is CONNACK 5. Source:
+ * hub.telemetry and hub.twin. Rules:    HUB_RULES is the list of what a CONNECT is refused for; each refusal is CONNACK 5, but for the last one's, whose code a scenario gives. Source:
  * "Communicate with an IoT hub using the MQTT protocol" and "Troubleshooting error codes" (401003, 403012, 404001), Azure documentation.
  */
 #ifndef BROKER_SIM_HUB_HUB_H
@@ -11,6 +11,7 @@
 #include "broker_sim/event_sink.h"
 #include "broker_sim/front_door/front_door.h"
 #include "broker_sim/hub/registry.h"
+#include "broker_sim/scenario/scenario.h"
 #include "broker_sim/service_port.h"
 
 /* X(id, rule id, mend) */
@@ -20,7 +21,8 @@
     X(UNKNOWN_DEVICE, "hub.unknown-device", "register with DPS first: that makes the device's identity")                                   \
     X(OTHER_HUB, "hub.other-hub", "connect to the assignedHub of the last registration; register again when in doubt")                     \
     X(THUMBPRINT, "hub.thumbprint", "connect with the certificate that was used to register, or register again with the new one")          \
-    X(EXPIRED, "hub.expired", "give the device a certificate that is valid now and register again")
+    X(EXPIRED, "hub.expired", "give the device a certificate that is valid now and register again")                                        \
+    X(SCENARIO, "hub.scenario", "nothing: the knob hub_connack asks for it; a good device registers with DPS again")
 
 enum hub_rule {
     HUB_ACCEPTED,
@@ -32,7 +34,8 @@ enum hub_rule {
 struct hub;
 
 struct hub_options {
-    struct hub_registry *registry; /* lent */
+    struct hub_registry *registry;    /* lent */
+    struct scenario_table *scenarios; /* lent */
     struct event_sink sink;
     struct service_port port;
 };

@@ -35,7 +35,7 @@ static int64_t *slot(struct knobs *knobs, const struct knob *knob)
     return (int64_t *)(void *)((char *)knobs + knob->offset);
 }
 
-static int64_t value_of(const struct knobs *knobs, const struct knob *knob)
+int64_t knob_value(const struct knobs *knobs, const struct knob *knob)
 {
     return *(const int64_t *)(const void *)((const char *)knobs + knob->offset);
 }
@@ -138,9 +138,14 @@ cJSON *knobs_to_json(const struct knobs *knobs)
 {
     CLEANUP_JSON cJSON *object = cJSON_CreateObject();
     for (size_t i = 0; i < KNOB_COUNT; i++)
-        if (json_set(object, knob_list[i].name, value_to_json(&knob_list[i], value_of(knobs, &knob_list[i]))))
+        if (json_set(object, knob_list[i].name, value_to_json(&knob_list[i], knob_value(knobs, &knob_list[i]))))
             return NULL;
     return TAKE(object);
+}
+
+const char *knob_word(const struct knobs *knobs, const struct knob *knob)
+{
+    return knob->words[knob_value(knobs, knob)];
 }
 
 static const char *type_name(enum knob_type type)
@@ -169,7 +174,7 @@ cJSON *knobs_describe(const struct knobs *defaults)
 {
     cJSON *list = cJSON_CreateArray();
     for (size_t i = 0; list && i < KNOB_COUNT; i++)
-        cJSON_AddItemToArray(list, describe(&knob_list[i], value_of(defaults, &knob_list[i])));
+        cJSON_AddItemToArray(list, describe(&knob_list[i], knob_value(defaults, &knob_list[i])));
     return list;
 }
 
@@ -181,7 +186,7 @@ char *knobs_help(void)
     struct knobs defaults;
     knobs_init(&defaults);
     for (size_t i = 0; i < KNOB_COUNT; i++) {
-        CLEANUP_JSON cJSON *value = value_to_json(&knob_list[i], value_of(&defaults, &knob_list[i]));
+        CLEANUP_JSON cJSON *value = value_to_json(&knob_list[i], knob_value(&defaults, &knob_list[i]));
         CLEANUP_FREE char *text = value ? json_print_line(value) : NULL;
         if (!text || bytes_printf(&help, "  %s (%s, default %s)\n      %s\n", knob_list[i].name, type_name(knob_list[i].type), text,
                                   knob_list[i].text))

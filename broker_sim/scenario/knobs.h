@@ -24,11 +24,31 @@
     WORD(profile, 0,                                                                                                                       \
          "where a refusal shows: 'azure' at the register request (res/401), as the service does today; 'connack' as CONNACK 5", "azure",   \
          "connack")                                                                                                                        \
-    INTEGER(retry_after_s, 0, 86400, 3, "seconds in retry-after of a 202; 0 leaves it out")                                                \
+    INTEGER(retry_after_s, 0, 86400, 3, "seconds in retry-after of a 202")                                                                 \
+    BOOLEAN(has_retry_after, 1, "a 202 carries retry-after; false leaves it out")                                                          \
     INTEGER(polls_until_assigned, 0, 1000, 1, "status polls until a registration ends; 0 ends it in the reply to the register request")    \
     INTEGER(close_after_refusal_ms, 0, 600000, 500,                                                                                        \
             "after a refusal, close this many milliseconds after the device acknowledged it, or at its DISCONNECT")                        \
-    BOOLEAN(is_silent, 0, "the service does not answer requests, so that a person can answer by hand")
+    BOOLEAN(is_silent, 0, "the service does not answer requests, so that a person can answer by hand")                                     \
+    INTEGER(fault_times, 0, 1000, 0,                                                                                                       \
+            "how often each of the faults below happens, then the service behaves; 0: every time. Counted from scenario.set on")           \
+    INTEGER(connack, 0, 5, 0, "return code of DPS's CONNACK; 0: as the device deserves")                                                   \
+    INTEGER(hub_connack, 0, 5, 0,                                                                                                          \
+            "return code of the hub's CONNACK, where the device id is the registration id; 0: as the device deserves")                     \
+    INTEGER(reply_status, 0, 599, 0, "status of the reply to a register request, 400 to 599 with its error body; 0: as it is")             \
+    INTEGER(poll_status, 0, 599, 0, "status of the reply to a status request, 400 to 599 with its error body; 0: as it is")                \
+    INTEGER(error_retry_after_s, 0, 86400, 0, "seconds in retry-after of a reply_status or poll_status; 0 leaves it out")                  \
+    WORD(reply_body, 0, "body of the reply to a register request: 'json'; its first half; nothing; 'text' that is no JSON", "json",        \
+         "truncated", "empty", "text")                                                                                                     \
+    WORD(end_as, 0, "how a registration ends that could be assigned: 'never' stays assigning", "assigned", "failed", "disabled", "never")  \
+    WORD(close_at, 0,                                                                                                                      \
+         "the service closes the connection: in place of CONNACK, after SUBACK, or after the first reply to a status request that is "     \
+         "still assigning (set polls_until_assigned to 2 or more)",                                                                        \
+         "never", "before-connack", "after-suback", "between-polls")                                                                       \
+    WORD(close_how, 0, "how close_at closes: close_notify and FIN, FIN alone, or RST", "close_notify", "fin", "reset")                     \
+    WORD(silent_after, 0,                                                                                                                  \
+         "nothing goes down to the device any more after its CONNECT, the CONNACK, the SUBACK; is_silent is: after the PUBACK", "never",   \
+         "connect", "connack", "suback")
 
 struct knobs {
 #define X(name, ...) int64_t name;
@@ -56,6 +76,11 @@ struct knob {
     size_t offset; /* in struct knobs */
 };
 
+/* The words of knobs that services ask for, in the order of the list. */
+enum reply_body { REPLY_BODY_JSON, REPLY_BODY_TRUNCATED, REPLY_BODY_EMPTY, REPLY_BODY_TEXT };
+enum end_as { END_AS_ASSIGNED, END_AS_FAILED, END_AS_DISABLED, END_AS_NEVER };
+enum close_at { CLOSE_NEVER, CLOSE_BEFORE_CONNACK, CLOSE_AFTER_SUBACK, CLOSE_BETWEEN_POLLS };
+
 extern const struct knob knob_list[KNOB_COUNT];
 
 /* The conforming behaviour. */
@@ -68,6 +93,9 @@ void knobs_init(struct knobs *knobs);
  */
 int knobs_apply(struct knobs *knobs, const cJSON *object, struct error *error);
 
+int64_t knob_value(const struct knobs *knobs, const struct knob *knob);
+/* The word that is its value. KNOB_WORD alone. */
+const char *knob_word(const struct knobs *knobs, const struct knob *knob);
 /* {"profile":"azure",...}: all of them. NULL when out of memory. */
 cJSON *knobs_to_json(const struct knobs *knobs);
 /* [{"name","type","default","text"}], `defaults` in place of the list's own. NULL when out of memory. */

@@ -11,10 +11,12 @@ struct scenario {
     char *registration_id;
     char *lease; /* NULL: permanent */
     struct knobs knobs;
+    int64_t fault_counts[KNOB_COUNT];
 };
 
 struct scenario_table {
     struct knobs defaults;
+    int64_t fault_counts[KNOB_COUNT]; /* of the defaults */
     struct scenario *newest;
     size_t count;
 };
@@ -107,10 +109,27 @@ void scenario_drop_lease(struct scenario_table *table, const char *lease)
     remove_matching(table, MATCH_LEASE, NULL, lease);
 }
 
+static struct scenario *in_force(const struct scenario_table *table, const char *registration_id)
+{
+    for (struct scenario *at = table->newest; registration_id && at; at = at->older)
+        if (strcasecmp(at->registration_id, registration_id) == 0)
+            return at;
+    return NULL;
+}
+
 struct knobs scenario_knobs(const struct scenario_table *table, const char *registration_id)
 {
-    for (const struct scenario *at = table->newest; registration_id && at; at = at->older)
-        if (strcasecmp(at->registration_id, registration_id) == 0)
-            return at->knobs;
-    return table->defaults;
+    const struct scenario *scenario = in_force(table, registration_id);
+    return scenario ? scenario->knobs : table->defaults;
+}
+
+bool scenario_fault(struct scenario_table *table, const char *registration_id, int knob)
+{
+    struct scenario *scenario = in_force(table, registration_id);
+    const struct knobs *knobs = scenario ? &scenario->knobs : &table->defaults;
+    int64_t *count = scenario ? &scenario->fault_counts[knob] : &table->fault_counts[knob];
+    if (knob_value(knobs, &knob_list[knob]) == knob_list[knob].fallback || (knobs->fault_times && *count >= knobs->fault_times))
+        return false;
+    ++*count;
+    return true;
 }

@@ -10,6 +10,8 @@
 
 #include "broker_sim/scenario/knobs.h"
 
+#include <stdbool.h>
+
 enum { SCENARIOS_MAX = 4096 };
 
 struct scenario_table;
@@ -32,5 +34,10 @@ void scenario_drop_lease(struct scenario_table *table, const char *lease);
 
 /* The knobs in force; the defaults where no scenario is set. NULL id: the defaults. */
 struct knobs scenario_knobs(const struct scenario_table *table, const char *registration_id);
+/*
+ * Does the fault that `knob` (KNOB_connack, ...) stands for happen now? Counts it when it does: a knob that is turned away from its default
+ * is a fault, as often as the knob fault_times says. Faults of the defaults are counted over all devices together.
+ */
+bool scenario_fault(struct scenario_table *table, const char *registration_id, int knob);
 
 #endif

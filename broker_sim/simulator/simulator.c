@@ -124,10 +124,16 @@ static void port_publish(void *user, uint64_t session, const char *topic, const 
         log_warning("a reply to session %llu is lost: the way to Mosquitto is full or gone", (unsigned long long)session);
 }
 
-static void port_close_after_refusal(void *user, uint64_t session, int64_t after_ms)
+static void port_close_after_reply(void *user, uint64_t session, int64_t after_ms, const char *how)
 {
     struct simulator *simulator = user;
-    front_door_close_after_refusal(simulator->front_door, session, after_ms);
+    front_door_close_after_reply(simulator->front_door, session, after_ms, how);
+}
+
+static void port_close_later(void *user, uint64_t session, int64_t after_ms, const char *how)
+{
+    struct simulator *simulator = user;
+    front_door_close_later(simulator->front_door, session, after_ms, how);
 }
 
 static void port_close(void *user, uint64_t session, const char *how)
@@ -138,8 +144,11 @@ static void port_close(void *user, uint64_t session, const char *how)
 
 static struct service_port port_of(struct simulator *simulator)
 {
-    return (struct service_port){
-        .user = simulator, .publish = port_publish, .close_after_refusal = port_close_after_refusal, .close = port_close};
+    return (struct service_port){.user = simulator,
+                                 .publish = port_publish,
+                                 .close_after_reply = port_close_after_reply,
+                                 .close_later = port_close_later,
+                                 .close = port_close};
 }
 
 /* --- the front door's policy: DPS or hub, by the user name --- */
@@ -177,10 +186,13 @@ static void closed(void *user, struct session *session)
         dps_closed(simulator->dps, session);
 }
 
-/* Nothing of ours waits for a subscription: hubs push nothing yet. */
+/* Hubs push nothing yet. */
 static void subscribed(void *user, struct session *session, const char *filter, int granted_qos)
 {
-    (void)user, (void)session, (void)filter, (void)granted_qos;
+    (void)granted_qos;
+    struct simulator *simulator = user;
+    if (!is_hub(session))
+        dps_subscribed(simulator->dps, session, filter);
 }
 
 /* --- messages from Mosquitto --- */
@@ -568,7 +580,8 @@ static int make_services(struct simulator *simulator, struct error *error)
         .sink = sink_of(simulator),
         .port = port_of(simulator),
     };
-    struct hub_options hub = {.registry = simulator->devices, .sink = sink_of(simulator), .port = port_of(simulator)};
+    struct hub_options hub = {
+        .registry = simulator->devices, .scenarios = simulator->scenarios, .sink = sink_of(simulator), .port = port_of(simulator)};
     simulator->dps = dps_new(&dps);
     simulator->hub = hub_new(&hub);
     return simulator->dps && simulator->hub ? 0 : error_set_memory(error);

@@ -247,7 +247,10 @@ static struct admission on_decide(void *user, struct session *session)
     session->service = rig;
     snprintf(rig->decided_user_name, sizeof rig->decided_user_name, "%s", session->user_name);
     rig->decided_chain_count = sk_X509_num(session->chain);
-    return (struct admission){.is_admitted = rig->refuse_with == 0, .return_code = rig->refuse_with};
+    return (struct admission){.is_admitted = rig->refuse_with == 0 && !rig->close_how,
+                              .return_code = rig->refuse_with,
+                              .close_how = rig->close_how,
+                              .silence = rig->silence};
 }
 
 static void on_subscribed(void *user, struct session *session, const char *filter, int granted_qos)
@@ -422,7 +425,6 @@ static void make_client_tls(struct client *client, const struct client_options *
     client->tls = tls;
     SSL_CTX_set_security_level(tls, 0);
     SSL_CTX_set_mode(tls, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-    SSL_CTX_set_options(tls, SSL_OP_IGNORE_UNEXPECTED_EOF);
     SSL_CTX_set_max_proto_version(tls, options->tls_max_version ? options->tls_max_version : TLS1_2_VERSION);
     if (options->suites)
         assert_int_equal(SSL_CTX_set_cipher_list(tls, options->suites), 1);

@@ -44,7 +44,9 @@ struct rig {
     /* what the service and the policy saw, and how they are to act */
     int up_count, down_count, gave_up_count;
     int connect_count, closed_count;
-    int refuse_with;            /* CONNACK code; 0: admit */
+    int refuse_with;       /* CONNACK code; 0: admit */
+    const char *close_how; /* no CONNACK: closed so */
+    enum admission_silence silence;
     const char *refused_filter; /* granted 0x80 */
     const char *refused_topic;  /* may_publish says no */
     int telemetry_count;

@@ -27,10 +27,10 @@ static void on_publish(void *user, uint64_t session, const char *topic, const ch
     rig->replies[rig->reply_count++] = (struct rig_reply){session, strdup(topic), strdup(body)};
 }
 
-static void on_close_after(void *user, uint64_t session, int64_t after_ms)
+static void on_close_after(void *user, uint64_t session, int64_t after_ms, const char *how)
 {
     struct service_rig *rig = user;
-    rig->closes[rig->close_count++] = (struct rig_close){session, after_ms, NULL};
+    rig->closes[rig->close_count++] = (struct rig_close){session, after_ms, how};
 }
 
 static void on_close(void *user, uint64_t session, const char *how)
@@ -42,7 +42,8 @@ static void on_close(void *user, uint64_t session, const char *how)
 static void make_services(struct service_rig *rig)
 {
     struct event_sink sink = {.emit = on_emit, .user = rig, .clock = &rig->clock.clock};
-    struct service_port port = {.user = rig, .publish = on_publish, .close_after_refusal = on_close_after, .close = on_close};
+    struct service_port port = {
+        .user = rig, .publish = on_publish, .close_after_reply = on_close_after, .close_later = on_close_after, .close = on_close};
     struct dps_options dps = {.id_scope = RIG_ID_SCOPE,
                               .state = rig->state,
                               .scenarios = rig->scenarios,
@@ -50,7 +51,7 @@ static void make_services(struct service_rig *rig)
                               .hubs = rig->devices,
                               .sink = sink,
                               .port = port};
-    struct hub_options hub = {.registry = rig->devices, .sink = sink, .port = port};
+    struct hub_options hub = {.registry = rig->devices, .scenarios = rig->scenarios, .sink = sink, .port = port};
     rig->dps = dps_new(&dps);
     rig->hub = hub_new(&hub);
 }

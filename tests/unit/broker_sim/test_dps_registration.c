@@ -156,13 +156,15 @@ static void operation_ids_look_as_the_service_writes_them(void **state)
     assert_string_not_equal(a, b);
 }
 
-static void topics_put_rid_first_and_leave_out_retry_after_zero(void **state)
+static void topics_put_rid_first_and_retry_after_zero_is_not_an_absent_one(void **state)
 {
     (void)state;
     CLEANUP_FREE char *with = reply_topic(202, (struct slice){"a=b c", 5}, 3);
-    CLEANUP_FREE char *without = reply_topic(200, (struct slice){"1", 1}, 0);
+    CLEANUP_FREE char *without = reply_topic(200, (struct slice){"1", 1}, RETRY_AFTER_ABSENT);
+    CLEANUP_FREE char *zero = reply_topic(202, (struct slice){"1", 1}, 0);
     assert_string_equal(with, "$dps/registrations/res/202/?$rid=a=b c&retry-after=3");
     assert_string_equal(without, "$dps/registrations/res/200/?$rid=1");
+    assert_string_equal(zero, "$dps/registrations/res/202/?$rid=1&retry-after=0");
 }
 
 static void assigning_body_of_a_register_reply_holds_nothing_else(void **state)
@@ -284,7 +286,7 @@ int main(void)
         cmocka_unit_test(registering_again_replaces_the_operation_and_keeps_the_record),
         cmocka_unit_test(deleting_forgets_the_registration),
         cmocka_unit_test(operation_ids_look_as_the_service_writes_them),
-        cmocka_unit_test(topics_put_rid_first_and_leave_out_retry_after_zero),
+        cmocka_unit_test(topics_put_rid_first_and_retry_after_zero_is_not_an_absent_one),
         cmocka_unit_test(assigning_body_of_a_register_reply_holds_nothing_else),
         cmocka_unit_test(assigned_state_has_the_members_of_the_service_in_their_order),
         cmocka_unit_test(group_shows_by_its_name),

@@ -480,7 +480,7 @@ static void subscribe_and_ask(struct client *client)
 {
     open_device(client, "dev-01");
     subscribe(client, "$dps/registrations/res/#");
-    front_door_close_after_refusal(rig.door, rig.last_session, 100);
+    front_door_close_after_reply(rig.door, rig.last_session, 100, "refused");
     send_register(client, "1");
     expect_202(client);
 }
@@ -522,7 +522,7 @@ static void a_refused_device_that_subscribed_at_qos_0_is_closed_after_the_reply(
     put_subscribe(&packet, 1, "$dps/registrations/res/#", 0);
     client_send(&client, &packet);
     client_expect(&client, "\x90\x03\x00\x01\x00", 5);
-    front_door_close_after_refusal(rig.door, rig.last_session, 100);
+    front_door_close_after_reply(rig.door, rig.last_session, 100, "refused");
     send_register(&client, "1");
     client_read_packet(&client, &body);
     bytes_done(&body);

@@ -185,12 +185,35 @@ static void counts_telemetry_even_when_the_device_has_gone(void **state)
     assert_int_equal(rig.reply_count, 0);
 }
 
+static void a_scenario_refuses_as_often_as_asked_and_says_so(void **state)
+{
+    (void)state;
+    CLEANUP(rig_teardown) struct service_rig rig;
+    rig_setup(&rig);
+    put_device(&rig);
+    rig_scenario(&rig, "{\"hub_connack\":3,\"fault_times\":1}");
+    struct session first = rig_hub_session(&rig, 1, "leaf"), second = rig_hub_session(&rig, 2, "leaf");
+    struct admission admission = hub_decide(rig.hub, &first);
+    assert_false(admission.is_admitted);
+    assert_int_equal(admission.return_code, 3);
+    const cJSON *verdict = rig_last_event(&rig, EVENT_HUB_VERDICT), *fault = rig_last_event(&rig, EVENT_SCENARIO_FAULT);
+    assert_string_equal(json_string(verdict, "rule", ""), "hub.scenario");
+    assert_int_equal(json_integer(verdict, "return_code", 0), 3);
+    assert_string_equal(json_string(fault, "knob", ""), "hub_connack");
+    assert_string_equal(json_string(fault, "value", ""), "3");
+    finish(&rig, &first);
+    assert_true(hub_decide(rig.hub, &second).is_admitted);
+    assert_int_equal(json_integer(rig_last_event(&rig, EVENT_HUB_VERDICT), "return_code", -1), 0);
+    finish(&rig, &second);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(refuses_each_wrong_thing_by_its_own_rule),
         cmocka_unit_test(admits_the_device_with_the_certificate_that_registered),
         cmocka_unit_test(refuses_an_expired_leaf),
+        cmocka_unit_test(a_scenario_refuses_as_often_as_asked_and_says_so),
         cmocka_unit_test(newer_connection_of_a_device_ends_the_older_one),
         cmocka_unit_test(device_may_use_its_own_topics_alone),
         cmocka_unit_test(grants_the_documented_filters_alone),

@@ -28,6 +28,11 @@ static void defaults_are_the_conforming_behaviour(void **state)
     assert_int_equal(knobs.close_after_refusal_ms, 500);
     assert_int_equal(knobs.is_silent, 0);
     assert_string_equal(knob_list[KNOB_profile].words[knobs.profile], "azure");
+    assert_int_equal(knobs.has_retry_after, 1);
+    static const int faults[] = {KNOB_connack,    KNOB_hub_connack, KNOB_reply_status, KNOB_poll_status, KNOB_error_retry_after_s,
+                                 KNOB_reply_body, KNOB_end_as,      KNOB_close_at,     KNOB_silent_after};
+    for (size_t i = 0; i < ARRAY_COUNT(faults); i++)
+        assert_int_equal(knob_value(&knobs, &knob_list[faults[i]]), 0);
 }
 
 static void turns_only_what_is_named(void **state)
@@ -199,6 +204,27 @@ static void table_of_scenarios_is_bounded(void **state)
     assert_int_equal(error.code, ERROR_LIMIT);
 }
 
+static void a_fault_happens_as_often_as_asked_and_counts_anew_with_the_next_scenario(void **state)
+{
+    (void)state;
+    CLEANUP(teardown) struct table table = {NULL};
+    setup(&table);
+    assert_false(scenario_fault(table.table, "dev-01", KNOB_connack));
+    set(&table, "dev-01", "{\"connack\":3,\"reply_status\":429,\"fault_times\":2}", NULL);
+    for (int round = 0; round < 2; round++) {
+        assert_true(scenario_fault(table.table, "dev-01", KNOB_connack));
+        assert_true(scenario_fault(table.table, "DEV-01", KNOB_connack));
+        assert_false(scenario_fault(table.table, "dev-01", KNOB_connack));
+        assert_true(scenario_fault(table.table, "dev-01", KNOB_reply_status)); /* counted by itself */
+        assert_false(scenario_fault(table.table, "dev-01", KNOB_end_as));
+        assert_false(scenario_fault(table.table, "dev-02", KNOB_connack));
+        set(&table, "dev-01", "{\"connack\":3,\"reply_status\":429,\"fault_times\":2}", NULL);
+    }
+    set(&table, "dev-01", "{\"connack\":3}", NULL);
+    for (int i = 0; i < 20; i++)
+        assert_true(scenario_fault(table.table, "dev-01", KNOB_connack));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -210,6 +236,7 @@ int main(void)
         cmocka_unit_test(profile_words_are_the_profiles_of_the_judge),
         cmocka_unit_test(scenario_binds_to_one_id_without_regard_to_case),
         cmocka_unit_test(scenario_is_set_whole),
+        cmocka_unit_test(a_fault_happens_as_often_as_asked_and_counts_anew_with_the_next_scenario),
         cmocka_unit_test(leased_scenario_hides_the_permanent_one_until_the_lease_ends),
         cmocka_unit_test(clear_removes_all_of_an_id_and_says_when_there_is_none),
         cmocka_unit_test(table_of_scenarios_is_bounded),
