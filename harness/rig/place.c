@@ -72,8 +72,8 @@ int place_data(const char *relative, char **ret_path, struct error *error)
 /* Does the PATH find this very file under its own name? */
 static bool is_in_path(const char *own, const char *name)
 {
-    const char *path = getenv("PATH");
-    CLEANUP_FREE char *folders = strdup(path ? path : "");
+    const char *all = getenv("PATH");
+    CLEANUP_FREE char *folders = strdup(all ? all : "");
     char *rest = folders;
     for (char *folder; rest && (folder = strsep(&rest, ":"));) {
         CLEANUP_FREE char *path = path_join(*folder ? folder : ".", name);
