@@ -62,12 +62,19 @@ static void make_text(const char *data, size_t length_bytes, char *text)
 
 /* ---- the time in front */
 
+/* scanf takes a sign for every number, also for one without. */
+static bool is_made_of(const char *text, const char *characters)
+{
+    return text[0] == '[' && text[1 + strspn(text + 1, characters)] == ']';
+}
+
 /* `%n` is set only when everything before it matched. */
 static size_t read_uptime(const char *text, struct zephyr_line *line)
 {
     unsigned int hours, minutes, seconds, ms, us;
     int end = 0;
-    if (sscanf(text, "[%6u:%2u:%2u.%3u,%3u] %n", &hours, &minutes, &seconds, &ms, &us, &end) < 5 || !end)
+    if (!is_made_of(text, "0123456789:.,") || sscanf(text, "[%6u:%2u:%2u.%3u,%3u] %n", &hours, &minutes, &seconds, &ms, &us, &end) < 5 ||
+        !end)
         return 0;
     line->has_uptime = true;
     line->uptime_us = ((int64_t)hours * 3600 + minutes * 60 + seconds) * 1000000 + (int64_t)ms * 1000 + us;
@@ -78,7 +85,7 @@ static size_t read_linux_uptime(const char *text, struct zephyr_line *line)
 {
     unsigned int seconds, us;
     int end = 0;
-    if (sscanf(text, "[%9u.%6u] %n", &seconds, &us, &end) < 2 || !end)
+    if (!is_made_of(text, "0123456789. ") || sscanf(text, "[%9u.%6u] %n", &seconds, &us, &end) < 2 || !end)
         return 0;
     line->has_uptime = true;
     line->uptime_us = (int64_t)seconds * 1000000 + us;

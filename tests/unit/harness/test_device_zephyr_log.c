@@ -49,6 +49,16 @@ static void reads_the_forms_of_a_log_line(void **state)
     }
 }
 
+static void takes_no_sign_for_a_time(void **state)
+{
+    (void)state;
+    static const char *const rows[] = {"[-1300:00:00.040,000] <inf> app: x", "[00:-1:00.040,000] <inf> app: x", "[-1.561889] <inf> app: x"};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        read_text(rows[i]);
+        assert_false(line.has_uptime);
+    }
+}
+
 static void reads_dates_as_wall_time(void **state)
 {
     (void)state;
@@ -145,6 +155,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_the_forms_of_a_log_line),
+        cmocka_unit_test(takes_no_sign_for_a_time),
         cmocka_unit_test(reads_dates_as_wall_time),
         cmocka_unit_test(tells_the_other_kinds_apart),
         cmocka_unit_test(shows_unprintable_bytes_as_hex),
