@@ -26,6 +26,9 @@ if(DPSBENCH_SANITIZE)
   target_link_options(dpsbench_options INTERFACE -fsanitize=${DPSBENCH_SANITIZE} -fno-sanitize-recover=all)
   target_compile_definitions(dpsbench_options INTERFACE DPSBENCH_SANITIZED=1)
 endif()
+if(DPSBENCH_FUZZ)
+  target_compile_options(dpsbench_options INTERFACE -fsanitize=fuzzer-no-link)
+endif()
 
 # Who may include whom. The first folder of an include decides; anything else is a system header.
 set(DPSBENCH_LAYER_base base)
