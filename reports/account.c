@@ -5,7 +5,8 @@ static const char our_mend[] = "this is dpsbench's own fault: report it with the
 
 static bool has_failed(const struct result_row *row)
 {
-    return row->verdict == VERDICT_FAIL || row->verdict == VERDICT_INCONCLUSIVE || row->verdict == VERDICT_ERROR;
+    return row->verdict == VERDICT_FAIL || row->verdict == VERDICT_KNOWN || row->verdict == VERDICT_INCONCLUSIVE ||
+           row->verdict == VERDICT_ERROR;
 }
 
 bool account_is_due(const struct result_row *row)
@@ -50,6 +51,17 @@ static void tell_reason(struct result_row *row)
     result_set(&row->account.got, reason->got ? reason->got : reason->text);
 }
 
+static void tell_known(struct result_row *row)
+{
+    tell_reason(row);
+    tell_requirement(row);
+    for (size_t i = 0; i < row->finding_count; i++) {
+        const struct result_finding *finding = &row->findings[i];
+        if (finding->kind == RESULT_FINDING_FAILS)
+            result_setf(&row->account.mend, "known: %s (%s)", finding->text, finding->source ? finding->source : "no source");
+    }
+}
+
 static void tell_fail(struct result_row *row, const char *show)
 {
     tell_reason(row);
@@ -70,6 +82,9 @@ void account_fill(struct result_row *row, const struct account_commands *command
     switch (row->verdict) {
     case VERDICT_PASS:
         tell_pass(row);
+        break;
+    case VERDICT_KNOWN:
+        tell_known(row);
         break;
     case VERDICT_FAIL:
         tell_fail(row, commands->show);

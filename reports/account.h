@@ -1,7 +1,7 @@
 /*
  * reports/account.h - the few lines that a person reads about a row
  *
- * What:     for a row that failed (inconclusive and error count as failed), and for one whose device was refused: what was expected, what came,
+ * What:     for a row that failed (known, inconclusive and error count as failed here), and for one whose device was refused: what was expected, what came,
  *           the rule, the mend, and the command that runs just this row. The same lines stand in results.json, in junit.xml and below the table.
  * Rule:     the service's, when it refused a device that the case wanted accepted (or refused it otherwise than the case wanted); else the
  *           requirement that the case quotes: then the device's firmware is what has to change.

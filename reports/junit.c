@@ -90,7 +90,7 @@ static void count(struct tally *tally, const struct result_row *row)
     tally->tests++;
     tally->failures += row->verdict == VERDICT_FAIL;
     tally->errors += row->verdict == VERDICT_INCONCLUSIVE || row->verdict == VERDICT_ERROR;
-    tally->skipped += row->verdict == VERDICT_SKIP;
+    tally->skipped += row->verdict == VERDICT_SKIP || row->verdict == VERDICT_KNOWN;
     tally->duration_ms += row->duration_ms;
 }
 
@@ -182,27 +182,31 @@ static char *account_text(const struct result_row *row)
 
 static void write_reason(struct junit *junit, const struct result_row *row)
 {
-    static const char *const elements[] = {
-        [VERDICT_SKIP] = "skipped", [VERDICT_INCONCLUSIVE] = "error", [VERDICT_FAIL] = "failure", [VERDICT_ERROR] = "error"};
+    static const char *const elements[] = {[VERDICT_SKIP] = "skipped",
+                                           [VERDICT_KNOWN] = "skipped", /* neither passed nor news; nothing in the format comes nearer */
+                                           [VERDICT_INCONCLUSIVE] = "error",
+                                           [VERDICT_FAIL] = "failure",
+                                           [VERDICT_ERROR] = "error"};
     CLEANUP_FREE char *text = account_text(row);
     if (row->verdict == VERDICT_PASS)
         return;
     start(junit, elements[row->verdict]);
     attribute(junit, "message", text_or(row->reason.text, verdict_name(row->verdict)));
     attribute(junit, "type", verdict_name(row->verdict));
-    if (row->verdict != VERDICT_SKIP)
+    if (row->verdict >= VERDICT_INCONCLUSIVE)
         content(junit, text);
     end(junit);
 }
 
-/* What a reader of a passed row may want to know: why the device was refused, and what is known about it. */
+/* What a reader of a passed or known row may want to know: why the device was refused, and what is known about it. */
 static void write_output(struct junit *junit, const struct result_row *row)
 {
-    CLEANUP_FREE char *account = row->verdict == VERDICT_PASS ? account_text(row) : strdup("");
+    CLEANUP_FREE char *account = row->verdict == VERDICT_PASS || row->verdict == VERDICT_KNOWN ? account_text(row) : strdup("");
     CLEANUP(bytes_done) struct bytes text = {.max_bytes = JUNIT_MAX_BYTES};
     bytes_append_text(&text, text_or(account, ""));
     for (size_t i = 0; i < row->finding_count; i++)
-        bytes_printf(&text, "known finding: %s (%s)\n", text_or(row->findings[i].text, ""), text_or(row->findings[i].source, "no source"));
+        bytes_printf(&text, "%s: %s (%s)\n", row->findings[i].kind == RESULT_FINDING_FIXED ? "fixed" : "known finding",
+                     text_or(row->findings[i].text, ""), text_or(row->findings[i].source, "no source"));
     if (text.length_bytes == 0)
         return;
     start(junit, "system-out");

@@ -13,6 +13,17 @@ static const char *const verdict_names[] = {
 #undef X
 };
 
+static const char *const finding_kind_names[] = {
+#define X(id, name) [id] = name,
+    RESULT_FINDING_KINDS(X)
+#undef X
+};
+
+const char *result_finding_kind_name(enum result_finding_kind kind)
+{
+    return kind < RESULT_FINDING_KIND_COUNT ? finding_kind_names[kind] : "unknown";
+}
+
 const char *verdict_name(enum verdict verdict)
 {
     return verdict < VERDICT_COUNT ? verdict_names[verdict] : "unknown";
@@ -57,22 +68,27 @@ void result_setf(char **member, const char *format, ...)
     *member = fresh;
 }
 
-static bool has_finding(const struct result_row *row, const char *text)
+static bool has_finding(const struct result_row *row, enum result_finding_kind kind, const char *text)
 {
     for (size_t i = 0; i < row->finding_count; i++)
-        if (row->findings[i].text && strcmp(row->findings[i].text, text) == 0)
+        if (row->findings[i].kind == kind && row->findings[i].text && strcmp(row->findings[i].text, text) == 0)
             return true;
     return false;
 }
 
-void result_add_finding(struct result_row *row, const char *text, const char *source)
+void result_add_finding(struct result_row *row, enum result_finding_kind kind, const char *text, const char *source)
 {
-    if (row->finding_count == RESULT_FINDINGS_MAX || has_finding(row, text))
+    if (row->finding_count == RESULT_FINDINGS_MAX || has_finding(row, kind, text))
         return;
     struct result_finding *finding = &row->findings[row->finding_count++];
-    *finding = (struct result_finding){0};
+    *finding = (struct result_finding){.kind = kind};
     result_set(&finding->text, text);
     result_set(&finding->source, source);
+}
+
+struct result_reason *result_add_also(struct result_row *row)
+{
+    return row->also_count < RESULT_ALSO_MAX ? &row->also[row->also_count++] : NULL;
 }
 
 static void free_reason(struct result_reason *reason)
@@ -103,6 +119,8 @@ void result_row_done(struct result_row *row)
         free(texts[i]);
     free_reason(&row->reason);
     free_account(&row->account);
+    for (size_t i = 0; i < row->also_count; i++)
+        free_reason(&row->also[i]);
     for (size_t i = 0; i < row->finding_count; i++) {
         free(row->findings[i].text);
         free(row->findings[i].source);
@@ -146,6 +164,8 @@ struct result_counts result_run_count(const struct result_run *run)
     for (size_t i = 0; i < run->row_count; i++) {
         counts.by_verdict[run->rows[i].verdict]++;
         counts.findings += run->rows[i].finding_count;
+        for (size_t j = 0; j < run->rows[i].finding_count; j++)
+            counts.fixed += run->rows[i].findings[j].kind == RESULT_FINDING_FIXED;
     }
     return counts;
 }
@@ -165,5 +185,5 @@ int result_run_exit_code(const struct result_run *run)
         return EXIT_DEVICE_FAILED;
     if (counts.by_verdict[VERDICT_INCONCLUSIVE])
         return EXIT_RIG_TROUBLE;
-    return counts.by_verdict[VERDICT_PASS] ? EXIT_ALL_PASSED : EXIT_ALL_SKIPPED;
+    return counts.by_verdict[VERDICT_PASS] || counts.by_verdict[VERDICT_KNOWN] ? EXIT_ALL_PASSED : EXIT_ALL_SKIPPED;
 }

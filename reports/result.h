@@ -2,8 +2,8 @@
  * reports/result.h - what a run found: verdicts, rows, the run itself
  *
  * What:     the one result model of all reports. The runner fills it, the writers (results_json.h, table.h) read it.
- * Verdicts: pass; skip (a need is not met); inconclusive (the rig's fault); fail (the device's); error (ours). The list is in order:
- *           the worst wins, nothing is ever upgraded.
+ * Verdicts: pass; skip (a need is not met); known (it fails at nothing but what this device is known to fail); inconclusive (the rig's
+ *           fault); fail (the device's); error (ours). The list is in order: the worst wins, nothing is ever upgraded.
  * Memory:   every text is malloc'ed and owned by the struct; the setters copy. Out of memory leaves a text NULL, never a wrong one.
  */
 #ifndef REPORTS_RESULT_H
@@ -20,6 +20,7 @@
 #define VERDICTS(X)                                                                                                                        \
     X(VERDICT_PASS, "pass")                                                                                                                \
     X(VERDICT_SKIP, "skip")                                                                                                                \
+    X(VERDICT_KNOWN, "known")                                                                                                              \
     X(VERDICT_INCONCLUSIVE, "inconclusive")                                                                                                \
     X(VERDICT_FAIL, "fail")                                                                                                                \
     X(VERDICT_ERROR, "error")
@@ -36,13 +37,27 @@ enum verdict verdict_worse(enum verdict a, enum verdict b);
 /* Whose fault an error is decides: device: fail; rig and person: inconclusive; file and ours: error. */
 enum verdict verdict_of_owner(enum error_owner owner);
 
-/* Something that a device is known to do, with the reason why it is no failure of the row. Does not change the verdict. */
+/* Something that a device is known to do, with the reason. */
+#define RESULT_FINDING_KINDS(X)                                                                                                            \
+    X(RESULT_FINDING_NOTE, "note")   /* seen; no failure of the row */                                                                     \
+    X(RESULT_FINDING_FAILS, "fails") /* an expectation failed, as it is known to */                                                        \
+    X(RESULT_FINDING_FIXED, "fixed") /* an expectation is known to fail, and did not */
+
+enum result_finding_kind {
+#define X(id, name) id,
+    RESULT_FINDING_KINDS(X)
+#undef X
+        RESULT_FINDING_KIND_COUNT
+};
+const char *result_finding_kind_name(enum result_finding_kind kind);
+
 struct result_finding {
+    enum result_finding_kind kind;
     char *text;
     char *source; /* where it is known from */
 };
 
-enum { RESULT_FINDINGS_MAX = 16 };
+enum { RESULT_FINDINGS_MAX = 16, RESULT_ALSO_MAX = 8 };
 
 /* Why a row has its verdict. Members that do not apply are NULL. */
 struct result_reason {
@@ -76,8 +91,10 @@ struct result_row {
     char *refusal_expected; /* the expectation that the refusal met; NULL: the case did not ask for it */
     char *why;              /* the requirement that the case quotes */
     char *why_source;
-    struct result_account account; /* account.h fills it */
-    char *certificates;            /* folder of the public certificates, below the run's; NULL: none were made */
+    struct result_account account;              /* account.h fills it */
+    struct result_reason also[RESULT_ALSO_MAX]; /* other expectations that failed; without `text` */
+    size_t also_count;
+    char *certificates; /* folder of the public certificates, below the run's; NULL: none were made */
     int64_t started_unix_us;
     int64_t duration_ms;    /* real time */
     int64_t timeline_first; /* lines of timeline.jsonl, from 1; 0: none */
@@ -90,8 +107,10 @@ void result_row_done(struct result_row *row); /* NULL allowed; the struct may be
 /* Replace a text by a copy of `text` (may be NULL). */
 void result_set(char **member, const char *text);
 void result_setf(char **member, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* Once a text; more than RESULT_FINDINGS_MAX are dropped. */
-void result_add_finding(struct result_row *row, const char *text, const char *source);
+/* Once a kind and text; more than RESULT_FINDINGS_MAX are dropped. */
+void result_add_finding(struct result_row *row, enum result_finding_kind kind, const char *text, const char *source);
+/* The next free place in `also`; NULL when it is full. Lent. */
+struct result_reason *result_add_also(struct result_row *row);
 
 struct result_run {
     char *id;        /* "20261121T211500Z-1234": start and process id */
@@ -117,7 +136,8 @@ int result_run_add(struct result_run *run, struct result_row *row, struct error 
 
 struct result_counts {
     size_t by_verdict[VERDICT_COUNT];
-    size_t findings;
+    size_t findings; /* of any kind */
+    size_t fixed;    /* of kind fixed */
 };
 struct result_counts result_run_count(const struct result_run *run);
 

@@ -72,13 +72,26 @@ static int set_time(cJSON *object, const char *name, int64_t unix_us)
     return json_set_string(object, name, text);
 }
 
+static cJSON *also_to_json(const struct result_row *row)
+{
+    CLEANUP_JSON cJSON *list = cJSON_CreateArray();
+    for (size_t i = 0; list && i < row->also_count; i++) {
+        const struct result_reason *also = &row->also[i];
+        cJSON *item = cJSON_CreateObject();
+        if (!cJSON_AddItemToArray(list, item) || json_set_string(item, "view", also->view) || json_set_string(item, "place", also->place) ||
+            json_set_string(item, "expected", also->expected) || json_set_string(item, "got", also->got))
+            return NULL;
+    }
+    return TAKE(list);
+}
+
 static cJSON *findings_to_json(const struct result_row *row)
 {
     CLEANUP_JSON cJSON *list = cJSON_CreateArray();
     for (size_t i = 0; list && i < row->finding_count; i++) {
         cJSON *item = cJSON_CreateObject();
-        if (!cJSON_AddItemToArray(list, item) || json_set_string(item, "text", row->findings[i].text) ||
-            json_set_string(item, "source", row->findings[i].source))
+        if (!cJSON_AddItemToArray(list, item) || json_set_string(item, "kind", result_finding_kind_name(row->findings[i].kind)) ||
+            json_set_string(item, "text", row->findings[i].text) || json_set_string(item, "source", row->findings[i].source))
             return NULL;
     }
     return TAKE(list);
@@ -97,6 +110,7 @@ static int add_verdict(cJSON *json, const struct result_row *row)
 {
     return json_set_string(json, "verdict", verdict_name(row->verdict)) ||
            (row->reason.text && add_object(json, "reason", row, reason_texts, ARRAY_COUNT(reason_texts))) ||
+           (row->also_count && json_set(json, "also", also_to_json(row))) ||
            (row->account.got && add_object(json, "account", row, account_texts, ARRAY_COUNT(account_texts))) ||
            (row->why && add_object(json, "why", row, why_texts, ARRAY_COUNT(why_texts)));
 }
@@ -122,7 +136,9 @@ static cJSON *summary_to_json(const struct result_run *run)
     for (int i = 0; i < VERDICT_COUNT; i++)
         if (json_set_integer(json, verdict_name((enum verdict)i), (int64_t)counts.by_verdict[i]))
             return NULL;
-    return json_set_integer(json, "findings", (int64_t)counts.findings) ? NULL : TAKE(json);
+    return json_set_integer(json, "findings", (int64_t)counts.findings) || json_set_integer(json, "fixed", (int64_t)counts.fixed)
+               ? NULL
+               : TAKE(json);
 }
 
 static cJSON *rig_to_json(const struct result_run *run)
@@ -180,6 +196,30 @@ int results_write(const struct result_run *run, struct error *error)
 
 /* ---- reading ---- */
 
+static void read_also(const cJSON *json, struct result_row *row)
+{
+    const cJSON *item;
+    cJSON_ArrayForEach(item, json_member(json, "also"))
+    {
+        struct result_reason *also = result_add_also(row);
+        if (!also)
+            return;
+        result_set(&also->view, json_string(item, "view", NULL));
+        result_set(&also->place, json_string(item, "place", NULL));
+        result_set(&also->expected, json_string(item, "expected", NULL));
+        result_set(&also->got, json_string(item, "got", NULL));
+    }
+}
+
+static enum result_finding_kind read_finding_kind(const cJSON *finding)
+{
+    const char *name = json_string(finding, "kind", "");
+    for (int i = 0; i < RESULT_FINDING_KIND_COUNT; i++)
+        if (strcmp(name, result_finding_kind_name((enum result_finding_kind)i)) == 0)
+            return (enum result_finding_kind)i;
+    return RESULT_FINDING_NOTE; /* version 1 had no other */
+}
+
 static void read_findings(const cJSON *json, struct result_row *row)
 {
     const cJSON *finding;
@@ -187,7 +227,7 @@ static void read_findings(const cJSON *json, struct result_row *row)
     {
         const char *text = json_string(finding, "text", NULL);
         if (text)
-            result_add_finding(row, text, json_string(finding, "source", NULL));
+            result_add_finding(row, read_finding_kind(finding), text, json_string(finding, "source", NULL));
     }
 }
 
@@ -214,6 +254,7 @@ static int read_row(const cJSON *json, struct result_row *row)
     row->timeline_first = json_integer(timeline, "first", 0);
     row->timeline_last = json_integer(timeline, "last", 0);
     row->duration_ms = json_integer(json, "duration_ms", 0);
+    read_also(json, row);
     read_findings(json, row);
     return 0;
 }

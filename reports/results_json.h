@@ -1,8 +1,9 @@
 /*
- * reports/results_json.h - results.json, version 1
+ * reports/results_json.h - results.json, version 2
  *
  * What:     the machine's report (docs/results.md). Rewritten as a whole, atomically, after every row: a kill at any moment leaves a
  *           valid document that lacks at most the row in flight. And back again, for whoever shows a run later.
+ * Version:  2 knows the verdict `known`; documents of version 1 are read too.
  * Reading:  members that this version does not know are skipped; a document of a newer version is refused.
  */
 #ifndef REPORTS_RESULTS_JSON_H
@@ -10,7 +11,7 @@
 
 #include "reports/result.h"
 
-enum { RESULTS_VERSION = 1 };
+enum { RESULTS_VERSION = 2 };
 #define RESULTS_FILE "results.json"
 
 /* The document; NULL when out of memory. */

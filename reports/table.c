@@ -16,8 +16,8 @@ struct layout {
 };
 
 static const char *const colours[] = {
-    [VERDICT_PASS] = "\033[32m",   [VERDICT_SKIP] = "\033[33m",    [VERDICT_INCONCLUSIVE] = "\033[35m",
-    [VERDICT_FAIL] = "\033[1;31m", [VERDICT_ERROR] = "\033[1;31m",
+    [VERDICT_PASS] = "\033[32m",         [VERDICT_SKIP] = "\033[33m",   [VERDICT_KNOWN] = "\033[33m",
+    [VERDICT_INCONCLUSIVE] = "\033[35m", [VERDICT_FAIL] = "\033[1;31m", [VERDICT_ERROR] = "\033[1;31m",
 };
 
 static const char *text_or(const char *text, const char *fallback)
@@ -138,43 +138,70 @@ static void print_failed(FILE *file, const struct result_run *run, const struct 
 
 /* ---- findings ---- */
 
-/* The same finding in many rows is one finding. */
-static bool is_first(const struct result_run *run, size_t row, size_t finding)
+static bool is_same(const struct result_finding *a, const struct result_finding *b)
 {
-    const char *text = text_or(run->rows[row].findings[finding].text, "");
+    return a->kind == b->kind && strcmp(text_or(a->text, ""), text_or(b->text, "")) == 0;
+}
+
+static bool has_finding(const struct result_row *row, const struct result_finding *finding)
+{
+    for (size_t i = 0; i < row->finding_count; i++)
+        if (is_same(&row->findings[i], finding))
+            return true;
+    return false;
+}
+
+/* The same finding in many rows is one finding. */
+static bool is_first(const struct result_run *run, size_t row, const struct result_finding *finding)
+{
     for (size_t i = 0; i < row; i++)
-        for (size_t j = 0; j < run->rows[i].finding_count; j++)
-            if (strcmp(text_or(run->rows[i].findings[j].text, ""), text) == 0)
-                return false;
+        if (has_finding(&run->rows[i], finding))
+            return false;
     return true;
 }
 
-static void print_rows_of(FILE *file, const struct result_run *run, size_t first_row, const char *text)
+static void print_rows_of(FILE *file, const struct result_run *run, size_t first_row, const struct result_finding *finding)
 {
     const char *separator = "    in ";
     for (size_t i = first_row; i < run->row_count; i++)
-        for (size_t j = 0; j < run->rows[i].finding_count; j++)
-            if (strcmp(text_or(run->rows[i].findings[j].text, ""), text) == 0) {
-                fprintf(file, "%s%s", separator, text_or(run->rows[i].id, "?"));
-                separator = ", ";
-            }
+        if (has_finding(&run->rows[i], finding)) {
+            fprintf(file, "%s%s", separator, text_or(run->rows[i].id, "?"));
+            separator = ", ";
+        }
     fputc('\n', file);
 }
 
-static void print_findings(FILE *file, const struct result_run *run)
+static size_t print_findings(FILE *file, const struct result_run *run, enum result_finding_kind kind)
 {
+    static const char *const titles[] = {
+        [RESULT_FINDING_NOTE] = "Known findings that change no verdict:",
+        [RESULT_FINDING_FAILS] = "Known findings that rows fail by (cases/known-findings.yaml):",
+        [RESULT_FINDING_FIXED] = "Fixed: known findings that pass now; take them out of cases/known-findings.yaml:",
+    };
     size_t count = 0;
     for (size_t i = 0; i < run->row_count; i++)
         for (size_t j = 0; j < run->rows[i].finding_count; j++) {
-            if (!is_first(run, i, j))
-                continue;
             const struct result_finding *finding = &run->rows[i].findings[j];
-            fprintf(file, "%s  %s (%s)\n", count++ ? "" : "\nKnown findings (they change no verdict):\n", text_or(finding->text, ""),
-                    text_or(finding->source, "no source"));
-            print_rows_of(file, run, i, text_or(finding->text, ""));
+            if (finding->kind != kind || !is_first(run, i, finding))
+                continue;
+            if (count++ == 0)
+                fprintf(file, "\n%s\n", titles[kind]);
+            fprintf(file, "  %s (%s)\n", text_or(finding->text, ""), text_or(finding->source, "no source"));
+            print_rows_of(file, run, i, finding);
         }
-    if (count)
-        fprintf(file, "%zu known finding%s\n", count, count == 1 ? "" : "s");
+    return count;
+}
+
+/* The line before the closing line. */
+static void print_finding_count(FILE *file, const struct result_run *run, size_t known, size_t fixed)
+{
+    size_t rows = result_run_count(run).by_verdict[VERDICT_KNOWN];
+    fprintf(file, "%zu known finding%s", known, known == 1 ? "" : "s");
+    if (rows)
+        fprintf(file, ", %zu row%s by them alone", rows, rows == 1 ? " fails" : "s fail");
+    if (fixed)
+        fprintf(file, ", %zu fixed", fixed);
+    fputc('\n', file);
 }
 
 void table_closing_line(const struct result_run *run, char *text)
@@ -193,12 +220,16 @@ void table_print(FILE *file, const struct result_run *run, const struct table_op
     for (size_t i = 0; i < run->row_count; i++)
         print_row(file, &run->rows[i], &layout, options->has_colour);
     print_failed(file, run, options, layout.names_device);
-    print_findings(file, run);
+    size_t known = print_findings(file, run, RESULT_FINDING_NOTE);
+    known += print_findings(file, run, RESULT_FINDING_FAILS);
+    size_t fixed = print_findings(file, run, RESULT_FINDING_FIXED);
     if (run->broken_off)
         fprintf(file, "\nBroken off after %zu of %zu rows: %s\n", run->row_count, run->planned_count, run->broken_off);
     else if (run->is_interrupted)
         fprintf(file, "\nInterrupted after %zu of %zu rows\n", run->row_count, run->planned_count);
     char closing[TABLE_CLOSING_BYTES];
     table_closing_line(run, closing);
-    fprintf(file, "\nreport: %s/results.json\n%s\n", run->directory, closing);
+    fprintf(file, "\nreport: %s/results.json\n", run->directory);
+    print_finding_count(file, run, known, fixed);
+    fprintf(file, "%s\n", closing);
 }

@@ -1,8 +1,10 @@
 /*
  * reports/table.h - the report for a person at the end of a run
  *
- * What:     the table (row, verdict, time, what happened), a few lines for each row that failed (account.h), the known findings, the path of the report, and as the last line
- *           "N passed, N failed, N skipped". Inconclusive and error count as failed there and stand apart in the table.
+ * What:     the table (row, verdict, time, what happened), a few lines for each row that failed (account.h), the known findings, the path of the
+ *           report, a line that counts the known findings and the rows that fail by them alone, and as the last line
+ *           "N passed, N failed, N skipped". Inconclusive and error count as failed there and stand apart in the table; a row that fails by known
+ *           findings alone counts as none of the three.
  * Not here: progress while it runs (progress.h).
  */
 #ifndef REPORTS_TABLE_H

@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/files.h"
 #include "harness/case/case_internal.h"
+#include "harness/case/known_findings.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -377,10 +378,11 @@ static bool is_folder(const char *path)
     return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
 }
 
-static bool is_case(const char *name)
+/* `id`: the path below the folder of cases; the list of known findings stands beside the areas. */
+static bool is_case(const char *id)
 {
-    size_t length = strlen(name);
-    return length > 5 && strcmp(name + length - 5, ".yaml") == 0;
+    size_t length = strlen(id);
+    return length > 5 && strcmp(id + length - 5, ".yaml") == 0 && strcmp(id, KNOWN_FINDINGS_FILE) != 0;
 }
 
 static int read_folder(const char *path, const char *shown, const char *id, int depth, const struct case_options *options,
@@ -399,7 +401,7 @@ static int read_folder(const char *path, const char *shown, const char *id, int 
             return error_set_memory(error);
         if (is_folder(inner_path) && read_folder(inner_path, inner_shown, inner_id, depth + 1, options, list, error))
             return -1;
-        if (is_case(*name) && read_file(inner_path, inner_shown, inner_id, options, list, error))
+        if (is_case(inner_id) && read_file(inner_path, inner_shown, inner_id, options, list, error))
             return -1;
     }
     return 0;

@@ -38,6 +38,8 @@ struct condition {
 
 enum { CONDITIONS_MAX = 16 };
 
+struct known_finding;
+
 struct expectation {
     enum event_view view;
     char *event;
@@ -52,6 +54,7 @@ struct expectation {
     int64_t more_than;
     /* Weaknesses of the virtual DK that this expectation must see: the reason why its case fails under them. */
     struct text_list catches;
+    const struct known_finding *known; /* this device is known to fail it (known_findings.h); lent; NULL: it must not */
 };
 
 /* What a case may name: kinds of docs/events.md, and the console events that the dialects of the harness give. */

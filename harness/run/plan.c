@@ -1,5 +1,6 @@
 #include "harness/run/plan.h"
 
+#include "base/cleanup.h"
 #include "base/json.h"
 #include "base/yaml.h"
 #include "harness/case/select.h"
@@ -7,10 +8,26 @@
 
 #include <string.h>
 
-static int read_rows(const struct run_options *options, const struct case_device *device, struct case_list *list, struct error *error)
+static struct event_vocabulary vocabulary(void)
 {
-    const struct case_options case_options = {.vocabulary = {.console_events = dialect_event_names()}, .device = *device};
-    if (cases_read(options->cases_directory, options->cases_shown, &case_options, list, error))
+    return (struct event_vocabulary){.console_events = dialect_event_names()};
+}
+
+static int read_known(const struct run_options *options, struct known_findings *ret_known, struct error *error)
+{
+    const struct event_vocabulary words = vocabulary();
+    return known_findings_read(options->cases_directory, options->cases_shown, &words, ret_known, error);
+}
+
+/* `rig_device`: NULL when nobody runs the rows. */
+static int read_rows(const struct run_options *options, const struct case_device *device, const struct rig_device *rig_device,
+                     const struct known_findings *known, struct case_list *list, struct error *error)
+{
+    const struct case_options case_options = {.vocabulary = vocabulary(), .device = *device};
+    const struct known_device known_device = {.dialect = rig_device ? rig_device->dialect : NULL,
+                                              .personality = rig_device && rig_device->is_virtual ? rig_device->personality : NULL};
+    if (cases_read(options->cases_directory, options->cases_shown, &case_options, list, error) ||
+        known_findings_mark(known, rig_device ? &known_device : NULL, list, error))
         return -1;
     return select_rows(list, options->selectors, options->selector_count, error);
 }
@@ -23,7 +40,7 @@ static int add_device(const struct run_options *options, const struct rig_device
         .registration_id = device->registration_id, .id_scope = device->id_scope, .dps_host = device->dps_host, .sec_tag = sec_tag};
     size_t index = plan->device_count++;
     plan->devices[index].device = device;
-    return read_rows(options, &variables, &plan->devices[index].rows, error);
+    return read_rows(options, &variables, device, &plan->known, &plan->devices[index].rows, error);
 }
 
 static int check_device(const struct run_options *options, struct error *error)
@@ -51,7 +68,7 @@ static bool is_chosen(const struct run_options *options, const struct rig_device
 int plan_make(const struct run_options *options, struct plan *ret_plan, struct error *error)
 {
     *ret_plan = (struct plan){0};
-    if (check_device(options, error))
+    if (check_device(options, error) || read_known(options, &ret_plan->known, error))
         return -1;
     for (size_t i = 0; i < options->rig->device_count; i++) {
         const struct rig_device *device = &options->rig->devices[i];
@@ -72,6 +89,7 @@ void plan_done(struct plan *plan)
     for (size_t i = 0; i < plan->device_count; i++)
         case_list_done(&plan->devices[i].rows);
     plan->device_count = 0;
+    known_findings_done(&plan->known);
 }
 
 size_t plan_row_count(const struct plan *plan)
@@ -122,7 +140,8 @@ int plan_list(const char *cases_directory, const char *cases_shown, const char *
     const struct run_options options = {
         .cases_directory = cases_directory, .cases_shown = cases_shown, .selectors = selectors, .selector_count = count};
     struct case_list list = {0};
-    if (read_rows(&options, &nobody, &list, error)) {
+    CLEANUP(known_findings_done) struct known_findings known = {0};
+    if (read_known(&options, &known, error) || read_rows(&options, &nobody, NULL, &known, &list, error)) {
         case_list_done(&list);
         return -1;
     }

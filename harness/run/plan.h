@@ -4,9 +4,11 @@
 #ifndef HARNESS_RUN_PLAN_H
 #define HARNESS_RUN_PLAN_H
 
+#include "harness/case/known_findings.h"
 #include "harness/run/run.h"
 
 struct plan {
+    struct known_findings known; /* lent to the rows */
     struct {
         const struct rig_device *device; /* lent from the rig */
         struct case_list rows;
@@ -14,7 +16,7 @@ struct plan {
     size_t device_count;
 };
 
-/* Read all cases for every connected device and keep what is selected. file: a bad case; NOT_FOUND: a selector that fits nothing. */
+/* Read all cases and the known findings for every connected device, and keep what is selected. file: a bad case; NOT_FOUND: a selector that fits nothing. */
 int plan_make(const struct run_options *options, struct plan *ret_plan, struct error *error);
 void plan_done(struct plan *plan);
 size_t plan_row_count(const struct plan *plan);

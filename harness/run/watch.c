@@ -2,6 +2,7 @@
 
 #include "base/bytes.h"
 #include "base/cleanup.h"
+#include "harness/case/known_findings.h"
 
 #include <string.h>
 
@@ -22,9 +23,11 @@ void watch_init(struct watch *watch, const struct case_row *row, double time_sca
 
 void watch_done(struct watch *watch)
 {
-    cJSON *events[] = {watch->violation, watch->verdict, watch->hub_verdict, watch->assigned, watch->alert, watch->failed};
+    cJSON *events[] = {watch->verdict, watch->hub_verdict, watch->assigned, watch->alert, watch->failed};
     for (size_t i = 0; i < ARRAY_COUNT(events); i++)
         cJSON_Delete(events[i]);
+    for (size_t i = 0; i < watch->violation_count; i++)
+        cJSON_Delete(watch->violations[i].event);
     for (int i = 0; i < CASE_VIEW_COUNT; i++) {
         cJSON_Delete(watch->views[i].nearest);
         cJSON_Delete(watch->views[i].last);
@@ -79,13 +82,20 @@ static void keep_landmarks(struct watch *watch, const char *kind, const cJSON *e
     watch->has_dropped_lines |= strcmp(kind, "console.dropped") == 0;
 }
 
+static const struct watch_violation *find_violation(const struct watch *watch, const struct expectation *expectation)
+{
+    for (size_t i = 0; i < watch->violation_count; i++)
+        if (watch->violations[i].expectation == expectation)
+            return &watch->violations[i];
+    return NULL;
+}
+
 static void violate(struct watch *watch, const struct expectation *expectation, const cJSON *event, double seconds)
 {
-    if (watch->violated)
+    if (find_violation(watch, expectation) || watch->violation_count == WATCH_VIOLATIONS_MAX)
         return;
-    watch->violated = expectation;
-    watch->violation = cJSON_Duplicate(event, true);
-    watch->violation_s = seconds;
+    watch->violations[watch->violation_count++] =
+        (struct watch_violation){.expectation = expectation, .event = cJSON_Duplicate(event, true), .seconds = seconds};
 }
 
 static void check_never(struct watch *watch, struct watch_view *view, const struct case_expectations *never, const cJSON *event)
@@ -103,24 +113,49 @@ static void keep_refusal(struct watch *watch, const struct expectation *expectat
         watch->refusal = expectation;
 }
 
+static void note_nearness(struct watch_view *view, const struct expectation *next, const cJSON *event)
+{
+    int nearness = expectation_nearness(next, event);
+    if (nearness <= view->nearness)
+        return;
+    view->nearness = nearness;
+    keep(&view->nearest, event);
+}
+
+/* The expectation that the event meets: the next one, or one behind it when all between are known to fail. in_order->count: none. */
+static size_t find_met(const struct watch_view *view, const struct case_expectations *in_order, const cJSON *event)
+{
+    for (size_t i = view->met; i < in_order->count; i++) {
+        if (expectation_matches(&in_order->items[i], event))
+            return i;
+        if (!in_order->items[i].known)
+            break;
+    }
+    return in_order->count;
+}
+
+static bool is_in_time(const struct expectation *expectation, double seconds, double time_scale)
+{
+    double slack = CLOCK_SLACK_US / 1e6 * time_scale;
+    return !expectation->has_after || (seconds + slack >= expectation->after_min_s && seconds - slack <= expectation->after_max_s);
+}
+
 static void advance(struct watch *watch, struct watch_view *view, const struct case_expectations *in_order, const cJSON *event)
 {
     if (view->met == in_order->count)
         return;
-    const struct expectation *next = &in_order->items[view->met];
-    int nearness = expectation_nearness(next, event);
-    if (nearness > view->nearness) {
-        view->nearness = nearness;
-        keep(&view->nearest, event);
-    }
-    if (nearness < (int)next->condition_count)
+    note_nearness(view, &in_order->items[view->met], event);
+    size_t index = find_met(view, in_order, event);
+    if (index == in_order->count)
         return;
+    const struct expectation *met = &in_order->items[index];
     int64_t now_us = json_integer(event, "mono_us", 0);
-    double seconds = (double)(now_us - view->met_us) / 1e6 * watch->time_scale, slack = CLOCK_SLACK_US / 1e6 * watch->time_scale;
-    if (next->has_after && (seconds + slack < next->after_min_s || seconds - slack > next->after_max_s))
-        violate(watch, next, event, seconds);
-    keep_refusal(watch, next, event);
-    view->met++;
+    double seconds = (double)(now_us - view->met_us) / 1e6 * watch->time_scale;
+    if (!is_in_time(met, seconds, watch->time_scale))
+        violate(watch, met, event, seconds);
+    keep_refusal(watch, met, event);
+    view->seen[index] = true;
+    view->met = index + 1;
     view->met_us = now_us;
     view->nearness = -1;
     cJSON_Delete(TAKE(view->nearest));
@@ -148,17 +183,35 @@ void watch_event(struct watch *watch, const cJSON *event)
     check_findings(watch, event);
 }
 
+/* The first that did not come and must; in_order->count: none. */
+static size_t find_missing(const struct watch_view *view, const struct case_expectations *in_order)
+{
+    size_t index = view->met;
+    while (index < in_order->count && in_order->items[index].known)
+        index++;
+    return index;
+}
+
+static bool is_view_met(const struct watch *watch, int view)
+{
+    const struct case_expectations *in_order = &watch->row->views[view].in_order;
+    return find_missing(&watch->views[view], in_order) == in_order->count;
+}
+
 bool watch_is_met(const struct watch *watch)
 {
     for (int i = 0; i < CASE_VIEW_COUNT; i++)
-        if (watch->views[i].met < watch->row->views[i].in_order.count)
+        if (!is_view_met(watch, i))
             return false;
     return true;
 }
 
 bool watch_is_violated(const struct watch *watch)
 {
-    return watch->violated != NULL;
+    for (size_t i = 0; i < watch->violation_count; i++)
+        if (!watch->violations[i].expectation->known)
+            return true;
+    return false;
 }
 
 void watch_progress(const struct watch *watch, char *text)
@@ -213,82 +266,191 @@ void watch_tell(const struct watch *watch, struct result_row *result)
     result_set(&result->refusal_expected, refusal);
     for (size_t i = 0; i < watch->row->finding_count; i++)
         if (watch->findings_seen[i])
-            result_add_finding(result, watch->row->findings[i].text, watch->row->findings[i].source);
+            result_add_finding(result, RESULT_FINDING_NOTE, watch->row->findings[i].text, watch->row->findings[i].source);
 }
 
-static void set_expected(struct result_row *result, const struct expectation *expectation)
+static void set_expected(const struct expectation *expectation, struct result_reason *reason)
 {
     CLEANUP_FREE char *text = expectation_text(expectation);
-    result_set(&result->reason.expected, text);
-    result_set(&result->reason.place, expectation->place);
-    result_set(&result->reason.view, event_view_name(expectation->view));
+    result_set(&reason->expected, text);
+    result_set(&reason->place, expectation->place);
+    result_set(&reason->view, event_view_name(expectation->view));
 }
 
-static void judge_violation(const struct watch *watch, struct result_row *result)
+static void tell_violation(const struct watch_violation *violation, struct result_reason *reason)
 {
-    const struct expectation *violated = watch->violated;
+    const struct expectation *violated = violation->expectation;
     CLEANUP_FREE char *text = expectation_text(violated);
-    CLEANUP_FREE char *got = expectation_describe(violated, watch->violation);
-    set_expected(result, violated);
+    CLEANUP_FREE char *got = expectation_describe(violated, violation->event);
+    set_expected(violated, reason);
     if (violated->has_after) {
-        result_setf(&result->reason.text, "%s: it came at the wrong time", event_view_name(violated->view));
-        result_setf(&result->reason.got, "%s, %.1f device seconds after it", got ? got : "it", watch->violation_s);
+        result_setf(&reason->text, "%s: it came at the wrong time", event_view_name(violated->view));
+        result_setf(&reason->got, "%s, %.1f device seconds after it", got ? got : "it", violation->seconds);
         return;
     }
-    result_setf(&result->reason.text, "%s: it happened, and must never", event_view_name(violated->view));
-    result_setf(&result->reason.expected, "no %s", text ? text : "such event");
-    result_set(&result->reason.got, got);
+    result_setf(&reason->text, "%s: it happened, and must never", event_view_name(violated->view));
+    result_setf(&reason->expected, "no %s", text ? text : "such event");
+    result_set(&reason->got, got);
+}
+
+static void tell_got(const struct watch_view *view, const struct expectation *expectation, struct result_reason *reason)
+{
+    CLEANUP_FREE char *near = view->nearest ? expectation_describe(expectation, view->nearest) : NULL;
+    if (near)
+        result_set(&reason->got, near);
+    else if (view->last)
+        result_setf(&reason->got, "%zu other events, at last %s", view->event_count, json_string(view->last, "kind", "?"));
+    else
+        result_set(&reason->got, "nothing");
+}
+
+static void tell_unmet(const struct watch_view *view, const struct expectation *expectation, struct result_reason *reason)
+{
+    set_expected(expectation, reason);
+    result_setf(&reason->text, "%s: what should happen did not", event_view_name(expectation->view));
+    tell_got(view, expectation, reason);
+}
+
+/* ---- what failed ---- */
+
+/* The failures of a row, in the order in which they are told. */
+struct failure {
+    const struct expectation *expectation;
+    const struct watch_violation *violation; /* NULL: it did not come */
+    const struct watch_view *view;
+};
+
+enum { FAILURES_MAX = WATCH_VIOLATIONS_MAX + CASE_VIEW_COUNT * CASE_EXPECTATIONS_MAX };
+
+struct failures {
+    struct failure items[FAILURES_MAX];
+    size_t count;
+};
+
+static void add_failure(struct failures *failures, struct failure failure)
+{
+    failures->items[failures->count++] = failure;
+}
+
+/* What is known to fail and did, up to the first that must come and did not: what would come behind that says nothing. */
+static void find_unmet(const struct watch *watch, enum case_view index, bool is_known, struct failures *failures)
+{
+    const struct watch_view *view = &watch->views[index];
+    const struct case_expectations *in_order = &watch->row->views[index].in_order;
+    size_t missing = find_missing(view, in_order);
+    for (size_t i = 0; i < in_order->count && i <= missing; i++)
+        if (!view->seen[i] && (in_order->items[i].known != NULL) == is_known)
+            add_failure(failures, (struct failure){.expectation = &in_order->items[i], .view = view});
+}
+
+static void find_violations(const struct watch *watch, bool is_known, struct failures *failures)
+{
+    for (size_t i = 0; i < watch->violation_count; i++)
+        if ((watch->violations[i].expectation->known != NULL) == is_known)
+            add_failure(failures, (struct failure){.expectation = watch->violations[i].expectation, .violation = &watch->violations[i]});
+}
+
+static void find_failures(const struct watch *watch, bool is_known, struct failures *failures)
+{
+    find_violations(watch, is_known, failures);
+    /* The row ended there: what did not come could still have come. */
+    if (watch_is_violated(watch))
+        return;
+    for (size_t i = 0; i < ARRAY_COUNT(reason_order); i++)
+        find_unmet(watch, reason_order[i], is_known, failures);
+}
+
+static void tell_failure(const struct failure *failure, struct result_reason *reason)
+{
+    if (failure->violation)
+        tell_violation(failure->violation, reason);
+    else
+        tell_unmet(failure->view, failure->expectation, reason);
 }
 
 static size_t count_unmet_views(const struct watch *watch)
 {
     size_t count = 0;
     for (int i = 0; i < CASE_VIEW_COUNT; i++)
-        count += watch->views[i].met < watch->row->views[i].in_order.count;
+        count += !is_view_met(watch, i);
     return count;
 }
 
-static void tell_got(const struct watch_view *view, const struct expectation *expectation, struct result_row *result)
+static void tell_failures(const struct watch *watch, const struct failures *failures, struct result_row *result)
 {
-    CLEANUP_FREE char *near = view->nearest ? expectation_describe(expectation, view->nearest) : NULL;
-    if (near)
-        result_set(&result->reason.got, near);
-    else if (view->last)
-        result_setf(&result->reason.got, "%zu other events, at last %s", view->event_count, json_string(view->last, "kind", "?"));
-    else
-        result_set(&result->reason.got, "nothing");
+    const struct failure *first = &failures->items[0];
+    size_t unmet = first->violation || first->expectation->known ? 0 : count_unmet_views(watch);
+    tell_failure(first, &result->reason);
+    if (unmet > 1)
+        result_setf(&result->reason.text, "%s: what should happen did not (nor in %zu other view%s)",
+                    event_view_name(first->expectation->view), unmet - 1, unmet > 2 ? "s" : "");
+    for (size_t i = 1; i < failures->count; i++) {
+        struct result_reason *also = result_add_also(result);
+        if (!also)
+            return;
+        tell_failure(&failures->items[i], also);
+        result_set(&also->text, NULL);
+    }
 }
 
-static void judge_unmet(const struct watch *watch, struct result_row *result)
+/* ---- what is known ---- */
+
+static void tell_known_failures(const struct failures *failures, struct result_row *result)
 {
-    for (size_t i = 0; i < ARRAY_COUNT(reason_order); i++) {
-        const struct watch_view *view = &watch->views[reason_order[i]];
-        const struct case_expectations *in_order = &watch->row->views[reason_order[i]].in_order;
-        if (view->met == in_order->count)
-            continue;
-        size_t unmet = count_unmet_views(watch);
-        set_expected(result, &in_order->items[view->met]);
-        if (unmet > 1)
-            result_setf(&result->reason.text, "%s: what should happen did not (nor in %zu other view%s)", view_names[reason_order[i]],
-                        unmet - 1, unmet > 2 ? "s" : "");
-        else
-            result_setf(&result->reason.text, "%s: what should happen did not", view_names[reason_order[i]]);
-        tell_got(view, &in_order->items[view->met], result);
-        return;
+    for (size_t i = 0; i < failures->count; i++) {
+        const struct known_finding *known = failures->items[i].expectation->known;
+        if (known)
+            result_add_finding(result, RESULT_FINDING_FAILS, known->reason, known->source);
     }
+}
+
+static bool has_failed(const struct failures *failures, const struct known_finding *known)
+{
+    for (size_t i = 0; i < failures->count; i++)
+        if (failures->items[i].expectation->known == known)
+            return true;
+    return false;
+}
+
+static void tell_fixed_in(const struct case_expectations *list, const struct failures *failures, struct result_row *result)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        const struct known_finding *known = list->items[i].known;
+        if (known && !has_failed(failures, known))
+            result_add_finding(result, RESULT_FINDING_FIXED, known->reason, known->source);
+    }
+}
+
+static void tell_fixed(const struct watch *watch, const struct failures *failures, struct result_row *result)
+{
+    for (int i = 0; i < CASE_VIEW_COUNT; i++) {
+        tell_fixed_in(&watch->row->views[i].in_order, failures, result);
+        tell_fixed_in(&watch->row->views[i].never, failures, result);
+    }
+}
+
+/* A hole in the log is the bench's trouble, not the device's: what is missing may have been in it. */
+static bool is_blind(const struct watch *watch, const struct failure *first)
+{
+    return !first->violation && watch->has_dropped_lines && first->expectation->view == EVENT_VIEW_CONSOLE;
 }
 
 void watch_judge(const struct watch *watch, struct result_row *result)
 {
-    if (watch->violated)
-        judge_violation(watch, result);
-    else if (!watch_is_met(watch))
-        judge_unmet(watch, result);
-    else
+    struct failures failures = {.count = 0};
+    find_failures(watch, false, &failures);
+    size_t unknown = failures.count;
+    find_failures(watch, true, &failures);
+    tell_known_failures(&failures, result);
+    if (unknown == 0)
+        tell_fixed(watch, &failures, result);
+    if (failures.count == 0)
         return;
-    /* A hole in the log is the bench's trouble, not the device's: what is missing may have been in it. */
-    bool is_blind = !watch->violated && watch->has_dropped_lines && strcmp(result->reason.view, "console") == 0;
-    result->verdict = verdict_worse(result->verdict, is_blind ? VERDICT_INCONCLUSIVE : VERDICT_FAIL);
-    if (is_blind)
+    tell_failures(watch, &failures, result);
+    enum verdict verdict = unknown ? VERDICT_FAIL : VERDICT_KNOWN;
+    if (is_blind(watch, &failures.items[0])) {
+        verdict = VERDICT_INCONCLUSIVE;
         result_set(&result->reason.text, "console: what should come may be among the lines that the device's log dropped");
+    }
+    result->verdict = verdict_worse(result->verdict, verdict);
 }

@@ -2,7 +2,7 @@
  * harness/run/watch.h - one row's expectations against the events that come
  *
  * What:     follows `in_order` and `never` of the three views, event by event, keeps the nearest miss, and says what the verdict is and why.
- *           A view's expectations are met in their order; other events may come between.
+ *           A view's expectations are met in their order; other events may come between, and what the device is known to fail may be left out.
  * Not here: which events belong to the row (attempt.h decides), deadlines, the rig's own troubles.
  */
 #ifndef HARNESS_RUN_WATCH_H
@@ -13,8 +13,9 @@
 
 /* One view's progress. */
 struct watch_view {
-    size_t met;     /* how many of in_order came */
-    int64_t met_us; /* when the last of them did, on its source's monotonic clock */
+    size_t met;                       /* the next of in_order to come; all before it came, or are known to fail */
+    bool seen[CASE_EXPECTATIONS_MAX]; /* of in_order: it came, in time */
+    int64_t met_us;                   /* when the last of them did, on its source's monotonic clock */
     size_t never_counts[CASE_EXPECTATIONS_MAX];
     cJSON *nearest; /* the event that came nearest to the next expectation */
     int nearness;   /* conditions that it met; -1: none came */
@@ -22,13 +23,21 @@ struct watch_view {
     size_t event_count;
 };
 
+/* A `never` that happened, or what came at the wrong time. */
+struct watch_violation {
+    const struct expectation *expectation; /* lent from the row */
+    cJSON *event;
+    double seconds; /* the wrong time, in device seconds */
+};
+
+enum { WATCH_VIOLATIONS_MAX = 16 };
+
 struct watch {
     const struct case_row *row; /* lent */
     double time_scale;
     struct watch_view views[CASE_VIEW_COUNT];
-    const struct expectation *violated; /* a `never` that happened, or what came at the wrong time; lent from the row */
-    cJSON *violation;                   /* the event */
-    double violation_s;                 /* the wrong time, in device seconds */
+    struct watch_violation violations[WATCH_VIOLATIONS_MAX]; /* the first of each expectation */
+    size_t violation_count;
     bool findings_seen[CASE_LIST_MAX];
     cJSON *verdict; /* the last attestation.verdict */
     cJSON *hub_verdict;
@@ -43,14 +52,19 @@ void watch_init(struct watch *watch, const struct case_row *row, double time_sca
 void watch_done(struct watch *watch);
 /* Lent event, of any view; kinds of the bench are ignored. */
 void watch_event(struct watch *watch, const cJSON *event);
-bool watch_is_met(const struct watch *watch);      /* every in_order is complete */
-bool watch_is_violated(const struct watch *watch); /* something happened that must never */
+/* Every in_order is complete, but for what is known to fail. */
+bool watch_is_met(const struct watch *watch);
+/* Something happened that must never, and that is not known to happen. */
+bool watch_is_violated(const struct watch *watch);
 /* "console 1/2, wire 0/1, service 2/2": for progress and for time-outs. `text` holds WATCH_TEXT_BYTES. */
 enum { WATCH_TEXT_BYTES = 96 };
 void watch_progress(const struct watch *watch, char *text);
 /* Put outcome, rule, surface, mend and findings into the row's result: what was seen, whatever the verdict. */
 void watch_tell(const struct watch *watch, struct result_row *result);
-/* Unless everything is as expected: verdict fail with its reason (inconclusive when the console has a hole where it should have come). */
+/*
+ * Unless everything is as expected: verdict fail with its reason (inconclusive when the console has a hole where it should have come), or known when
+ * nothing failed but what is known to. Known findings are added: those that failed, and those that did not although they are known to.
+ */
 void watch_judge(const struct watch *watch, struct result_row *result);
 
 #endif

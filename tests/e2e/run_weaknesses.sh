@@ -26,7 +26,7 @@ for ((w = part; w < ${#weaknesses[@]}; w += parts)); do
     wrong=$(jq -r --arg weakness "$weakness" --slurpfile listed "$listed" '
         ($listed[0].rows | map({key: .id, value: .caught_at[$weakness]}) | from_entries) as $caught_at
         | .rows[] | . as $row
-        | select(.verdict != "fail" or ([.reason, (.reason.also // [])[]] | any(.place as $place | $caught_at[$row.id] | index($place)) | not))
+        | select(.verdict != "fail" or ([.reason, (.also // [])[]] | any(.place as $place | $caught_at[$row.id] | index($place)) | not))
         | "\(.id): \(.verdict), \(.reason | tojson), not at \($caught_at[.id] | join(" or "))"' "$results")
     [[ -z $wrong ]] || fail "$wrong"
     is "$(report '.rows | length')" "${#rows[@]}"

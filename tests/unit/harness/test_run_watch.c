@@ -1,6 +1,7 @@
 #include "harness/run/watch.h"
 
 #include "base/cleanup.h"
+#include "harness/case/known_findings.h"
 #include "tests/unit/harness/test_case_support.h"
 
 #include <string.h>
@@ -195,6 +196,95 @@ static void what_waits_long_enough_does_not(void **state)
     assert_int_equal(fixture->watch.views[CASE_VIEW_WIRE].met, 2);
 }
 
+/* ---- what the device is known to fail ---- */
+
+static char says_nothing[] = "it says nothing", says_too_much[] = "it says too much", source[] = "its source";
+static const struct known_finding known_one = {.reason = says_nothing, .source = source};
+static const struct known_finding known_two = {.reason = says_too_much, .source = source};
+
+static struct case_view_expectations *view_of_row(struct fixture *fixture, enum case_view view)
+{
+    return &fixture->list.rows[0]->views[view];
+}
+
+static void what_fails_at_nothing_but_what_is_known_is_known(void **state)
+{
+    struct fixture *fixture = *state;
+    view_of_row(fixture, CASE_VIEW_CONSOLE)->in_order.items[0].known = &known_one;
+    show(fixture, "tls.handshake", "{\"chain\":[1,2]}");
+    show(fixture, "attestation.verdict", REFUSED);
+    assert_true(watch_is_met(&fixture->watch));
+    judge(fixture);
+    assert_int_equal(fixture->result.verdict, VERDICT_KNOWN);
+    assert_string_equal(fixture->result.reason.view, "console");
+    assert_int_equal(fixture->result.finding_count, 1);
+    assert_int_equal(fixture->result.findings[0].kind, RESULT_FINDING_FAILS);
+    assert_string_equal(fixture->result.findings[0].text, "it says nothing");
+}
+
+static void what_fails_otherwise_too_fails(void **state)
+{
+    struct fixture *fixture = *state;
+    view_of_row(fixture, CASE_VIEW_CONSOLE)->in_order.items[0].known = &known_one;
+    show(fixture, "tls.handshake", "{\"chain\":[1,2]}");
+    assert_false(watch_is_met(&fixture->watch));
+    judge(fixture);
+    assert_int_equal(fixture->result.verdict, VERDICT_FAIL);
+    assert_string_equal(fixture->result.reason.view, "service");
+    assert_int_equal(fixture->result.also_count, 1);
+    assert_string_equal(fixture->result.also[0].view, "console");
+}
+
+static void what_is_known_to_happen_does_not_end_the_row(void **state)
+{
+    struct fixture *fixture = *state;
+    view_of_row(fixture, CASE_VIEW_CONSOLE)->never.items[0].known = &known_one;
+    show(fixture, "console.assigned", "{}");
+    assert_false(watch_is_violated(&fixture->watch));
+    show_all(fixture);
+    judge(fixture);
+    assert_int_equal(fixture->result.verdict, VERDICT_KNOWN);
+    assert_string_equal(fixture->result.reason.expected, "no console.assigned");
+}
+
+static void what_is_known_and_does_not_fail_is_fixed(void **state)
+{
+    struct fixture *fixture = *state;
+    view_of_row(fixture, CASE_VIEW_CONSOLE)->in_order.items[0].known = &known_one;
+    view_of_row(fixture, CASE_VIEW_CONSOLE)->never.items[0].known = &known_two;
+    show_all(fixture);
+    judge(fixture);
+    assert_int_equal(fixture->result.verdict, VERDICT_PASS);
+    assert_int_equal(fixture->result.finding_count, 2);
+    assert_int_equal(fixture->result.findings[0].kind, RESULT_FINDING_FIXED);
+    assert_int_equal(fixture->result.findings[1].kind, RESULT_FINDING_FIXED);
+}
+
+static void nothing_is_fixed_in_a_row_that_fails(void **state)
+{
+    struct fixture *fixture = *state;
+    view_of_row(fixture, CASE_VIEW_CONSOLE)->never.items[0].known = &known_two;
+    show(fixture, "tls.handshake", "{\"chain\":[1,2]}");
+    judge(fixture);
+    assert_int_equal(fixture->result.verdict, VERDICT_FAIL);
+    assert_int_equal(fixture->result.finding_count, 0);
+}
+
+static void what_is_known_to_be_left_out_may_be_left_out_on_the_way(void **state)
+{
+    struct fixture *fixture = *state;
+    read_row(fixture, ONE_STEP, "in_order: [{event: mqtt.puback}, {event: mqtt.subscribe}, {event: mqtt.publish}]");
+    view_of_row(fixture, CASE_VIEW_WIRE)->in_order.items[1].known = &known_one;
+    show_at(fixture, "mqtt.puback", 1);
+    show_at(fixture, "mqtt.publish", 2);
+    assert_int_equal(fixture->watch.views[CASE_VIEW_WIRE].met, 3);
+    show(fixture, "attestation.verdict", REFUSED);
+    show(fixture, "console.connection-rejected", "{\"return_code\":5}");
+    judge(fixture);
+    assert_int_equal(fixture->result.verdict, VERDICT_KNOWN);
+    assert_string_equal(fixture->result.reason.expected, "mqtt.subscribe");
+}
+
 static void counts_its_progress_by_view(void **state)
 {
     struct fixture *fixture = *state;
@@ -218,6 +308,12 @@ int main(void)
         cmocka_unit_test_setup_teardown(bears_as_many_as_the_case_allows, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_comes_too_early_in_device_seconds_fails, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_waits_long_enough_does_not, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_fails_at_nothing_but_what_is_known_is_known, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_fails_otherwise_too_fails, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_is_known_to_happen_does_not_end_the_row, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_is_known_and_does_not_fail_is_fixed, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(nothing_is_fixed_in_a_row_that_fails, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_is_known_to_be_left_out_may_be_left_out_on_the_way, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -74,10 +74,12 @@ static void maps_each_verdict(void **state)
     add(&run, "dk", "a/inconclusive", VERDICT_INCONCLUSIVE);
     add(&run, "dk", "a/fail", VERDICT_FAIL);
     add(&run, "dk", "a/error", VERDICT_ERROR);
+    add(&run, "dk", "a/known", VERDICT_KNOWN);
     CLEANUP_FREE char *xml = print(&run);
-    holds(xml, "<testsuites name=\"dpsbench\" tests=\"5\" failures=\"1\" errors=\"2\" skipped=\"1\" time=\"7.500\">");
+    holds(xml, "<testsuites name=\"dpsbench\" tests=\"6\" failures=\"1\" errors=\"2\" skipped=\"2\" time=\"9.000\">");
     holds(xml, "<testcase classname=\"dk.a\" name=\"pass\" time=\"1.500\"/>");
     holds(xml, "<skipped message=\"because\" type=\"skip\"/>");
+    holds(xml, "<skipped message=\"because\" type=\"known\"/>");
     holds(xml, "<error message=\"because\" type=\"inconclusive\">");
     holds(xml, "<failure message=\"because\" type=\"fail\">");
     holds(xml, "<error message=\"because\" type=\"error\">");
@@ -96,7 +98,7 @@ static void tells_the_account_of_a_failure_and_of_a_refusal(void **state)
     result_set(&row->rule, "chain.unknown-ca");
     result_set(&row->outcome, "the chain ends elsewhere");
     account_fill(row, &commands);
-    result_add_finding(row, "noise", "seen");
+    result_add_finding(row, RESULT_FINDING_NOTE, "noise", "seen");
     CLEANUP_FREE char *xml = print(&run);
     holds(xml, "got: mqtt.connect &lt;5&gt;\n");
     holds(xml, "again: dpsbench run a/fail\n</failure>");
@@ -152,7 +154,7 @@ static void survives_every_byte(void **state)
     struct result_row *row = add(&run, "dk", "a/fail", VERDICT_FAIL);
     result_setf(&row->reason.text, "\033[31m]]>%s", all);
     result_setf(&row->reason.got, "<![CDATA[%s&amp;\xef\xbf\xbe", all);
-    result_add_finding(row, all, all);
+    result_add_finding(row, RESULT_FINDING_NOTE, all, all);
     account_fill(row, &(struct account_commands){.again = all});
     CLEANUP_FREE char *xml = print(&run);
     for (const char *at = xml; *at; at++)

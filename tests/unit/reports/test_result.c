@@ -71,9 +71,9 @@ static void keeps_a_finding_once(void **state)
 {
     (void)state;
     CLEANUP(result_row_done) struct result_row row = {0};
-    result_add_finding(&row, "gives up on 429", "facts");
-    result_add_finding(&row, "gives up on 429", "facts");
-    result_add_finding(&row, "hangs", "facts");
+    result_add_finding(&row, RESULT_FINDING_NOTE, "gives up on 429", "facts");
+    result_add_finding(&row, RESULT_FINDING_NOTE, "gives up on 429", "facts");
+    result_add_finding(&row, RESULT_FINDING_NOTE, "hangs", "facts");
     assert_int_equal(row.finding_count, 2);
 }
 
@@ -84,7 +84,7 @@ static void drops_findings_above_the_limit(void **state)
     for (int i = 0; i < RESULT_FINDINGS_MAX + 3; i++) {
         char text[16];
         snprintf(text, sizeof text, "finding %d", i);
-        result_add_finding(&row, text, "facts");
+        result_add_finding(&row, RESULT_FINDING_NOTE, text, "facts");
     }
     assert_int_equal(row.finding_count, RESULT_FINDINGS_MAX);
 }

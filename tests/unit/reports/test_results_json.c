@@ -22,7 +22,9 @@ static void fill(struct result_run *run, const char *directory)
     result_set(&row.rule, "chain.unknown-ca");
     result_set(&row.reason.text, "service: what should happen did not");
     result_set(&row.reason.expected, "dps.assigned");
-    result_add_finding(&row, "noise", "seen");
+    result_add_finding(&row, RESULT_FINDING_NOTE, "noise", "seen");
+    result_add_finding(&row, RESULT_FINDING_FIXED, "hangs", "seen");
+    result_set(&result_add_also(&row)->place, "cases/a/b.yaml:7:9");
     assert_int_equal(result_run_add(run, &row, NULL), 0);
 }
 
@@ -37,7 +39,7 @@ static void says_what_a_reader_needs(void **state)
     CLEANUP(result_run_done) struct result_run run = {0};
     fill(&run, "out");
     CLEANUP_JSON cJSON *json = results_to_json(&run);
-    assert_int_equal(json_integer(json, "v", 0), 1);
+    assert_int_equal(json_integer(json, "v", 0), 2);
     assert_string_equal(json_string(json, "run", ""), "20260101T000000Z-1");
     assert_string_equal(json_string(json, "started", ""), "2026-01-01T00:00:00.000000Z");
     const cJSON *row = first_row(json);
@@ -47,7 +49,10 @@ static void says_what_a_reader_needs(void **state)
     assert_int_equal(json_path(row, "timeline.last")->valueint, 9);
     assert_int_equal(json_path(json, "summary.fail")->valueint, 1);
     assert_int_equal(json_path(json, "summary.planned")->valueint, 2);
-    assert_int_equal(json_path(json, "summary.findings")->valueint, 1);
+    assert_int_equal(json_path(json, "summary.findings")->valueint, 2);
+    assert_int_equal(json_path(json, "summary.fixed")->valueint, 1);
+    assert_string_equal(json_string(cJSON_GetArrayItem(json_member(row, "findings"), 1), "kind", ""), "fixed");
+    assert_string_equal(json_string(cJSON_GetArrayItem(json_member(row, "also"), 0), "place", ""), "cases/a/b.yaml:7:9");
 }
 
 static void is_incomplete_until_the_run_has_ended(void **state)
@@ -137,7 +142,7 @@ static void refuses_what_is_no_results_json(void **state)
         {"{}", "no version"},
         {"[]", "no version"},
         {"{\"v\":\"1\",\"rows\":[]}", "no version"},
-        {"{\"v\":2,\"version\":\"9.0\",\"rows\":[]}", "written by a newer dpsbench (9.0)"},
+        {"{\"v\":3,\"version\":\"9.0\",\"rows\":[]}", "written by a newer dpsbench (9.0)"},
         {"{\"v\":1}", "no rows"},
         {"{\"v\":1,\"rows\":{}}", "no rows"},
         {"{\"v\":1,\"rows\":[{\"id\":\"a\",\"verdict\":\"pass\"},3]}", "row 2 has no id"},

@@ -37,8 +37,8 @@ static void fill(struct result_run *run)
     result_set(&run->rows[2].why_source, "RFC 5246");
     account_fill(&run->rows[2], &(struct account_commands){"dpsbench run server/root-missing", "dpsbench show out server/root-missing"});
     account_fill(&run->rows[4], &(struct account_commands){0});
-    result_add_finding(&run->rows[0], "prints noise after a refusal", "captured console");
-    result_add_finding(&run->rows[1], "prints noise after a refusal", "captured console");
+    result_add_finding(&run->rows[0], RESULT_FINDING_NOTE, "prints noise after a refusal", "captured console");
+    result_add_finding(&run->rows[1], RESULT_FINDING_NOTE, "prints noise after a refusal", "captured console");
 }
 
 static char *print(const struct result_run *run, const struct table_options *options)
@@ -74,18 +74,59 @@ static void prints_rows_reasons_findings_and_the_closing_line(void **state)
         "  got       the simulator ended\n"
         "  mend      mend the rig or wait until it is well: this says nothing about the device\n"
         "\n"
-        "Known findings (they change no verdict):\n"
+        "Known findings that change no verdict:\n"
         "  prints noise after a refusal (captured console)\n"
         "    in provisioning/thread, refused/cn-mismatch:azure\n"
-        "1 known finding\n"
         "\n"
         "report: reports/out/1/results.json\n"
+        "1 known finding\n"
         "2 passed, 2 failed, 1 skipped\n";
     CLEANUP(result_run_done) struct result_run run = {0};
     fill(&run);
     const struct table_options options = {0};
     CLEANUP_FREE char *text = print(&run, &options);
     assert_string_equal(text, expected);
+}
+
+static void tells_what_is_known_and_what_is_fixed_apart(void **state)
+{
+    (void)state;
+    static const char expected[] = "\n"
+                                   "a/b: known, service: what should happen did not\n"
+                                   "  expected  dps.assigned\n"
+                                   "  got       nothing\n"
+                                   "  mend      known: gives up on 429 (the library's source)\n"
+                                   "\n"
+                                   "Known findings that change no verdict:\n"
+                                   "  noise (console)\n"
+                                   "    in a/b\n"
+                                   "\n"
+                                   "Known findings that rows fail by (cases/known-findings.yaml):\n"
+                                   "  gives up on 429 (the library's source)\n"
+                                   "    in a/b\n"
+                                   "\n"
+                                   "Fixed: known findings that pass now; take them out of cases/known-findings.yaml:\n"
+                                   "  hangs for 90 s (an old console)\n"
+                                   "    in a/c\n"
+                                   "\n"
+                                   "report: out/results.json\n"
+                                   "2 known findings, 1 row fails by them alone, 1 fixed\n"
+                                   "1 passed, 0 failed, 0 skipped\n";
+    CLEANUP(result_run_done) struct result_run run = {0};
+    result_set(&run.directory, "out");
+    add_row(&run, "a/b", VERDICT_KNOWN, NULL, NULL);
+    add_row(&run, "a/c", VERDICT_PASS, NULL, "good");
+    result_set(&run.rows[0].reason.text, "service: what should happen did not");
+    result_set(&run.rows[0].reason.expected, "dps.assigned");
+    result_set(&run.rows[0].reason.got, "nothing");
+    result_add_finding(&run.rows[0], RESULT_FINDING_NOTE, "noise", "console");
+    result_add_finding(&run.rows[0], RESULT_FINDING_FAILS, "gives up on 429", "the library's source");
+    result_add_finding(&run.rows[1], RESULT_FINDING_FIXED, "hangs for 90 s", "an old console");
+    account_fill(&run.rows[0], &(struct account_commands){0});
+    const struct table_options options = {0};
+    CLEANUP_FREE char *text = print(&run, &options);
+    assert_string_equal(strstr(text, "\n\n") + 1, expected);
+    assert_int_equal(result_run_exit_code(&run), EXIT_ALL_PASSED);
 }
 
 static void wraps_the_last_column_at_whole_words(void **state)
@@ -129,6 +170,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(prints_rows_reasons_findings_and_the_closing_line),
+        cmocka_unit_test(tells_what_is_known_and_what_is_fixed_apart),
         cmocka_unit_test(wraps_the_last_column_at_whole_words),
         cmocka_unit_test(names_the_device_when_there_are_several),
         cmocka_unit_test(counts_what_is_not_judged_as_failed),
