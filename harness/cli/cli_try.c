@@ -56,13 +56,17 @@ static const char text[] =
     "ours, 130 interrupted.\n"
     "\n"
     "Examples:\n"
-    "  dpsbench try --cert device_fullchain.pem --key device.key --registration-id dev-01 --group-ca rootCA.pem\n"
-    "  dpsbench try --cert root-cert.pem --key root-private-key.pem --registration-id gateway-1\n"
-    "  dpsbench try --cert chain.pem --key device.key --registration-id dev-01 --group-ca rootCA.pem --unverified\n"
-    "  dpsbench try --cert chain.pem --key device.key --registration-id dev-01 --root DigiCertGlobalRootG2.crt.pem --console\n"
+    "  dpsbench try --cert device_fullchain.pem --key device.key \\\n"
+    "    --registration-id dev-01 --group-ca rootCA.pem\n"
+    "  dpsbench try --cert root-cert.pem --key root-private-key.pem \\\n"
+    "    --registration-id gateway-1\n"
+    "  dpsbench try --cert chain.pem --key device.key --registration-id dev-01 \\\n"
+    "    --group-ca rootCA.pem --unverified\n"
+    "  dpsbench try --cert chain.pem --key device.key --registration-id dev-01 \\\n"
+    "    --group-ca rootCA.pem --root DigiCertGlobalRootG2.crt.pem --console\n"
     "  az iot dps enrollment-group show ... > group.json\n"
-    "  dpsbench try --cert chain.pem --key device.key --registration-id dev-01 --enrollment group.json --certificate root-ca=rootCA.pem "
-    "--json\n";
+    "  dpsbench try --cert chain.pem --key device.key --registration-id dev-01 \\\n"
+    "    --enrollment group.json --certificate root-ca=rootCA.pem --json\n";
 
 static void add_certificate(struct try_request *request, const char *word, struct argp_state *state)
 {

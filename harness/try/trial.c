@@ -29,8 +29,8 @@ struct trial {
     struct waiting *waiting;
     struct served *simulator;
     struct control *control;
-    cJSON *events; /* all of the simulator's, in order */
-    bool is_console_done;
+    cJSON *events;   /* all of the simulator's, in order */
+    bool is_cut_off; /* the simulator's control plane is gone */
     int64_t started_us;
 };
 
@@ -53,6 +53,17 @@ static void on_event(void *user, const cJSON *event)
     struct trial *trial = user;
     if (cJSON_GetArraySize(trial->events) < EVENTS_MAX)
         cJSON_AddItemToArray(trial->events, cJSON_Duplicate(event, true));
+}
+
+static void on_lost(void *user, const char *reason)
+{
+    (void)reason;
+    ((struct trial *)user)->is_cut_off = true;
+}
+
+static bool is_cut_off(void *user)
+{
+    return ((const struct trial *)user)->is_cut_off;
 }
 
 static int start_simulator(struct trial *trial, const char *state, struct error *error)
@@ -86,7 +97,7 @@ static int open_control(struct trial *trial, struct error *error)
         .name = "dpsbench-try",
         .wants_events = true,
         .deadline = deadline_in_ms(&clock_system, START_MS),
-        .callbacks = {.user = trial, .on_event = on_event},
+        .callbacks = {.user = trial, .on_event = on_event, .on_lost = on_lost},
     };
     return control_open(&options, &trial->control, error);
 }
@@ -179,6 +190,8 @@ static int run_virtual(struct trial *trial, const struct credential_set *set, st
         .registration_id = trial->request->registration_id,
         .credentials = set,
         .time_scale = trial->request->time_scale,
+        .is_cut_off = is_cut_off,
+        .user = trial,
     };
     if (virtual_console_run(&options, &console, error))
         return -1;

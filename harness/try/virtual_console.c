@@ -91,16 +91,30 @@ static void on_boot(void *user, const char *banner, const struct error *error)
     finish(user, error);
 }
 
+static bool is_broken(const struct session *session)
+{
+    return session->is_lost || session->options->is_cut_off(session->options->user) || !served_is_running(session->program, NULL);
+}
+
 static bool is_done(void *user)
 {
     const struct session *session = user;
-    return session->is_done || session->is_lost;
+    return session->is_done || is_broken(session);
 }
 
 static bool is_at_rest(void *user)
 {
     const struct session *session = user;
-    return session->is_lost || dk_is_at_rest(session->dk);
+    return is_broken(session) || dk_is_at_rest(session->dk);
+}
+
+static int check(const struct session *session, struct error *error)
+{
+    if (session->options->is_cut_off(session->options->user))
+        return error_set(error, ERROR_OWNER_RIG, ERROR_IO, "the simulator is gone");
+    if (!served_is_running(session->program, error))
+        return -1;
+    return session->error.code ? error_set(error, session->error.owner, session->error.code, "%s", session->error.text) : 0;
 }
 
 /* Callbacks write into the session, which lives longer than the dk. */
@@ -110,7 +124,7 @@ static int await(struct session *session, int64_t ms, const char *what, struct e
     if (waiting_until(waiting, is_done, session, deadline_in_ms(waiting_clock(waiting), ms), what, error))
         return -1;
     session->is_done = false;
-    return session->error.code ? error_set(error, session->error.owner, session->error.code, "%s", session->error.text) : 0;
+    return check(session, error);
 }
 
 static int64_t device_ms(const struct session *session, int64_t ms)
@@ -194,8 +208,8 @@ static int await_rest(struct session *session, struct error *error)
     deadline_t deadline = deadline_in_ms(waiting_clock(waiting), device_ms(session, REST_DEVICE_MS) + WORK_MS);
     if (waiting_until(waiting, is_at_rest, session, deadline, "the virtual DK", &late) && late.code == ERROR_INTERRUPTED)
         return error_set(error, late.owner, late.code, "%s", late.text);
-    if (session->is_lost)
-        return error_set(error, session->error.owner, session->error.code, "%s", session->error.text);
+    if (check(session, error))
+        return -1;
     return waiting_settle(waiting, settle_ms < SETTLE_MIN_MS ? SETTLE_MIN_MS : settle_ms, error);
 }
 

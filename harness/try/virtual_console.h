@@ -22,6 +22,9 @@ struct virtual_console_options {
     const char *registration_id;
     const struct credential_set *credentials;
     double time_scale;
+    /* The simulator is gone: nothing more will come. Asked at every turn of a wait. */
+    bool (*is_cut_off)(void *user);
+    void *user;
 };
 
 struct virtual_console {
@@ -31,7 +34,7 @@ struct virtual_console {
 
 /*
  * ret_console: virtual_console_done() it; untouched on failure.
- * error  rig: the program is not there, or does not serve; file: the modem takes a credential not (the text says why); INTERRUPTED (person).
+ * error  rig: the program is not there, or does not serve, or was cut off; file: the modem takes a credential not (the text says why); INTERRUPTED (person).
  */
 int virtual_console_run(const struct virtual_console_options *options, struct virtual_console *ret_console, struct error *error);
 void virtual_console_done(struct virtual_console *console); /* NULL allowed */
