@@ -128,6 +128,11 @@ void pem_form_check(const char *path, const struct bytes *text, struct notes *no
     }
 }
 
+size_t pem_form_modem_bytes(const struct bytes *text)
+{
+    return trimmed(bytes_text(text), text->length_bytes);
+}
+
 void pem_form_check_modem(const char *path, enum credential_type type, const struct bytes *text, struct notes *notes)
 {
     CLEANUP(credential_set_done) struct credential_set set;

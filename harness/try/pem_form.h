@@ -16,11 +16,15 @@
 
 /* The sec tag of the commands whose length is judged; the forum's favourite. */
 enum { TRY_SEC_TAG = 56 };
+/* What one command of that sec tag carries: AT%CMNG=0,56,1,"..." */
+enum { MODEM_TEXT_MAX_BYTES = AT_COMMAND_MAX_BYTES - 17 };
 
 /* SYNTAX (file): two blocks share a line, which OpenSSL and the modem cannot read. The text holds the command that parts them. */
 int pem_form_require(const char *path, const struct bytes *text, struct error *error);
 /* Notes "file.crlf", "file.byte-order-mark", "file.white-space", "file.no-newline", "file.text-outside". */
 void pem_form_check(const char *path, const struct bytes *text, struct notes *notes);
+/* Bytes that go into the modem: without the white space at the end. */
+size_t pem_form_modem_bytes(const struct bytes *text);
 /* Notes "modem.too-long", "modem.bad-byte". */
 void pem_form_check_modem(const char *path, enum credential_type type, const struct bytes *text, struct notes *notes);
 

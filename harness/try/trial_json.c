@@ -2,6 +2,7 @@
 #include "harness/try/trial_report.h"
 
 #include "harness/try/certificate_notes.h"
+#include "harness/try/pem_form.h"
 
 #include <string.h>
 
@@ -55,6 +56,16 @@ static int set_root(cJSON *json, const struct try_request *request, const struct
     return json_set(json, "root", TAKE(root));
 }
 
+static int set_modem(cJSON *json, const struct trial_result *result)
+{
+    CLEANUP_JSON cJSON *modem = cJSON_CreateObject();
+    if (!modem || json_set_integer(modem, "certificate_bytes", (int64_t)pem_form_modem_bytes(&result->files.cert_text)) ||
+        json_set_integer(modem, "key_bytes", (int64_t)pem_form_modem_bytes(&result->files.key_text)) ||
+        json_set_integer(modem, "max_bytes", MODEM_TEXT_MAX_BYTES))
+        return -1;
+    return json_set(json, "modem", TAKE(modem));
+}
+
 /* A NULL object adds nothing. */
 static int set_copy(cJSON *json, const char *name, const cJSON *object)
 {
@@ -81,8 +92,9 @@ cJSON *trial_to_json(const struct try_request *request, const struct trial_resul
         json_set_string(json, "registration_id", request->registration_id) || json_set_string(json, "rule", rule) ||
         json_set_string(json, "class", rule ? first_class : NULL) || json_set_string(json, "text", result->text) ||
         set_copy(json, "commands", result->commands) || set_service(json, result) || set_root(json, request, result) ||
-        set_copy(json, "console", result->console) || json_set_string(json, "console_trouble", result->console_trouble) ||
-        json_set(json, "notes", notes_json(&result->notes)) || json_set_integer(json, "duration_us", result->duration_us))
+        set_modem(json, result) || set_copy(json, "console", result->console) ||
+        json_set_string(json, "console_trouble", result->console_trouble) || json_set(json, "notes", notes_json(&result->notes)) ||
+        json_set_integer(json, "duration_us", result->duration_us))
         return NULL;
     return TAKE(json);
 }

@@ -226,6 +226,13 @@ static void print_root(const struct printer *printer)
         fprintf(printer->file, "  (looked at, not tried: no server here has Azure's key)\n");
 }
 
+static void print_size(const struct printer *printer, const char *what, const struct bytes *text)
+{
+    size_t length = pem_form_modem_bytes(text);
+    fprintf(printer->file, "  (%s: %zu bytes, %s the %d that one AT%%CMNG command carries)\n", what, length,
+            length > MODEM_TEXT_MAX_BYTES ? "more than" : "within", MODEM_TEXT_MAX_BYTES);
+}
+
 static void print_console(const struct printer *printer)
 {
     const cJSON *line;
@@ -233,6 +240,8 @@ static void print_console(const struct printer *printer)
         return;
     heading(printer, "What an nRF91 prints (virtual DK, sec tag %d%s)", TRY_SEC_TAG,
             printer->result->has_root && !printer->result->root.is_good ? ", your root" : ", the simulator's root in place of Azure's");
+    print_size(printer, "certificates", &printer->result->files.cert_text);
+    print_size(printer, "key", &printer->result->files.key_text);
     if (printer->result->console_trouble)
         fprintf(printer->file, "  nothing: %s\n", printer->result->console_trouble);
     cJSON_ArrayForEach(line, printer->result->console)

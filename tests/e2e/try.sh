@@ -127,6 +127,7 @@ diff lines - <<'LINES' || fail 'other lines'
 LINES
 is "$(grep -c 'Booting nRF Connect SDK' "$scratch/stdout")" 1
 lacks "$scratch/stdout" $'\033'
+says 'bytes, within the 4078 that one AT%CMNG command carries'
 
 it 'and with the right id what a good start prints'
 try "${thread[@]}" --registration-id "$uuid" --console --json
@@ -316,6 +317,7 @@ it 'what a modem cannot hold does not get into it'
 try --cert long.pem --key device.key --group-ca rootCA.pem --registration-id "$uuid" --console
 exits 1
 says 'the modem does not take the files: client certificate:'
+says 'bytes, more than the 4078 that one AT%CMNG command carries'
 says "DPS itself: device '$uuid' is accepted"
 
 it 'no private key gets out'

@@ -83,19 +83,18 @@ static void refuses_two_blocks_on_one_line(void **state)
     assert_non_null(strstr(error.text, "sed -i 's/----------/-----\\n-----/' a.pem"));
 }
 
-/* AT%CMNG=0,56,1,"" is 17 bytes of the 4095. */
 static void knows_the_modems_limit_to_the_byte(void **state)
 {
     (void)state;
-    char longest[4095 - 17 + 2];
+    char longest[MODEM_TEXT_MAX_BYTES + 2];
     memset(longest, 'A', sizeof longest);
     for (int extra = 0; extra < 2; extra++) {
         CLEANUP(notes_done) struct notes notes = {0};
-        longest[4095 - 17 + extra] = 0;
+        longest[MODEM_TEXT_MAX_BYTES + extra] = 0;
         CLEANUP(bytes_done) struct bytes text = text_of(longest);
         pem_form_check_modem("a.pem", CREDENTIAL_CLIENT_CERT, &text, &notes);
         assert_int_equal(notes_find(&notes, "modem.too-long") != NULL, extra);
-        longest[4095 - 17 + extra] = 'A';
+        longest[MODEM_TEXT_MAX_BYTES + extra] = 'A';
     }
 }
 
