@@ -100,7 +100,7 @@ static void check(const struct try_request *request, struct argp_state *state)
                                                       : NULL;
     if (missing)
         argp_error(state, "%s is missing", missing);
-    if (!*request->registration_id)
+    if (request->registration_id && !*request->registration_id)
         argp_error(state, "--registration-id is empty");
     if (request->group_ca_path && request->enrollment_path)
         argp_error(state, "--group-ca and --enrollment exclude each other: a device has one enrollment here");

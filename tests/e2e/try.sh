@@ -89,7 +89,7 @@ try "${thread[@]}" --registration-id "$other"
 exits 1
 says 'WOULD BE REFUSED: registration-id.mismatch (C11)'
 says "CN is '$uuid', the registration id is '$other'"
-says '$dps/registrations/res/401: errorCode 401002'
+says 'dps/registrations/res/401: errorCode 401002'
 says 'documented by Microsoft: azure-docs'
 says "openssl req -new -key device.key -out device-new.csr -subj \"/CN=$other\""
 
@@ -387,7 +387,7 @@ refuses_usage 'is not NAME=PEM' "${thread[@]}" --registration-id x --certificate
 refuses_usage 'one argument too many' device.crt
 try --help
 exits 0
-says '  dpsbench try --cert device_fullchain.pem --key device.key \'
+says '  dpsbench try --cert device_fullchain.pem --key device.key '
 says '    --registration-id dev-01 --group-ca rootCA.pem'
 
 printf 'a verdict took %d ms\n' $((duration_us / 1000))

@@ -110,7 +110,8 @@ static void names_the_folder_in_which_it_cannot_be_made(void **state)
     (void)state;
     struct tempdir *tempdir = NULL;
     struct error error = ERROR_INIT;
-    CLEANUP_FREE char *before = getenv("TMPDIR") ? strdup(getenv("TMPDIR")) : NULL;
+    const char *now = getenv("TMPDIR");
+    CLEANUP_FREE char *before = now ? strdup(now) : NULL;
     setenv("TMPDIR", "/no/such/folder", 1);
     int failed = tempdir_make("dpsbench-unit", &tempdir, &error);
     if (before)
