@@ -73,8 +73,8 @@ int event_check(const cJSON *event, enum event_kind *ret_kind, struct error *err
         return error_set(error, ERROR_OWNER_RIG, ERROR_PROTOCOL, "event has version %lld; this program reads version %d",
                          (long long)version, EVENT_VERSION);
     const char *kind = json_string(event, "kind", NULL);
-    if (!kind || json_integer(event, "mono_us", -1) < 0 || json_integer(event, "unix_us", -1) < 0)
-        return error_set(error, ERROR_OWNER_RIG, ERROR_PROTOCOL, "event lacks kind, mono_us or unix_us");
+    if (!kind || json_integer(event, "mono_us", -1) < 0 || json_integer(event, "unix_us", -1) < 0 || !cJSON_IsObject(event_data(event)))
+        return error_set(error, ERROR_OWNER_RIG, ERROR_PROTOCOL, "event lacks kind, mono_us, unix_us or data");
     *ret_kind = event_kind_from_name(kind);
     return 0;
 }

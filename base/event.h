@@ -84,7 +84,7 @@ cJSON *event_data(const cJSON *event);
 /* Each may be NULL or 0 for "not known". */
 void event_set_origin(cJSON *event, const char *lane, uint64_t session, const char *registration_id);
 
-/* Is it a record that we can read: version, kind, clocks? PROTOCOL (rig) when not. An unknown kind is fine: ret_kind is EVENT_KIND_COUNT.
+/* Is it a record that we can read: version, kind, clocks, data? PROTOCOL (rig) when not. An unknown kind is fine: ret_kind is EVENT_KIND_COUNT.
  */
 int event_check(const cJSON *event, enum event_kind *ret_kind, struct error *error);
 

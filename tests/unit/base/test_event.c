@@ -81,7 +81,7 @@ static void reads_its_own_records_and_unknown_kinds(void **state)
     enum event_kind kind = EVENT_KIND_COUNT;
     assert_int_equal(event_check(event, &kind, NULL), 0);
     assert_int_equal(kind, EVENT_DPS_REPLY);
-    assert_int_equal(check("{\"v\":1,\"kind\":\"from.the.future\",\"mono_us\":1,\"unix_us\":1}", &kind), 0);
+    assert_int_equal(check("{\"v\":1,\"kind\":\"from.the.future\",\"mono_us\":1,\"unix_us\":1,\"data\":{}}", &kind), 0);
     assert_int_equal(kind, EVENT_KIND_COUNT);
 }
 
@@ -91,12 +91,14 @@ static void refuses_what_is_no_record_of_this_version(void **state)
     enum event_kind kind = EVENT_BROKER_UP;
     const char *const bad[] = {
         "[]",
-        "{\"v\":2,\"kind\":\"broker.up\",\"mono_us\":1,\"unix_us\":1}",
-        "{\"kind\":\"broker.up\",\"mono_us\":1,\"unix_us\":1}",
-        "{\"v\":1,\"mono_us\":1,\"unix_us\":1}",
-        "{\"v\":1,\"kind\":\"broker.down\",\"unix_us\":1}",
-        "{\"v\":1,\"kind\":\"broker.down\",\"mono_us\":1}",
-        "{\"v\":1,\"kind\":\"broker.down\",\"mono_us\":\"1\",\"unix_us\":1}",
+        "{\"v\":1,\"kind\":\"broker.down\",\"mono_us\":1,\"unix_us\":1}",
+        "{\"v\":1,\"kind\":\"broker.down\",\"mono_us\":1,\"unix_us\":1,\"data\":[]}",
+        "{\"v\":2,\"kind\":\"broker.up\",\"mono_us\":1,\"unix_us\":1,\"data\":{}}",
+        "{\"kind\":\"broker.up\",\"mono_us\":1,\"unix_us\":1,\"data\":{}}",
+        "{\"v\":1,\"mono_us\":1,\"unix_us\":1,\"data\":{}}",
+        "{\"v\":1,\"kind\":\"broker.down\",\"unix_us\":1,\"data\":{}}",
+        "{\"v\":1,\"kind\":\"broker.down\",\"mono_us\":1,\"data\":{}}",
+        "{\"v\":1,\"kind\":\"broker.down\",\"mono_us\":\"1\",\"unix_us\":1,\"data\":{}}",
     };
     for (size_t i = 0; i < ARRAY_COUNT(bad); i++)
         assert_int_equal(check(bad[i], &kind), -1);
