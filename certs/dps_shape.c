@@ -4,6 +4,7 @@
  */
 #include "certs/dps_object.h"
 
+#include "base/utf8.h"
 #include "base/yaml.h"
 
 #include <stdio.h>
@@ -150,10 +151,22 @@ static int check_object(const struct check *check, const cJSON *object, const ch
     return 0;
 }
 
+/* What is not UTF-8 (RFC 8259 section 8.1) could not be written back unchanged. The reader bounds the depth. */
+static bool is_utf8(const cJSON *json)
+{
+    if ((json->string && utf8_find_error(json->string)) || (cJSON_IsString(json) && utf8_find_error(json->valuestring)))
+        return false;
+    const cJSON *child;
+    cJSON_ArrayForEach(child, json) if (!is_utf8(child)) return false;
+    return true;
+}
+
 int dps_shape_check(enum dps_kind kind, const cJSON *json, const char *place, const struct dps_listener *listener, struct error *error)
 {
     struct check check = {.members = shapes[kind], .place = place, .listener = listener, .error = error};
     if (!cJSON_IsObject(json))
         return error_set(error, ERROR_OWNER_FILE, ERROR_SYNTAX, "%s: must be one JSON object ({...}), as 'az ... show' prints it", place);
+    if (!is_utf8(json))
+        return error_set(error, ERROR_OWNER_FILE, ERROR_SYNTAX, "%s: a text is not UTF-8; save the file as UTF-8", place);
     return check_object(&check, json, "");
 }

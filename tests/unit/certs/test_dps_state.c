@@ -365,6 +365,8 @@ static void says_which_member_of_which_file_is_wrong(void **unused)
         {"enrollments/x.json", "[]", "enrollments/x.json: must be one JSON object"},
         {"enrollments/x.json", "{'attestation':{}}",
          "enrollments/x.json: registrationId: is missing: it is the individual enrollment's name"},
+        {"enrollments/x.json", "{'registrationId':'\xE4'}", "enrollments/x.json: a text is not UTF-8; save the file as UTF-8"},
+        {"enrollments/x.json", ENROLLMENT("x", ",'note':['\xE4']"), "enrollments/x.json: a text is not UTF-8; save the file as UTF-8"},
         {"enrollments/x.json", "{'registrationId':7}", "enrollments/x.json: registrationId: must be a text"},
         {"enrollments/x.json", "{'registrationId':'a\\tb'}", "enrollments/x.json: registrationId: holds a control character"},
         {"enrollments/x.json", "{'registrationId':'x'}", "enrollments/x.json: attestation: is missing; expected {\"type\": \"x509\""},
