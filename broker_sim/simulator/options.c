@@ -1,5 +1,6 @@
 #include "broker_sim/simulator/options.h"
 
+#include "base/arguments.h"
 #include "base/bytes.h"
 #include "broker_sim/dps/user_name.h"
 #include "certs/attestation.h"
@@ -157,13 +158,13 @@ static error_t on_key(int key, char *text, struct argp_state *state)
     struct options *options = state->input;
     struct error error = ERROR_INIT;
     if (key == ARGP_KEY_ARG)
-        argp_error(state, "'%s' is no option; the state folder is given as --state DIR", text);
+        arguments_refuse(state, "'%s' is no option; the state folder is given as --state DIR", text);
     if (key == ARGP_KEY_END && !options->state)
-        argp_error(state, "--state DIR is missing: name a folder, it is made when it does not exist");
+        arguments_refuse(state, "--state DIR is missing: name a folder, it is made when it does not exist");
     if (key != 'v' && (key < KEY_STATE || key >= KEY_KNOBS))
         return ARGP_ERR_UNKNOWN;
     if (read_option(key, text, options, &error))
-        argp_error(state, "%s", error.text);
+        arguments_refuse(state, "%s", error.text);
     return 0;
 }
 
@@ -206,5 +207,5 @@ void options_parse(int argc, char **argv, struct options *ret_options)
     knobs_init(&ret_options->knobs);
     argp_program_version = "dpsbench-sim " DPSBENCH_VERSION;
     argp_err_exit_status = EXIT_USAGE;
-    argp_parse(&argp, argc, argv, 0, NULL, ret_options);
+    arguments_parse(&argp, argc, argv, ret_options);
 }

@@ -410,7 +410,7 @@ static int read_folder(const char *path, const char *shown, const char *id, int 
 int cases_read(const char *directory, const char *shown, const struct case_options *options, struct case_list *list, struct error *error)
 {
     if (!is_folder(directory))
-        return error_set(error, ERROR_OWNER_FILE, ERROR_NOT_FOUND, "'%s' is not a folder of cases", directory);
+        return error_set(error, ERROR_OWNER_FILE, ERROR_USAGE, "'%s' is not a folder of cases", directory);
     return read_folder(directory, shown, "", 0, options, list, error);
 }
 

@@ -151,7 +151,7 @@ int case_read_text(const char *text, size_t length_bytes, const char *name, cons
                    struct case_list *list, struct error *error);
 /*
  * All cases below `directory`, sorted by id, permutations in the file's order. `shown` stands for the directory in errors.
- * NOT_FOUND (file): no such folder. `list` starts empty ({0}); case_list_done() it, also after a failure.
+ * USAGE (file): no such folder. `list` starts empty ({0}); case_list_done() it, also after a failure.
  */
 int cases_read(const char *directory, const char *shown, const struct case_options *options, struct case_list *list, struct error *error);
 void case_list_done(struct case_list *list);

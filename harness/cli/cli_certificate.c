@@ -1,4 +1,5 @@
 /* dpsbench certificate ...: as `az iot dps certificate`, on a state folder of the simulator */
+#include "base/arguments.h"
 #include "base/cleanup.h"
 #include "certs/chain.h"
 #include "harness/cli/certificate_store.h"
@@ -32,16 +33,16 @@ struct certificate_arguments {
 static bool read_bool(const char *word, struct argp_state *state)
 {
     if (strcmp(word, "true") != 0 && strcmp(word, "false") != 0)
-        argp_error(state, "--verified is true or false, not '%s'", word);
+        arguments_refuse(state, "--verified is true or false, not '%s'", word);
     return word[0] == 't';
 }
 
 static void check(const struct certificate_arguments *arguments, struct argp_state *state)
 {
     if (!arguments->state)
-        argp_error(state, "--state DIR is missing");
+        arguments_refuse(state, "--state DIR is missing");
     if (arguments->needs_name && !arguments->name)
-        argp_error(state, "NAME is missing");
+        arguments_refuse(state, "NAME is missing");
 }
 
 static error_t take(int key, char *word, struct argp_state *state)
@@ -68,7 +69,7 @@ static error_t take(int key, char *word, struct argp_state *state)
         return 0;
     case ARGP_KEY_ARG:
         if (arguments->name || !arguments->needs_name)
-            argp_error(state, "'%s' is one argument too many", word);
+            arguments_refuse(state, "'%s' is one argument too many", word);
         arguments->name = word;
         return 0;
     case ARGP_KEY_END:
@@ -129,7 +130,8 @@ static int create(int argc, char **argv)
     CLEANUP_STORE struct certificate_store *store = NULL;
     CLEANUP_JSON cJSON *object = NULL;
     if (!arguments.path)
-        error_set(&error, ERROR_OWNER_FILE, ERROR_USAGE, "certificate create: --path FILE is missing");
+        error_set(&error, ERROR_OWNER_FILE, ERROR_USAGE,
+                  "certificate create: --path FILE is missing; see `dpsbench certificate create --help`");
     if (error.code || read_pem(arguments.path, &pem, &error) || certificate_store_open(arguments.state, true, &store, &error) ||
         certificate_store_create(store, arguments.name, bytes_text(&pem), arguments.is_verified, &object, &error))
         return command_fail(&error);
@@ -185,7 +187,8 @@ static int verify(int argc, char **argv)
     CLEANUP_STORE struct certificate_store *store = NULL;
     CLEANUP_JSON cJSON *object = NULL;
     if (!arguments.certificate)
-        error_set(&error, ERROR_OWNER_FILE, ERROR_USAGE, "certificate verify: --certificate FILE is missing");
+        error_set(&error, ERROR_OWNER_FILE, ERROR_USAGE,
+                  "certificate verify: --certificate FILE is missing; see `dpsbench certificate verify --help`");
     if (error.code || read_pem(arguments.certificate, &pem, &error) || certificate_store_open(arguments.state, false, &store, &error) ||
         certificate_store_verify(store, arguments.name, arguments.etag, bytes_text(&pem), &object, &error))
         return command_fail(&error);

@@ -1,4 +1,5 @@
 /* dpsbench list */
+#include "base/arguments.h"
 #include "base/cleanup.h"
 #include "base/json.h"
 #include "harness/cli/cli.h"
@@ -49,7 +50,7 @@ static error_t take(int key, char *word, struct argp_state *state)
         return 0;
     case ARGP_KEY_ARG:
         if (arguments->selector_count == SELECTORS_MAX)
-            argp_error(state, "more than %d selectors", SELECTORS_MAX);
+            arguments_refuse(state, "more than %d selectors", SELECTORS_MAX);
         arguments->selectors[arguments->selector_count++] = word;
         return 0;
     default:

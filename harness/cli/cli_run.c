@@ -1,4 +1,5 @@
 /* dpsbench run */
+#include "base/arguments.h"
 #include "base/cleanup.h"
 #include "base/files.h"
 #include "base/log.h"
@@ -52,7 +53,7 @@ static double read_scale(const char *word, struct argp_state *state)
     char *end;
     double scale = strtod(word, &end);
     if (!*word || *end || !(scale >= 1 && scale <= RUN_TIME_SCALE_MAX))
-        argp_error(state, "'%s' is not a time scale from 1 to %d", word, RUN_TIME_SCALE_MAX);
+        arguments_refuse(state, "'%s' is not a time scale from 1 to %d", word, RUN_TIME_SCALE_MAX);
     return scale;
 }
 
@@ -80,7 +81,7 @@ static error_t take(int key, char *word, struct argp_state *state)
         return 0;
     case ARGP_KEY_ARG:
         if (arguments->selector_count == SELECTORS_MAX)
-            argp_error(state, "more than %d selectors", SELECTORS_MAX);
+            arguments_refuse(state, "more than %d selectors", SELECTORS_MAX);
         arguments->selectors[arguments->selector_count++] = word;
         return 0;
     default:

@@ -1,4 +1,5 @@
 /* dpsbench try */
+#include "base/arguments.h"
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "certs/attestation.h"
@@ -72,9 +73,9 @@ static void add_certificate(struct try_request *request, const char *word, struc
 {
     const char *equals = strchr(word, '=');
     if (!equals || equals == word || !equals[1])
-        argp_error(state, "--certificate '%s' is not NAME=PEM", word);
+        arguments_refuse(state, "--certificate '%s' is not NAME=PEM", word);
     if (request->certificate_count == TRY_CERTIFICATES_MAX)
-        argp_error(state, "more than %d certificates", TRY_CERTIFICATES_MAX);
+        arguments_refuse(state, "more than %d certificates", TRY_CERTIFICATES_MAX);
     char *name = strndup(word, (size_t)(equals - word));
     if (!name)
         argp_failure(state, EXIT_OUR_BUG, 0, "out of memory");
@@ -88,7 +89,7 @@ static const char *check_profile(const char *word, struct argp_state *state)
     for (size_t i = 0; attestation_profile_at(i); i++)
         bytes_printf(&names, "%s%s", i ? ", " : "", attestation_profile_at(i)->name);
     if (!attestation_profile_find(word))
-        argp_error(state, "--profile '%s' does not exist; there are: %s", word, bytes_text(&names));
+        arguments_refuse(state, "--profile '%s' does not exist; there are: %s", word, bytes_text(&names));
     return word;
 }
 
@@ -99,11 +100,11 @@ static void check(const struct try_request *request, struct argp_state *state)
                           : !request->registration_id ? "--registration-id ID"
                                                       : NULL;
     if (missing)
-        argp_error(state, "%s is missing", missing);
+        arguments_refuse(state, "%s is missing", missing);
     if (request->registration_id && !*request->registration_id)
-        argp_error(state, "--registration-id is empty");
+        arguments_refuse(state, "--registration-id is empty");
     if (request->group_ca_path && request->enrollment_path)
-        argp_error(state, "--group-ca and --enrollment exclude each other: a device has one enrollment here");
+        arguments_refuse(state, "--group-ca and --enrollment exclude each other: a device has one enrollment here");
 }
 
 static error_t take(int key, char *word, struct argp_state *state)
@@ -145,7 +146,7 @@ static error_t take(int key, char *word, struct argp_state *state)
         arguments->wants_json = true;
         return 0;
     case ARGP_KEY_ARG:
-        argp_error(state, "'%s' is one argument too many: files are given as --cert, --key, --root", word);
+        arguments_refuse(state, "'%s' is one argument too many: files are given as --cert, --key, --root", word);
         return 0;
     case ARGP_KEY_END:
         check(request, state);

@@ -1,6 +1,6 @@
 #include "harness/cli/command.h"
 
-#include "base/cleanup.h"
+#include "base/arguments.h"
 #include "base/log.h"
 #include "base/yaml.h"
 #include "reports/result.h"
@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { COMMANDS_MAX = 32, OPTIONS_MAX = 64, NAME_MAX_BYTES = 96 };
+enum { COMMANDS_MAX = 32, NAME_MAX_BYTES = 96 };
 
 static void print_commands(FILE *file, const struct command *commands)
 {
@@ -82,62 +82,9 @@ int command_dispatch(const struct command *commands, const char *name, const cha
     return command ? run_command(command, name, argc - 1, argv + 1) : refuse(commands, name, word);
 }
 
-/* ---- options ---- */
-
-/* The options that argp adds by itself, and ours. */
-static size_t list_options(const struct argp *argp, const char **names)
-{
-    size_t count = 0;
-    names[count++] = "help";
-    names[count++] = "usage";
-    for (const struct argp_option *option = argp->options; option && (option->name || option->doc) && count < OPTIONS_MAX; option++)
-        if (option->name)
-            names[count++] = option->name;
-    names[count] = NULL;
-    return count;
-}
-
-/* getopt takes an unambiguous beginning too; whether it is unambiguous is its business. */
-static bool is_option(const char *const *names, const char *word, size_t length)
-{
-    for (; *names; names++)
-        if (strncmp(*names, word, length) == 0)
-            return true;
-    return false;
-}
-
-static bool takes_value(const struct argp *argp, const char *word)
-{
-    for (const struct argp_option *option = argp->options; option && (option->name || option->doc); option++)
-        if (option->name && option->arg && strcmp(option->name, word) == 0)
-            return true;
-    return false;
-}
-
-static void refuse_option(const char *command, const char *const *names, const char *word, size_t length)
-{
-    CLEANUP_FREE char *name = strndup(word, length);
-    const char *near = name ? text_nearest(name, names) : NULL;
-    log_error("%s: unknown option '--%s'%s%s%s; `%s --help` names them all", command, name ? name : "?", near ? "; did you mean '--" : "",
-              near ? near : "", near ? "'?" : "", command);
-    exit(EXIT_USAGE);
-}
-
 int command_parse(const struct argp *argp, int argc, char **argv, void *input)
 {
-    const char *names[OPTIONS_MAX + 1];
-    list_options(argp, names);
-    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
-        if (strncmp(argv[i], "--", 2) != 0)
-            continue;
-        const char *word = argv[i] + 2;
-        size_t length = strcspn(word, "=");
-        if (!is_option(names, word, length))
-            refuse_option(argv[0], names, word, length);
-        i += !word[length] && takes_value(argp, word);
-    }
-    argp_err_exit_status = EXIT_USAGE;
-    return argp_parse(argp, (unsigned)argc, argv, 0, NULL, input);
+    return arguments_parse(argp, argc, argv, input);
 }
 
 int command_fail(const struct error *error)

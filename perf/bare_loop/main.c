@@ -4,6 +4,7 @@
  * The SSL_CTX is made by the front door's own code (broker_sim/front_door/tls.h), so that the two cannot drift apart; only its
  * callbacks, which write events, are replaced: the one that verifies by one that accepts as the front door's does.
  */
+#include "base/arguments.h"
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "broker_sim/front_door/tls.h"
@@ -194,7 +195,7 @@ static error_t on_key(int key, char *text, struct argp_state *state)
     else if (key != ARGP_KEY_END)
         return ARGP_ERR_UNKNOWN;
     else if (!options->certificate || !options->key)
-        argp_error(state, "--certificate and --key are required");
+        arguments_refuse(state, "--certificate and --key are required");
     return 0;
 }
 
@@ -220,7 +221,7 @@ int main(int argc, char **argv)
     struct error error = ERROR_INIT;
     uint16_t port = 0;
     argp_err_exit_status = EXIT_USAGE;
-    argp_parse(&argp, argc, argv, 0, NULL, &options);
+    arguments_parse(&argp, argc, argv, &options);
     log_init("bare_loop", LOG_INFO);
     signal(SIGPIPE, SIG_IGN);
     if (make_tls(&options, &loop.tls, &error) || listen_anywhere(&loop, &port, &error)) {

@@ -1,5 +1,7 @@
 #include "perf/load_client/options.h"
 
+#include "base/arguments.h"
+
 #include <argp.h>
 #include <arpa/inet.h>
 #include <string.h>
@@ -59,7 +61,7 @@ static void read_address(struct argp_state *state, const char *text, struct load
         six->sin6_port = htons((uint16_t)port);
         load->address_bytes = sizeof *six;
     } else {
-        argp_error(state, "--connect '%s': give a numeric address and a port, such as 127.0.0.1:8883", text);
+        arguments_refuse(state, "--connect '%s': give a numeric address and a port, such as 127.0.0.1:8883", text);
     }
 }
 
@@ -70,7 +72,7 @@ static void read_mode(struct argp_state *state, const char *text, enum script_ki
             *ret_kind = (enum script_kind)i;
             return;
         }
-    argp_error(state, "--mode '%s': give handshake, connack, registration or idle", text);
+    arguments_refuse(state, "--mode '%s': give handshake, connack, registration or idle", text);
 }
 
 static size_t read_number(struct argp_state *state, const char *name, const char *text, long max)
@@ -78,18 +80,18 @@ static size_t read_number(struct argp_state *state, const char *name, const char
     char *end;
     long value = strtol(text, &end, 10);
     if (end == text || *end || value < 1 || value > max)
-        argp_error(state, "--%s '%s': give a number from 1 to %ld", name, text, max);
+        arguments_refuse(state, "--%s '%s': give a number from 1 to %ld", name, text, max);
     return (size_t)value;
 }
 
 static void check(struct argp_state *state, struct client_options *options)
 {
     if (!options->load.address_bytes || options->load.kind == SCRIPT_KIND_COUNT || !options->issuer || !options->issuer_key)
-        argp_error(state, "--connect, --mode, --issuer and --issuer-key are required");
+        arguments_refuse(state, "--connect, --mode, --issuer and --issuer-key are required");
     if (options->load.kind == SCRIPT_IDLE)
         options->load.concurrency = options->load.count;
     if (options->load.concurrency > CONCURRENCY_MAX)
-        argp_error(state, "at most %d at a time", CONCURRENCY_MAX);
+        arguments_refuse(state, "at most %d at a time", CONCURRENCY_MAX);
     if (!options->device_count)
         options->device_count = options->load.count;
 }
@@ -160,5 +162,5 @@ void client_options_parse(int argc, char **argv, struct client_options *ret_opti
         .deadline_ms = DEADLINE_DEFAULT_S * 1000,
     };
     argp_err_exit_status = EXIT_USAGE;
-    argp_parse(&argp, argc, argv, 0, NULL, ret_options);
+    arguments_parse(&argp, argc, argv, ret_options);
 }

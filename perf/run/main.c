@@ -1,4 +1,5 @@
 /* run: what ./bench perf starts: all measurements, figures against goals. */
+#include "base/arguments.h"
 #include "base/log.h"
 #include "perf/run/goals.h"
 
@@ -57,7 +58,7 @@ static size_t read_number(struct argp_state *state, const char *name, const char
     char *end;
     long value = strtol(text, &end, 10);
     if (end == text || *end || value < 1 || value > max)
-        argp_error(state, "--%s '%s': give a number from 1 to %ld", name, text, max);
+        arguments_refuse(state, "--%s '%s': give a number from 1 to %ld", name, text, max);
     return (size_t)value;
 }
 
@@ -66,7 +67,7 @@ static const char *read_word(struct argp_state *state, const char *name, const c
     for (size_t i = 0; words[i]; i++)
         if (strcmp(words[i], text) == 0)
             return words[i];
-    argp_error(state, "--%s '%s': see --help for what there is", name, text);
+    arguments_refuse(state, "--%s '%s': see --help for what there is", name, text);
     return NULL;
 }
 
@@ -141,7 +142,7 @@ static void parse(int argc, char **argv, struct options *ret_options)
                                     .idle_count = IDLE_DEFAULT};
     find_build(ret_options->build);
     argp_err_exit_status = EXIT_USAGE;
-    argp_parse(&argp, argc, argv, 0, NULL, ret_options);
+    arguments_parse(&argp, argc, argv, ret_options);
 }
 
 static bool wants(const struct options *options, const char *part)

@@ -25,7 +25,7 @@ usage 'give 1.2 or 1.3' --state "$scratch/none" --tls-max 1.1
 usage 'give rsa-2048 or p-256' --state "$scratch/none" --server-key dsa
 usage 'give a host name or a numeric address' --state "$scratch/none" --host a/b
 usage "'extra' is no option" --state "$scratch/none" extra
-usage 'unrecognized option' --stat-dir "$scratch/none"
+usage "unknown option '--stat-dir'" --stat-dir "$scratch/none"
 missing "$scratch/none"
 
 it 'says its version, and in its help the examples and every knob'

@@ -183,7 +183,7 @@ static void a_missing_folder_is_the_users_mistake(void **state)
     struct error error = ERROR_INIT;
     assert_int_equal(cases_read("/nonexistent", "x", &options, &list, &error), -1);
     assert_int_equal(error.owner, ERROR_OWNER_FILE);
-    assert_int_equal(error.code, ERROR_NOT_FOUND);
+    assert_int_equal(error.code, ERROR_USAGE);
 }
 
 int main(void)

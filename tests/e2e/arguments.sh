@@ -1,0 +1,156 @@
+#!/bin/bash
+# Wrong arguments everywhere: exit status 2, one line on stderr that names the word and the mend, nothing on stdout. What every command must refuse
+# is made from its own --help, so that a new command or option is in the table by itself.
+set -euo pipefail
+
+# shellcheck source=tests/e2e/lib.sh
+. "$DPSBENCH_SOURCE/tests/e2e/lib.sh"
+
+cd "$scratch"
+dpsbench=$DPSBENCH_BIN/dpsbench sim=$DPSBENCH_BIN/dpsbench-sim vdk=$DPSBENCH_BIN/dpsbench-vdk
+
+# refuses WORD MEND COMMAND...: both stand in the line.
+refuses() {
+    local word=$1 mend=$2 code=0
+    shift 2
+    timeout 60 "$@" </dev/null >"$scratch/out" 2>"$scratch/err" || code=$?
+    [[ $code == 2 ]] || fail "$*: exit status $code: $(head -n 5 "$scratch/err")"
+    [[ ! -s $scratch/out ]] || fail "$*: says on stdout: $(head -n 1 "$scratch/out")"
+    [[ $(wc -l <"$scratch/err") == 1 ]] || fail "$*: more than one line: $(cat "$scratch/err")"
+    grep -qF -e "$word" "$scratch/err" || fail "$*: does not name '$word': $(cat "$scratch/err")"
+    grep -qF -e "$mend" "$scratch/err" || fail "$*: does not say '$mend': $(cat "$scratch/err")"
+    ! grep -qF -e "$DPSBENCH_BIN" "$scratch/err" || fail "$*: the path of the program is no help: $(cat "$scratch/err")"
+}
+
+# options WHICH COMMAND...: the long options in its --help, with a value (value) or without one (bare).
+options() {
+    local which=$1 pattern='[[:space:]]--[a-z-]+='
+    shift
+    [[ $which == value ]] || pattern='[[:space:]]--[a-z-]+([[:space:]]|$)'
+    "$@" --help | sed '/^Examples:/,$d' | grep -E '^ +(-., +)?--' | grep -oE -e "$pattern" | tr -d ' =' | sort -u
+}
+
+# any_command COMMAND...: what every command refuses, whatever it does.
+any_command() {
+    local option checked=0
+    refuses "'--frobnicate'" '--help' "$@" --frobnicate
+    refuses "'-X'" '--help' "$@" -X
+    for option in $(options value "$@"); do
+        refuses "'$option'" 'needs a value' "$@" "$option"
+        refuses "'${option}x'" "did you mean '$option'?" "$@" "${option}x" y
+        checked=$((checked + 1))
+    done
+    for option in $(options bare "$@"); do
+        case $option in --help | --usage | --version) continue ;; esac
+        refuses "'$option'" 'takes no value' "$@" "$option=1"
+        checked=$((checked + 1))
+    done
+    [[ $checked -gt 0 ]] || fail "$*: no options in its help"
+}
+
+# commands COMMAND...: the names under "Commands:" in its help.
+commands() {
+    "$@" --help | sed -n '/^Commands:/,/^$/s/^  \([a-z-]*\) .*/\1/p'
+}
+
+it 'refuses options that do not exist, that lack a value, or have one too many, in every command of dpsbench'
+count=0
+for command in $(commands "$dpsbench"); do
+    children=$(commands "$dpsbench" "$command")
+    if [[ -z $children ]]; then
+        any_command "$dpsbench" "$command"
+        count=$((count + 1))
+        continue
+    fi
+    refuses "'frobnicate'" "\`dpsbench $command --help\`" "$dpsbench" "$command" frobnicate
+    for child in $children; do
+        any_command "$dpsbench" "$command" "$child"
+        count=$((count + 1))
+    done
+done
+[[ $count -ge 8 ]] || fail "only $count commands"
+
+it 'does so in the simulator and in the virtual DK'
+any_command "$sim"
+any_command "$vdk"
+
+it 'names the nearest command'
+refuses "'rnu'" "did you mean 'run'?" "$dpsbench" rnu
+refuses "'--frobnicate'" '--help' "$dpsbench" --frobnicate
+refuses "'rnu'" "did you mean 'run'?" "$dpsbench" help rnu
+refuses "'shw'" "did you mean 'show'?" "$dpsbench" certificate shw
+
+it 'refuses values that are none'
+: >"$scratch/empty.pem"
+state=$scratch/state
+mkdir "$state"
+while IFS='|' read -r word mend arguments; do
+    [[ -n $word ]] || continue
+    eval "set -- $arguments"
+    refuses "$word" "$mend" "$@"
+done <<TABLE
+abc|1 to 1000|"$dpsbench" run --time-scale abc
+'0'|1 to 1000|"$dpsbench" run --time-scale 0
+nan|1 to 1000|"$dpsbench" run --time-scale nan
+none.yaml|No such file|"$dpsbench" run --rig "$scratch/none.yaml"
+nowhere|not a folder of cases|"$dpsbench" run --cases "$scratch/nowhere"
+nobody|device|"$dpsbench" run --device nobody
+empty.pem|in the way|"$dpsbench" run --out "$scratch/empty.pem"
+nowhere|not a folder of cases|"$dpsbench" list --cases "$scratch/nowhere"
+--state DIR|--help|"$dpsbench" certificate list
+'extra'|too many|"$dpsbench" certificate list --state "$state" extra
+NAME|--help|"$dpsbench" certificate show --state "$state"
+'b'|too many|"$dpsbench" certificate show a b --state "$state"
+--path FILE|--help|"$dpsbench" certificate create a --state "$state"
+none.pem|No such file|"$dpsbench" certificate create a --state "$state" --path "$scratch/none.pem"
+empty.pem|PEM|"$dpsbench" certificate create a --state "$state" --path "$scratch/empty.pem"
+'maybe'|true or false|"$dpsbench" certificate create a --state "$state" --path "$scratch/empty.pem" --verified maybe
+--certificate FILE|--help|"$dpsbench" certificate verify a --state "$state"
+NAME|--help|"$dpsbench" certificate verification-code --state "$state"
+NAME|--help|"$dpsbench" certificate delete --state "$state"
+'nobody'|does not exist|"$dpsbench" certificate delete nobody --state "$state"
+nowhere|No such file|"$dpsbench" certificate list --state "$scratch/nowhere"
+--state DIR|name a folder|"$sim"
+''|name a folder|"$sim" --state ''
+'0'|1 to 1000|"$sim" --state "$state" --time-scale 0
+'localhost:1'|numeric address|"$sim" --state "$state" --listen localhost:1
+'127.0.0.1:99999'|numeric address|"$sim" --state "$state" --listen 127.0.0.1:99999
+'azur'|'azure'|"$sim" --state "$state" --profile azur
+'1.1'|1.2 or 1.3|"$sim" --state "$state" --tls-max 1.1
+'dsa'|rsa-2048 or p-256|"$sim" --state "$state" --server-key dsa
+'a/b'|without a port|"$sim" --state "$state" --host a/b
+'x/y'|1 to 64 characters|"$sim" --state "$state" --id-scope x/y
+'extra'|--state DIR|"$sim" --state "$state" extra
+--state DIR|--help|"$vdk"
+--connect ADDR:PORT|--help|"$vdk" --state "$state"
+--sec-tag N|--help|"$vdk" --state "$state" --connect 127.0.0.1:1 --id-scope s --registration-id r
+'abc'|0 to 2147483647|"$vdk" --sec-tag abc
+'4294967296'|0 to 2147483647|"$vdk" --sec-tag 4294967296
+'localhost:1'|127.0.0.1:8883|"$vdk" --connect localhost:1
+'accepts-any-servr'|did you mean 'accepts-any-server'|"$vdk" --weakness accepts-any-servr
+'nordc'|nordic-sample, reference|"$vdk" --personality nordc
+'5000'|1 to 1000|"$vdk" --time-scale 5000
+'extra'|option|"$vdk" --state "$state" --connect 127.0.0.1:1 --id-scope s --registration-id r --sec-tag 1 extra
+'mfw_1'|mfw_nrf9160|"$vdk" --state "$state" --connect 127.0.0.1:1 --id-scope s --registration-id r --sec-tag 1 --mfw mfw_1
+TABLE
+
+it 'shows the commands when none is given'
+for command in '' certificate; do
+    code=0
+    # shellcheck disable=SC2086 # no word is wanted for ''
+    "$dpsbench" $command >"$scratch/out" 2>"$scratch/err" || code=$?
+    is "$code" 2
+    is "$(cat "$scratch/out")" ''
+    holds "$scratch/err" 'Commands:'
+done
+
+it 'refuses wrong arguments of the bench script before it does anything'
+export DPSBENCH_NO_SETUP=1
+bench=$DPSBENCH_SOURCE/bench
+refuses "'rnu'" 'run' "$bench" rnu
+refuses "'--lnog'" '--long' "$bench" test --lnog
+refuses "'frmat'" 'format' "$bench" check frmat
+for verb in setup build clean help; do
+    refuses "'extra'" "$verb" "$bench" "$verb" extra
+done
+[[ -d $DPSBENCH_BIN ]] || fail 'build/ is gone'
