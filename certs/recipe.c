@@ -441,3 +441,42 @@ const char *recipe_member_name(const struct recipe *recipe, size_t index)
 {
     return index < recipe->member_count ? recipe->members[index].name : NULL;
 }
+
+static bool holds_variable(struct yaml_node node, const char *variable)
+{
+    size_t length = strlen(variable);
+    for (const char *at = yaml_text(node); at && (at = strstr(at, "${")); at += 2)
+        if (strncmp(at + 2, variable, length) == 0 && at[2 + length] == '}')
+            return true;
+    return false;
+}
+
+static bool member_uses(const struct recipe_member *member, const char *variable)
+{
+    struct yaml_node names = member->extensions.subject_alt_names;
+    for (size_t i = 0; i < member->subject_count; i++)
+        if (holds_variable(member->subject[i].value, variable))
+            return true;
+    for (size_t i = 0; i < yaml_count(names); i++)
+        if (holds_variable(yaml_item_at(names, i), variable))
+            return true;
+    return false;
+}
+
+bool recipe_uses(const struct recipe *recipe, const char *variable)
+{
+    for (size_t i = 0; i < recipe->member_count; i++)
+        if (member_uses(&recipe->members[i], variable))
+            return true;
+    return false;
+}
+
+size_t recipe_member_issuer(const struct recipe *recipe, size_t index)
+{
+    return recipe->members[index].issuer;
+}
+
+const char *recipe_member_key(const struct recipe *recipe, size_t index)
+{
+    return key_words[recipe->members[index].key];
+}

@@ -36,8 +36,14 @@ const char *recipe_name(const struct recipe *recipe);
 const char *recipe_defect(const struct recipe *recipe);
 /* Does it say which member a server sends (`server:`)? */
 bool recipe_is_for_server(const struct recipe *recipe);
+/* Does a subject or an alternative name hold ${variable}? */
+bool recipe_uses(const struct recipe *recipe, const char *variable);
 size_t recipe_member_count(const struct recipe *recipe);
 /* In file order. */
 const char *recipe_member_name(const struct recipe *recipe, size_t index);
+/* Index of the member that signs it: its own when it signs itself. Valid indices alone. */
+size_t recipe_member_issuer(const struct recipe *recipe, size_t index);
+/* The recipe's word: "rsa-2048". Valid indices alone. */
+const char *recipe_member_key(const struct recipe *recipe, size_t index);
 
 #endif

@@ -15,6 +15,7 @@ static const struct command commands[] = {
     {"run", "Run cases and report", cli_run, NULL},
     {"list", "List the rows that there are to run", cli_list, NULL},
     {"try", "Try a device's own files, without a board: would DPS assign it, and if not, why", cli_try, NULL},
+    {"certs", "Make the keys and certificates of a recipe as files; list the recipes", NULL, cli_certs_commands},
     {"certificate", "CA certificates of the simulator: create, prove possession, show, list, delete", NULL, cli_certificate_commands},
     {NULL, NULL, NULL, NULL},
 };

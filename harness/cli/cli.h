@@ -14,5 +14,7 @@ int cli_list(int argc, char **argv);
 int cli_try(int argc, char **argv);
 /* `dpsbench certificate ...`; ends with an empty one. */
 extern const struct command cli_certificate_commands[];
+/* `dpsbench certs ...`; ends with an empty one. */
+extern const struct command cli_certs_commands[];
 
 #endif

@@ -154,6 +154,23 @@ static void an_unknown_built_in_lists_those_that_there_are(void **state)
     assert_ptr_equal(recipe_builtin_text("device/sub-ca.yaml"), recipe_builtin_text("device/sub-ca"));
 }
 
+static void a_recipe_tells_what_it_uses_and_who_signs_whom(void **state)
+{
+    (void)state;
+    CLEANUP_RECIPE struct recipe *sub_ca = NULL;
+    CLEANUP_RECIPE struct recipe *server = NULL;
+    assert_int_equal(recipe_read_builtin("device/sub-ca", &sub_ca, NULL), 0);
+    assert_int_equal(recipe_read_builtin("server/p256", &server, NULL), 0);
+    assert_true(recipe_uses(sub_ca, "registration_id"));
+    assert_false(recipe_uses(sub_ca, "registration"));
+    assert_false(recipe_uses(sub_ca, "hosts"));
+    assert_true(recipe_uses(server, "hosts"));
+    assert_false(recipe_uses(server, "registration_id"));
+    assert_int_equal(recipe_member_issuer(sub_ca, 0), 0);
+    assert_int_equal(recipe_member_issuer(sub_ca, 2), 1);
+    assert_string_equal(recipe_member_key(sub_ca, 2), "p-256");
+}
+
 static void a_recipe_tells_its_defect(void **state)
 {
     (void)state;
@@ -185,6 +202,7 @@ int main(void)
         cmocka_unit_test(the_built_in_text_is_the_file),
         cmocka_unit_test(an_unknown_built_in_lists_those_that_there_are),
         cmocka_unit_test(a_recipe_tells_its_defect),
+        cmocka_unit_test(a_recipe_tells_what_it_uses_and_who_signs_whom),
         cmocka_unit_test(survives_any_cut_of_a_recipe),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
