@@ -18,12 +18,13 @@ cJSON *ready_new(const char *program)
 int ready_publish(const char *dir, const cJSON *ready, struct error *error)
 {
     CLEANUP_FREE char *path = path_join(dir, "ready.json");
-    CLEANUP_FREE char *line = json_print_line(ready);
-    if (!path || !line)
+    CLEANUP_FREE char *text = json_print_line(ready);
+    CLEANUP_FREE char *line = NULL;
+    if (!path || !text || asprintf(&line, "%s\n", text) < 0)
         return error_set_memory(error);
-    if (json_write_file(path, ready, 0644, error))
+    if (file_write_atomic(path, line, strlen(line), 0644, error))
         return -1;
-    puts(line);
+    fputs(line, stdout);
     fflush(stdout);
     return 0;
 }

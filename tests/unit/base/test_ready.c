@@ -40,6 +40,17 @@ static void the_file_and_the_line_on_stdout_are_the_same_record(void **state)
     assert_int_equal(json_integer(read, "v", 0), 1);
 }
 
+static void the_file_holds_the_very_line_that_was_printed(void **state)
+{
+    CLEANUP_JSON cJSON *ready = ready_new("dpsbench-sim");
+    char text[512], held[512] = {0};
+    publish(state, ready, text, sizeof text);
+    int file = open(scratch_path(state, "ready.json"), O_RDONLY | O_CLOEXEC);
+    assert_true(file >= 0 && read(file, held, sizeof held - 1) > 0);
+    close(file);
+    assert_string_equal(held, text);
+}
+
 static void the_file_may_be_read_by_everybody(void **state)
 {
     CLEANUP_JSON cJSON *ready = ready_new("dpsbench-vdk");
@@ -128,6 +139,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(the_file_and_the_line_on_stdout_are_the_same_record),
+        TEST(the_file_holds_the_very_line_that_was_printed),
         TEST(the_file_may_be_read_by_everybody),
         TEST(a_program_that_is_not_there_yet_is_not_found),
         TEST(what_a_dead_program_left_behind_is_not_trusted),
