@@ -9,9 +9,12 @@
 #include "reports/results_json.h"
 #include "reports/table.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 enum { SELECTORS_MAX = 256, OPTION_RIG = 256, OPTION_OUT, OPTION_TIME_SCALE, OPTION_JSON, OPTION_CASES, OPTION_DEVICE, TRIES_MAX = 1000 };
 
@@ -89,9 +92,14 @@ static error_t take(int key, char *word, struct argp_state *state)
     }
 }
 
-/* "reports/out/20261121T211500Z"; with a number behind it when somebody was there in the same second. */
-static char *default_folder(void)
+/*
+ * "reports/out/20261121T211500Z"; with a number behind it when somebody was there in the same second. Made by the call: of two runs that
+ * start together only one makes a folder.
+ */
+static char *claim_folder(struct error *error)
 {
+    if (dir_make("reports/out", 0755, error))
+        return NULL;
     char stamp[32];
     time_t now = (time_t)clock_unix_s(&clock_system);
     struct tm utc;
@@ -99,13 +107,27 @@ static char *default_folder(void)
     strftime(stamp, sizeof stamp, "%Y%m%dT%H%M%SZ", &utc);
     for (int i = 1; i < TRIES_MAX; i++) {
         char *path;
-        if ((i == 1 ? asprintf(&path, "reports/out/%s", stamp) : asprintf(&path, "reports/out/%s-%d", stamp, i)) < 0)
+        if ((i == 1 ? asprintf(&path, "reports/out/%s", stamp) : asprintf(&path, "reports/out/%s-%d", stamp, i)) < 0) {
+            error_set_memory(error);
             return NULL;
-        if (!path_exists(path))
+        }
+        if (!mkdir(path, 0755))
             return path;
+        int reason = errno;
+        error_set_errno(error, ERROR_OWNER_RIG, reason, "make folder '%s'", path);
         free(path);
+        if (reason != EEXIST)
+            return NULL;
     }
     return NULL;
+}
+
+/* A run that never began leaves none. Whatever is in it stays. */
+static void forget_folder(char **folder)
+{
+    if (*folder)
+        rmdir(*folder);
+    free(*folder);
 }
 
 static int scale_from_environment(const struct rig *rig, double *scale, struct error *error)
@@ -162,7 +184,9 @@ static int run_on(const struct rig *rig, const struct run_arguments *arguments)
 {
     struct error error = ERROR_INIT;
     CLEANUP_FREE char *cases = NULL;
-    CLEANUP_FREE char *folder = arguments->out ? strdup(arguments->out) : default_folder();
+    CLEANUP(forget_folder) char *folder = arguments->out ? NULL : claim_folder(&error);
+    if (!folder && !arguments->out)
+        return command_fail(&error);
     struct run_options run = {
         .rig = rig,
         .cases_directory = arguments->cases,
@@ -171,7 +195,7 @@ static int run_on(const struct rig *rig, const struct run_arguments *arguments)
         .selectors = arguments->selectors,
         .selector_count = arguments->selector_count,
         .device_id = arguments->device,
-        .directory = folder,
+        .directory = folder ? folder : arguments->out,
         .time_scale = arguments->time_scale,
         .talk = stderr,
     };
@@ -180,8 +204,8 @@ static int run_on(const struct rig *rig, const struct run_arguments *arguments)
     if (!arguments->cases)
         run.cases_directory = cases;
     CLEANUP(result_run_done) struct result_run result = {0};
-    if (!folder || run_suite(&run, &result, &error))
-        return folder ? fail(&error) : EXIT_OUR_BUG;
+    if (run_suite(&run, &result, &error))
+        return fail(&error);
     return report(&result, arguments->wants_json);
 }
 

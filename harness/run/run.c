@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 enum { RUN_ID_MAX_BYTES = 48, CLOSE_TURNS_MAX = 1000 };
@@ -27,6 +28,11 @@ struct run {
 
 /* ---- the run's own folder ---- */
 
+static int refuse_folder(const char *directory, struct error *error)
+{
+    return error_set(error, ERROR_OWNER_FILE, ERROR_EXISTS, "folder '%s' is not empty: a run needs a folder of its own", directory);
+}
+
 static int check_empty(const char *directory, struct error *error)
 {
     char **names = NULL;
@@ -34,9 +40,7 @@ static int check_empty(const char *directory, struct error *error)
         return -1;
     bool is_empty = !names[0];
     names_free(names);
-    if (!is_empty)
-        return error_set(error, ERROR_OWNER_FILE, ERROR_EXISTS, "folder '%s' is not empty: a run needs a folder of its own", directory);
-    return 0;
+    return is_empty ? 0 : refuse_folder(directory, error);
 }
 
 static int make_directory(struct run *run, struct error *error)
@@ -45,8 +49,12 @@ static int make_directory(struct run *run, struct error *error)
     CLEANUP_FREE char *private_directory = path_join(directory, ".private");
     if (!private_directory)
         return error_set_memory(error);
-    if (dir_make(directory, 0755, error) || check_empty(directory, error) || dir_make(private_directory, 0700, error))
+    if (dir_make(directory, 0755, error) || check_empty(directory, error))
         return -1;
+    /* Two runs may have found it empty: one of them makes this. */
+    if (mkdir(private_directory, 0700))
+        return errno == EEXIST ? refuse_folder(directory, error)
+                               : error_set_errno(error, ERROR_OWNER_RIG, errno, "make folder '%s'", private_directory);
     return timeline_open(directory, &run->bench.timeline, error);
 }
 
@@ -260,8 +268,8 @@ static void run_device(struct run *run, size_t index, const struct error *broken
     if (!broken && bench_open_device(bench, device, &identity, &error))
         broken = &error;
     record_device(run, device, identity);
-    if (broken && !is_interrupted(run))
-        progress_say(&run->progress, "%s: %s", device->id, broken->text);
+    if (broken == &error && !is_interrupted(run))
+        progress_say(&run->progress, "%s", error.text);
     const struct case_list *rows = &run->plan.devices[index].rows;
     for (size_t i = 0; i < rows->count && !is_interrupted(run); i++)
         run_row(run, rows->rows[i], broken);

@@ -71,6 +71,23 @@ code=0
 is "$code" 2
 holds "$scratch/stderr" 'is not empty'
 
+it 'gives each of four runs that start together a folder of its own, and leaves none of a run that never began'
+mkdir "$scratch/together"
+pids=()
+for ((i = 0; i < 4; i++)); do
+    (cd "$scratch/together" && exec "$dpsbench" run server/root-missing) >"$scratch/together.$i" 2>&1 &
+    pids+=($!)
+done
+for i in "${!pids[@]}"; do
+    wait "${pids[i]}" || fail "run $i: $(cat "$scratch/together.$i")"
+done
+code=0
+(cd "$scratch/together" && "$dpsbench" run no-such-row) 2>"$scratch/stderr" || code=$?
+is "$code" 5
+folders=("$scratch"/together/reports/out/*)
+is "${#folders[@]}" 4
+is "$(cat "$scratch"/together/reports/out/*/results.json | jq -s 'map(.exit_code) | add')" 0
+
 it 'runs on one device of the rig with --device, and names the nearest id'
 cat >"$scratch/two.yaml" <<'RIG'
 format: 1
@@ -103,6 +120,7 @@ run_cases --rig "$scratch/no-port.yaml" server/root-missing
 exits 3
 is "$(report .rows[0].verdict)" inconclusive
 holds "$scratch/stdout" 'ttyACM7'
+is "$(grep -c 'board: board:' "$scratch/stderr")" 0
 
 # pid_of STATE: the program of the run under way with that state folder.
 pid_of() {
