@@ -37,7 +37,9 @@ int recipe_read_builtin(const char *name, struct recipe **ret_recipe, struct err
     if (!text) {
         char names[ERROR_TEXT_MAX_BYTES / 2];
         list_names(names, sizeof names);
-        return error_set(error, ERROR_OWNER_FILE, ERROR_NOT_FOUND, "recipe '%s' is not built in; there are: %s", name, names);
+        const char *near = text_nearest(name, recipe_builtin_name_table);
+        return error_set(error, ERROR_OWNER_FILE, ERROR_NOT_FOUND, "recipe '%s' is not built in%s%s%s; there are: %s", name,
+                         near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "", names);
     }
     return recipe_read_text(text, strlen(text), name, ret_recipe, error);
 }

@@ -1,4 +1,5 @@
 /* dpsbench certs ...: the PKIs of the suite as files, for a person's own experiments */
+#include "base/arguments.h"
 #include "base/cleanup.h"
 #include "base/files.h"
 #include "harness/cli/cli.h"
@@ -45,7 +46,7 @@ static error_t take_make(int key, char *word, struct argp_state *state)
         return 0;
     case OPTION_HOST:
         if (arguments->host_count == HOSTS_MAX)
-            argp_error(state, "more than %d hosts", HOSTS_MAX);
+            arguments_refuse(state, "more than %d hosts", HOSTS_MAX);
         arguments->hosts[arguments->host_count++] = word;
         return 0;
     case OPTION_JSON:
@@ -53,14 +54,14 @@ static error_t take_make(int key, char *word, struct argp_state *state)
         return 0;
     case ARGP_KEY_ARG:
         if (arguments->recipe)
-            argp_error(state, "'%s' is one argument too many", word);
+            arguments_refuse(state, "'%s' is one argument too many", word);
         arguments->recipe = word;
         return 0;
     case ARGP_KEY_END:
         if (!arguments->recipe)
-            argp_error(state, "RECIPE is missing; `dpsbench certs list` names those that are built in");
+            arguments_refuse(state, "RECIPE is missing; `dpsbench certs list` names those that are built in");
         if (!arguments->out)
-            argp_error(state, "--out DIR is missing");
+            arguments_refuse(state, "--out DIR is missing");
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -97,7 +98,8 @@ static int forge(const struct certs_arguments *arguments, const struct recipe *r
                                               .hosts = arguments->hosts,
                                               .host_count = arguments->host_count};
     if (recipe_uses(recipe, "registration_id") && !arguments->registration_id)
-        return error_set(error, ERROR_OWNER_FILE, ERROR_USAGE, "recipe '%s' is made for one device: --registration-id ID is missing",
+        return error_set(error, ERROR_OWNER_FILE, ERROR_USAGE,
+                         "recipe '%s' is made for one device: --registration-id ID is missing; see `dpsbench certs make --help`",
                          recipe_name(recipe));
     return forge_pki(recipe, &variables, &clock_system, NULL, ret_pki, error);
 }
@@ -149,8 +151,7 @@ static error_t take_list(int key, char *word, struct argp_state *state)
         arguments->wants_json = true;
         return 0;
     case ARGP_KEY_ARG:
-        argp_error(state, "'%s' is one argument too many", word);
-        return 0;
+        arguments_refuse(state, "'%s' is one argument too many", word);
     default:
         return ARGP_ERR_UNKNOWN;
     }

@@ -110,6 +110,12 @@ NAME|--help|"$dpsbench" certificate verification-code --state "$state"
 NAME|--help|"$dpsbench" certificate delete --state "$state"
 'nobody'|does not exist|"$dpsbench" certificate delete nobody --state "$state"
 nowhere|No such file|"$dpsbench" certificate list --state "$scratch/nowhere"
+RECIPE|certs list|"$dpsbench" certs make --out "$scratch/pki"
+--out DIR|--help|"$dpsbench" certs make device/sub-ca
+'b'|too many|"$dpsbench" certs make device/sub-ca b --out "$scratch/pki"
+'device/sub-cb'|did you mean 'device/sub-ca'?|"$dpsbench" certs make device/sub-cb --out "$scratch/pki"
+--registration-id ID|--help|"$dpsbench" certs make device/sub-ca --out "$scratch/pki"
+'extra'|too many|"$dpsbench" certs list extra
 --state DIR|name a folder|"$sim"
 ''|name a folder|"$sim" --state ''
 '0'|1 to 1000|"$sim" --state "$state" --time-scale 0
@@ -135,7 +141,7 @@ nowhere|No such file|"$dpsbench" certificate list --state "$scratch/nowhere"
 TABLE
 
 it 'shows the commands when none is given'
-for command in '' certificate; do
+for command in '' certificate certs; do
     code=0
     # shellcheck disable=SC2086 # no word is wanted for ''
     "$dpsbench" $command >"$scratch/out" 2>"$scratch/err" || code=$?

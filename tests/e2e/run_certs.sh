@@ -74,7 +74,7 @@ is "$code" 2
 holds stderr '--registration-id ID is missing'
 certs make device/sub-cb --out other
 is "$code" 2
-holds stderr "recipe 'device/sub-cb' is not built in; there are: "
+holds stderr "recipe 'device/sub-cb' is not built in; did you mean 'device/sub-ca'?; there are: "
 certs make device/sub-ca --registration-id x
 is "$code" 2
 holds stderr '--out DIR is missing'
