@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/files.h"
 #include "base/json.h"
+#include "reports/clean_text.h"
 
 #include <string.h>
 
@@ -57,10 +58,18 @@ static int add_object(cJSON *json, const char *name, const struct result_row *ro
     return json_set(json, name, object);
 }
 
+/* What is read may end on a terminal: nothing in a file may steer that. */
+static void read_text(const cJSON *json, const char *name, char **member)
+{
+    const char *text = json_string(json, name, NULL);
+    CLEANUP_FREE char *clean = text ? clean_text(text, CLEAN_TEXT_ONE_LINE) : NULL;
+    result_set(member, clean);
+}
+
 static void read_texts(const cJSON *json, struct result_row *row, const struct text_member *members, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        result_set((char **)(void *)((char *)row + members[i].offset), json_string(json, members[i].name, NULL));
+        read_text(json, members[i].name, (char **)(void *)((char *)row + members[i].offset));
 }
 
 /* ---- writing ---- */
@@ -204,10 +213,10 @@ static void read_also(const cJSON *json, struct result_row *row)
         struct result_reason *also = result_add_also(row);
         if (!also)
             return;
-        result_set(&also->view, json_string(item, "view", NULL));
-        result_set(&also->place, json_string(item, "place", NULL));
-        result_set(&also->expected, json_string(item, "expected", NULL));
-        result_set(&also->got, json_string(item, "got", NULL));
+        read_text(item, "view", &also->view);
+        read_text(item, "place", &also->place);
+        read_text(item, "expected", &also->expected);
+        read_text(item, "got", &also->got);
     }
 }
 
@@ -225,9 +234,11 @@ static void read_findings(const cJSON *json, struct result_row *row)
     const cJSON *finding;
     cJSON_ArrayForEach(finding, json_member(json, "findings"))
     {
-        const char *text = json_string(finding, "text", NULL);
+        CLEANUP_FREE char *text = NULL, *source = NULL;
+        read_text(finding, "text", &text);
+        read_text(finding, "source", &source);
         if (text)
-            result_add_finding(row, read_finding_kind(finding), text, json_string(finding, "source", NULL));
+            result_add_finding(row, read_finding_kind(finding), text, source);
     }
 }
 
@@ -296,9 +307,9 @@ static cJSON *copy_of(const cJSON *json)
 static void read_head(const cJSON *json, struct result_run *run)
 {
     const cJSON *rig = json_member(json, "rig");
-    result_set(&run->id, json_string(json, "run", NULL));
-    result_set(&run->rig_file, json_string(rig, "file", NULL));
-    result_set(&run->broken_off, json_string(json, "broken_off", NULL));
+    read_text(json, "run", &run->id);
+    read_text(rig, "file", &run->rig_file);
+    read_text(json, "broken_off", &run->broken_off);
     run->time_scale = json_number(json, "time_scale", 1);
     run->is_interrupted = json_bool(json, "is_interrupted", false);
     run->ended_unix_us = json_bool(json, "is_complete", false);

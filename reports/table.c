@@ -2,6 +2,7 @@
 
 #include "base/bytes.h"
 #include "base/cleanup.h"
+#include "base/files.h"
 #include "reports/account.h"
 
 #include <string.h>
@@ -109,14 +110,20 @@ static void print_row(FILE *file, const struct result_row *row, const struct lay
 
 /* ---- what failed ---- */
 
-void table_print_account(FILE *file, const struct result_row *row, int width)
+static void print_labelled(FILE *file, const char *label, const char *text, int width)
+{
+    if (!text || !*text)
+        return;
+    fprintf(file, "  %-*s", LABEL_COLUMNS, label);
+    print_wrapped(file, text, LABEL_COLUMNS + 2, width ? width - LABEL_COLUMNS - 2 : 0);
+}
+
+static void print_account(FILE *file, const struct result_row *row, int width)
 {
     struct account_line lines[ACCOUNT_LINES_MAX];
     size_t count = account_lines(&row->account, lines);
-    for (size_t i = 0; i < count; i++) {
-        fprintf(file, "  %-*s", LABEL_COLUMNS, lines[i].label);
-        print_wrapped(file, lines[i].text, LABEL_COLUMNS + 2, width ? width - LABEL_COLUMNS - 2 : 0);
-    }
+    for (size_t i = 0; i < count; i++)
+        print_labelled(file, lines[i].label, lines[i].text, width);
 }
 
 static void print_failed(FILE *file, const struct result_run *run, const struct table_options *options, bool names_device)
@@ -132,8 +139,29 @@ static void print_failed(FILE *file, const struct result_run *run, const struct 
         if (row->reason.text)
             fprintf(file, ", %s", row->reason.text);
         fputc('\n', file);
-        table_print_account(file, row, options->width);
+        print_account(file, row, options->width);
     }
+}
+
+void table_print_page(FILE *file, const struct result_run *run, const struct result_row *row, const struct table_options *options)
+{
+    CLEANUP_FREE char *certificates = row->certificates ? path_join(run->directory, row->certificates) : NULL;
+    CLEANUP(bytes_done) struct bytes name = {.max_bytes = CELL_MAX_BYTES};
+    name_row(row, has_many_devices(run), &name);
+    fprintf(file, "%s: %s%s%s, %.1f s%s%s\n", bytes_text(&name), options->has_colour ? colours[row->verdict] : "",
+            verdict_name(row->verdict), options->has_colour ? "\033[0m" : "", (double)row->duration_ms / 1000, row->reason.text ? ", " : "",
+            text_or(row->reason.text, ""));
+    print_labelled(file, "title", row->title, options->width);
+    if (!row->account.got)
+        print_labelled(file, "got", row->outcome, options->width);
+    print_account(file, row, options->width);
+    for (size_t i = 0; i < row->also_count; i++) {
+        print_labelled(file, "also", row->also[i].expected, options->width);
+        print_labelled(file, "  got", row->also[i].got, options->width);
+    }
+    print_labelled(file, "files", certificates, options->width);
+    for (size_t i = 0; i < row->finding_count; i++)
+        print_labelled(file, "known", row->findings[i].text, options->width);
 }
 
 /* ---- findings ---- */
@@ -225,6 +253,8 @@ void table_print(FILE *file, const struct result_run *run, const struct table_op
     size_t fixed = print_findings(file, run, RESULT_FINDING_FIXED);
     if (run->broken_off)
         fprintf(file, "\nBroken off after %zu of %zu rows: %s\n", run->row_count, run->planned_count, run->broken_off);
+    else if (!run->ended_unix_us)
+        fprintf(file, "\nNot at its end: %zu of %zu rows so far (it was killed, or still runs)\n", run->row_count, run->planned_count);
     else if (run->is_interrupted)
         fprintf(file, "\nInterrupted after %zu of %zu rows\n", run->row_count, run->planned_count);
     char closing[TABLE_CLOSING_BYTES];

@@ -23,8 +23,8 @@ struct table_options {
 enum { TABLE_CLOSING_BYTES = 96 };
 void table_closing_line(const struct result_run *run, char *text);
 
-/* The lines of row->account, indented. `width`: columns; 0: never wrap. */
-void table_print_account(FILE *file, const struct result_row *row, int width);
+/* All that is known of one row: verdict, title, account, requirement, certificates, findings. */
+void table_print_page(FILE *file, const struct result_run *run, const struct result_row *row, const struct table_options *options);
 
 void table_print(FILE *file, const struct result_run *run, const struct table_options *options);
 

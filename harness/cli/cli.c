@@ -9,10 +9,12 @@ static const char intro[] =
     "Examples:\n"
     "  dpsbench run                         every case, on a virtual DK\n"
     "  dpsbench run refused --rig my.yaml   the area 'refused', on the rig of my.yaml\n"
+    "  dpsbench show refused/wrong-chain    what happened there in the newest run, from three sides\n"
     "  dpsbench list                        what there is to run";
 
 static const struct command commands[] = {
     {"run", "Run cases and report", cli_run, NULL},
+    {"show", "Show a run again, or what happened in one of its rows", cli_show, NULL},
     {"list", "List the rows that there are to run", cli_list, NULL},
     {"try", "Try a device's own files, without a board: would DPS assign it, and if not, why", cli_try, NULL},
     {"certs", "Make the keys and certificates of a recipe as files; list the recipes", NULL, cli_certs_commands},

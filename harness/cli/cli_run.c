@@ -4,6 +4,7 @@
 #include "base/files.h"
 #include "base/log.h"
 #include "harness/cli/cli.h"
+#include "harness/cli/terminal.h"
 #include "harness/rig/place.h"
 #include "harness/run/run.h"
 #include "reports/results_json.h"
@@ -11,7 +12,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -142,14 +142,6 @@ static int scale_from_environment(const struct rig *rig, double *scale, struct e
                          RUN_TIME_SCALE_MAX);
     *scale = value;
     return 0;
-}
-
-static int terminal_width(FILE *file)
-{
-    struct winsize size;
-    if (!isatty(fileno(file)) || ioctl(fileno(file), TIOCGWINSZ, &size))
-        return 0;
-    return size.ws_col;
 }
 
 static int print_json(const struct result_run *result)

@@ -169,6 +169,8 @@ static void record_device(struct run *run, const struct rig_device *device, cJSO
     else
         cJSON_Delete(identity);
     if (json)
+        json_set_string(json, "lane", run->bench.lane);
+    if (json)
         cJSON_AddItemToArray(run->result.devices, json);
 }
 

@@ -21,6 +21,7 @@ static void fill(struct result_run *run)
 {
     result_set(&run->directory, "reports/out/1");
     run->planned_count = 5;
+    run->ended_unix_us = 1;
     add_row(run, "provisioning/thread", VERDICT_PASS, NULL, "assigned to hub.azure-devices.net as dev-01");
     add_row(run, "refused/cn-mismatch:azure", VERDICT_PASS, "registration-id.mismatch", "the leaf's CN 'a' is not the registration id 'b'");
     add_row(run, "server/root-missing", VERDICT_FAIL, NULL, NULL);
@@ -112,7 +113,7 @@ static void tells_what_is_known_and_what_is_fixed_apart(void **state)
                                    "report: out/results.json\n"
                                    "2 known findings, 1 row fails by them alone, 1 fixed\n"
                                    "1 passed, 0 failed, 0 skipped\n";
-    CLEANUP(result_run_done) struct result_run run = {0};
+    CLEANUP(result_run_done) struct result_run run = {.ended_unix_us = 1};
     result_set(&run.directory, "out");
     add_row(&run, "a/b", VERDICT_KNOWN, NULL, NULL);
     add_row(&run, "a/c", VERDICT_PASS, NULL, "good");
