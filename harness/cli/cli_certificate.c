@@ -213,12 +213,17 @@ static int show(int argc, char **argv)
     return print_object(object);
 }
 
+/* A certificate and what belongs to it stand under `properties` or at the top (docs/state-folder.md). */
+static const char *either_text(const cJSON *object, const char *name)
+{
+    return json_string(json_member(object, "properties"), name, json_string(object, name, ""));
+}
+
 static void print_line(const cJSON *object)
 {
-    const cJSON *properties = json_member(object, "properties");
-    printf("%-24s  %-10s  %-32s  %s\n", json_string(object, "name", "?"),
-           json_bool(properties, "isVerified", false) ? "verified" : "unverified", json_string(properties, "expiry", ""),
-           json_string(properties, "subject", ""));
+    bool is_verified = json_bool(object, "isVerified", false) || json_bool(json_member(object, "properties"), "isVerified", false);
+    printf("%-24s  %-10s  %-32s  %s\n", json_string(object, "name", "?"), is_verified ? "verified" : "unverified",
+           either_text(object, "expiry"), either_text(object, "subject"));
 }
 
 static int list(int argc, char **argv)

@@ -100,3 +100,12 @@ exit_code=0
 certificate lst --state fresh || exit_code=$?
 is "$exit_code" 2
 holds stderr "did you mean 'list'?"
+
+it 'lists a certificate that stands at the top of its file as one under properties'
+for place in by-hand az-show; do
+    mkdir -p "lists/$place"
+    cp -R "$DPSBENCH_SOURCE/fixtures/enrollments/$place/certificates" "lists/$place/"
+    certificate list --state "lists/$place" >"$place.txt"
+done
+cmp by-hand.txt az-show.txt || fail "$(cat by-hand.txt az-show.txt)"
+grep -qE '^root-ca +verified +[A-Z][a-z]{2}, .* GMT +CN=Example Root CA' by-hand.txt || fail "$(cat by-hand.txt)"
