@@ -98,8 +98,11 @@ static error_t take(int key, char *word, struct argp_state *state)
  */
 static char *claim_folder(struct error *error)
 {
-    if (dir_make("reports/out", 0755, error))
+    struct error reason = ERROR_INIT;
+    if (dir_make("reports/out", 0755, &reason)) {
+        error_set(error, reason.owner, reason.code, "%s; name another folder with --out DIR", reason.text);
         return NULL;
+    }
     char stamp[32];
     time_t now = (time_t)clock_unix_s(&clock_system);
     struct tm utc;
@@ -113,10 +116,10 @@ static char *claim_folder(struct error *error)
         }
         if (!mkdir(path, 0755))
             return path;
-        int reason = errno;
-        error_set_errno(error, ERROR_OWNER_RIG, reason, "make folder '%s'", path);
+        int errno_value = errno;
+        error_set_errno(error, ERROR_OWNER_RIG, errno_value, "make folder '%s' (name another one with --out DIR)", path);
         free(path);
-        if (reason != EEXIST)
+        if (errno_value != EEXIST)
             return NULL;
     }
     return NULL;

@@ -88,6 +88,12 @@ folders=("$scratch"/together/reports/out/*)
 is "${#folders[@]}" 4
 is "$(cat "$scratch"/together/reports/out/*/results.json | jq -s 'map(.exit_code) | add')" 0
 
+it 'names the option for another folder where it cannot make one'
+code=0
+(cd /proc && "$dpsbench" run server/root-missing) 2>"$scratch/stderr" || code=$?
+is "$code" 3
+holds "$scratch/stderr" 'name another folder with --out DIR'
+
 it 'runs on one device of the rig with --device, and names the nearest id'
 cat >"$scratch/two.yaml" <<'RIG'
 format: 1
