@@ -8,6 +8,7 @@
 #include "broker_sim/control/control.h"
 #include "broker_sim/dps/dps.h"
 #include "broker_sim/hub/hub.h"
+#include "broker_sim/simulator/descriptors.h"
 
 #include <mosquitto.h>
 #include <openssl/crypto.h>
@@ -16,6 +17,7 @@
 
 enum {
     CONNECT_DEADLINE_MS = 10000,
+    SESSIONS_MAX = 4096,
     START_LIMIT_MS = 30000, /* for Mosquitto to answer; it takes some ten milliseconds */
     END_FLUSH_MS = 1000,    /* how long the end waits for the last events */
     END_LOOK_MS = 5,
@@ -27,6 +29,7 @@ enum {
 enum simulator_signal { SIGNAL_TERM, SIGNAL_INT, SIGNAL_HUP, SIGNAL_COUNT };
 
 struct simulator {
+    size_t sessions_max;
     const struct options *options;
     const struct clock *clock;
     uv_loop_t loop;
@@ -626,6 +629,7 @@ static int open_front_door(struct simulator *simulator, struct error *error)
         .policy =
             {.user = simulator, .decide = decide, .subscribed = subscribed, .may_publish = may_publish, .grant = grant, .closed = closed},
         .connect_deadline_ms = CONNECT_DEADLINE_MS,
+        .sessions_max = simulator->sessions_max,
     };
     struct lane_options lane = {
         .name = LANE_MAIN,
@@ -765,6 +769,7 @@ int simulator_run(const struct options *options, struct error *error)
 {
     CLEANUP(done) struct simulator simulator = {.options = options, .clock = &clock_system, .lock_fd = -1, .error = error};
     bytes_init(&simulator.root_pem, PEM_MAX_BYTES);
+    simulator.sessions_max = descriptors_for_sessions(SESSIONS_MAX);
     if (start(&simulator, error))
         return -1;
     uv_run(&simulator.loop, UV_RUN_DEFAULT);

@@ -47,3 +47,49 @@ is "$(report .rows[0].verdict)" pass
 is "$(report .rows[1].verdict)" fail
 is "$(report .rows[2].verdict)" fail
 nobody_left "$out"
+
+# broker_of SIMULATOR: the Mosquitto among its children.
+broker_of() {
+    local child
+    for child in $(pgrep -P "$1"); do
+        [[ $(cat "/proc/$child/comm") != mosquitto ]] || printf '%s\n' "$child"
+    done
+}
+
+it 'judges on when Mosquitto is killed under way: the device is closed, and gets in again within seconds'
+start_run provisioning/guide provisioning/retry-after provisioning/thread refused/wrong-chain
+await_row 1
+await_reply
+broker=$(broker_of "$(jq .pid "$out/.private/simulator/ready.json")")
+[[ -n $broker ]] || fail 'no Mosquitto below the simulator'
+kill -KILL "$broker"
+end_run
+[[ $code == 0 || $code == 3 ]] || exits 0
+is "$(report '.rows | length')" 5
+is "$(report .rows[0].verdict)" pass
+# The row that it hit may be inconclusive; nobody blames the device, and the rows behind it pass.
+is "$(report '[.rows[] | select(.verdict == "fail" or .verdict == "error")] | length')" 0
+is "$(report '.rows[2:] | map(.verdict) | join(",")')" pass,pass,pass
+grep -qF '"kind":"broker.down"' "$out/timeline.jsonl" || fail 'no broker.down in the timeline'
+grep -qF '"kind":"broker.up"' "$out/timeline.jsonl" || fail 'no broker.up in the timeline'
+nobody_left "$out"
+
+it 'is inconclusive when the port closes in the middle of a row'
+start_run provisioning/guide provisioning/retry-after
+await_row 1
+await_reply
+kill -KILL "$(pid_of_dk)"
+end_run
+exits 3
+is "$(report '.rows | map(.verdict) | join(",")')" pass,inconclusive
+nobody_left "$out"
+
+it 'is inconclusive when the simulator dies in the middle of a row'
+start_run provisioning/guide provisioning/retry-after
+await_row 1
+await_reply
+kill -KILL "$(jq .pid "$out/.private/simulator/ready.json")"
+end_run
+exits 3
+is "$(report '.rows | map(.verdict) | join(",")')" pass,inconclusive
+nobody_left "$out"

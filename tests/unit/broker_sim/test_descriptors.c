@@ -1,0 +1,57 @@
+/* How many devices fit into the limit on open files. Each test lowers limits for good, so it is a process of its own. */
+#include "broker_sim/simulator/descriptors.h"
+
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/cmocka.h"
+
+/* What descriptors_for_sessions gives in a process with these limits, and the soft limit behind it. */
+static int sessions_with(rlim_t soft, rlim_t hard, size_t wanted, rlim_t soft_afterwards)
+{
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        struct rlimit limit = {soft, hard};
+        if (setrlimit(RLIMIT_NOFILE, &limit))
+            _exit(255);
+        size_t count = descriptors_for_sessions(wanted);
+        getrlimit(RLIMIT_NOFILE, &limit);
+        _exit(limit.rlim_cur == soft_afterwards ? (int)count : 254);
+    }
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static void raises_the_soft_limit_to_the_hard_one(void **state)
+{
+    (void)state;
+    assert_int_equal(sessions_with(64, 512, 100, 512), 100);
+}
+
+static void takes_as_many_devices_as_fit(void **state)
+{
+    (void)state;
+    assert_int_equal(sessions_with(128, 164, 100, 164), 50);
+    assert_int_equal(sessions_with(264, 264, 100, 264), 100);
+    assert_int_equal(sessions_with(263, 263, 100, 263), 99);
+}
+
+static void takes_one_device_however_little_there_is(void **state)
+{
+    (void)state;
+    assert_int_equal(sessions_with(32, 32, 100, 32), 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(raises_the_soft_limit_to_the_hard_one),
+        cmocka_unit_test(takes_as_many_devices_as_fit),
+        cmocka_unit_test(takes_one_device_however_little_there_is),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
