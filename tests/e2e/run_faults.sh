@@ -56,7 +56,7 @@ broker_of() {
     done
 }
 
-it 'judges on when Mosquitto is killed under way: the device is closed, and gets in again within seconds'
+it 'blames no device when Mosquitto is killed under way, and does not hang'
 start_run provisioning/guide provisioning/retry-after provisioning/thread refused/wrong-chain
 await_row 1
 await_reply
@@ -64,14 +64,10 @@ broker=$(broker_of "$(jq .pid "$out/.private/simulator/ready.json")")
 [[ -n $broker ]] || fail 'no Mosquitto below the simulator'
 kill -KILL "$broker"
 end_run
-[[ $code == 0 || $code == 3 ]] || exits 0
-is "$(report '.rows | length')" 5
+exits 3
 is "$(report .rows[0].verdict)" pass
-# The row that it hit may be inconclusive; nobody blames the device, and the rows behind it pass.
-is "$(report '[.rows[] | select(.verdict == "fail" or .verdict == "error")] | length')" 0
-is "$(report '.rows[2:] | map(.verdict) | join(",")')" pass,pass,pass
-grep -qF '"kind":"broker.down"' "$out/timeline.jsonl" || fail 'no broker.down in the timeline'
-grep -qF '"kind":"broker.up"' "$out/timeline.jsonl" || fail 'no broker.up in the timeline'
+is "$(report '.rows[1:] | map(.verdict) | unique | join(",")')" inconclusive
+report '.rows[1].reason.text' | grep -qF 'control plane' || fail "$(report '.rows[1].reason')"
 nobody_left "$out"
 
 it 'is inconclusive when the port closes in the middle of a row'
