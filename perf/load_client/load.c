@@ -31,6 +31,7 @@ struct load {
     SSL_CTX *tls;
     int epoll_fd;
     struct place *places;
+    size_t place_count;
     int64_t *latencies_us;
     size_t begun, ended; /* conversations */
     int64_t last_us;     /* when the last script ended */
@@ -260,20 +261,31 @@ static void begin(struct load *load, struct place *place)
         advance(load, place);
 }
 
-/* A device that fails at once frees its place at once: hence the inner loop. */
-static void fill_places(struct load *load)
-{
-    for (size_t i = 0; i < load->options->concurrency; i++)
-        while (load->places[i].state == PLACE_FREE && load->begun < load->options->count)
-            begin(load, &load->places[i]);
-}
-
-/* All of it. */
-
 static bool is_busy(const struct place *place)
 {
     return place->state != PLACE_FREE && place->state != PLACE_HOLDING;
 }
+
+static size_t count_busy(const struct load *load)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < load->place_count; i++)
+        count += is_busy(&load->places[i]);
+    return count;
+}
+
+/* A device that fails at once frees its place at once. */
+static void fill_places(struct load *load)
+{
+    size_t busy = count_busy(load);
+    for (size_t i = 0; i < load->place_count && busy < load->options->concurrency; i++)
+        while (load->places[i].state == PLACE_FREE && load->begun < load->options->count && busy < load->options->concurrency) {
+            begin(load, &load->places[i]);
+            busy += is_busy(&load->places[i]);
+        }
+}
+
+/* All of it. */
 
 static void check_deadlines(struct load *load)
 {
@@ -282,19 +294,11 @@ static void check_deadlines(struct load *load)
         load->result.failures += load->options->count - load->begun; /* those that had no turn */
         load->begun = load->options->count;
     }
-    for (size_t i = 0; i < load->options->concurrency; i++) {
+    for (size_t i = 0; i < load->place_count; i++) {
         struct place *place = &load->places[i];
         if (is_busy(place) && (is_over || deadline_has_passed(&clock_system, place->deadline)))
             fail(load, place, is_over ? "the load's time is over" : "too slow");
     }
-}
-
-static size_t count_busy(const struct load *load)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < load->options->concurrency; i++)
-        count += is_busy(&load->places[i]);
-    return count;
 }
 
 static void turn(struct load *load, int64_t *next_check_us)
@@ -312,7 +316,7 @@ static void turn(struct load *load, int64_t *next_check_us)
 
 static void release_held(struct load *load)
 {
-    for (size_t i = 0; i < load->options->concurrency; i++) {
+    for (size_t i = 0; i < load->place_count; i++) {
         struct place *place = &load->places[i];
         if (place->state != PLACE_HOLDING)
             continue;
@@ -373,7 +377,7 @@ static SSL_CTX *make_tls(void)
 
 static void load_done(struct load *load)
 {
-    for (size_t i = 0; load->places && i < load->options->concurrency; i++)
+    for (size_t i = 0; load->places && i < load->place_count; i++)
         if (load->places[i].state != PLACE_FREE)
             vacate(load, &load->places[i]);
     SSL_CTX_free(load->tls);
@@ -387,13 +391,14 @@ static int load_init(struct load *load, struct error *error)
 {
     load->tls = make_tls();
     load->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    load->places = calloc(load->options->concurrency, sizeof *load->places);
+    load->place_count = load->options->kind == SCRIPT_IDLE ? load->options->count : load->options->concurrency;
+    load->places = calloc(load->place_count, sizeof *load->places);
     load->latencies_us = calloc(load->options->count, sizeof *load->latencies_us);
     if (load->epoll_fd < 0)
         return error_set_errno(error, ERROR_OWNER_RIG, errno, "make an epoll descriptor");
     if (!load->tls || !load->places || !load->latencies_us)
         return error_set_memory(error);
-    for (size_t i = 0; i < load->options->concurrency; i++)
+    for (size_t i = 0; i < load->place_count; i++)
         load->places[i].fd = -1;
     return 0;
 }

@@ -24,7 +24,7 @@ struct load_options {
     enum script_kind kind;
     const struct device_pool *pool; /* lent; one device a conversation, from the start again when they run out */
     size_t count;
-    size_t concurrency;
+    size_t concurrency;   /* devices that hold do not count */
     const char *id_scope; /* lent */
     const char *sni;      /* lent */
     deadline_t deadline;

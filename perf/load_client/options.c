@@ -32,7 +32,7 @@ static const struct argp_option entries[] = {
      "hold all connections until stdin ends (required)",
      0},
     {"count", KEY_COUNT, "N", 0, "Conversations (default 1000)", 0},
-    {"concurrency", KEY_CONCURRENCY, "N", 0, "How many at a time (default 64; idle: all)", 0},
+    {"concurrency", KEY_CONCURRENCY, "N", 0, "How many at a time (default 64; idle: while they connect)", 0},
     {"devices", KEY_DEVICES, "N", 0, "Different devices, each with a key of its own (default: one a conversation)", 0},
     {"issuer", KEY_ISSUER, "FILE", 0, "Certificate that signs the devices' leaves and is sent behind them (required)", 0},
     {"issuer-key", KEY_ISSUER_KEY, "FILE", 0, "Its private key (required)", 0},
@@ -88,10 +88,6 @@ static void check(struct argp_state *state, struct client_options *options)
 {
     if (!options->load.address_bytes || options->load.kind == SCRIPT_KIND_COUNT || !options->issuer || !options->issuer_key)
         arguments_refuse(state, "--connect, --mode, --issuer and --issuer-key are required");
-    if (options->load.kind == SCRIPT_IDLE)
-        options->load.concurrency = options->load.count;
-    if (options->load.concurrency > CONCURRENCY_MAX)
-        arguments_refuse(state, "at most %d at a time", CONCURRENCY_MAX);
     if (!options->device_count)
         options->device_count = options->load.count;
 }

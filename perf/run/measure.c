@@ -8,7 +8,7 @@
 #include <fcntl.h>
 #include <signal.h>
 
-enum { CLIENT_MS = 90000, STARTS_MAX = 25, NUMBER_BYTES = 24, WARM_UP_COUNT = 64 };
+enum { CLIENT_MS = 90000, STARTS_MAX = 25, NUMBER_BYTES = 24, WARM_UP_COUNT = 64, CONNECTING_COUNT = 64 };
 
 const char *const load_names[LOAD_COUNT] = {
     [LOAD_BARE] = "bare TLS loop",
@@ -222,7 +222,7 @@ static int hold_devices(const struct lab *lab, const struct server *server, size
 {
     CLEANUP(client_done) struct client client = {.input_fd = -1, .output_fd = -1};
     CLEANUP_JSON cJSON *held = NULL, *end = NULL;
-    if (client_start(lab, server, "idle", count, count, &client, error) || read_line(&client, &held, error) ||
+    if (client_start(lab, server, "idle", count, CONNECTING_COUNT, &client, error) || read_line(&client, &held, error) ||
         server_read_use(server, ret_use, error))
         return -1;
     close(client.input_fd);
@@ -237,8 +237,11 @@ int measure_idle(const struct lab *lab, size_t count, struct figures *figures, s
 {
     CLEANUP(server_stop) struct server simulator = {0};
     struct server_use before, after;
-    if (server_start_simulator(lab, &simulator, error) || server_read_use(&simulator, &before, error) ||
-        hold_devices(lab, &simulator, count, &after, error))
+    struct sample unused;
+    /* The first devices bring the libraries' pages into memory: those are no device's. */
+    if (server_start_simulator(lab, &simulator, error) ||
+        run_load(lab, &simulator, LOAD_REGISTRATION, WARM_UP_COUNT, WARM_UP_COUNT, &unused, error) ||
+        server_read_use(&simulator, &before, error) || hold_devices(lab, &simulator, count, &after, error))
         return -1;
     figures->idle_count = count;
     figures->idle_bytes = (double)(after.resident_bytes - before.resident_bytes) / (double)count;
