@@ -43,13 +43,11 @@ void bytes_cut(struct bytes *bytes, size_t length_bytes)
     bytes->data[length_bytes] = 0;
 }
 
-static int reserve(struct bytes *bytes, size_t more_bytes)
+static int grow(struct bytes *bytes, size_t more_bytes)
 {
     if (more_bytes > bytes->max_bytes - bytes->length_bytes)
         return -1;
     size_t needed = bytes->length_bytes + more_bytes + 1;
-    if (needed <= bytes->capacity_bytes)
-        return 0;
     size_t capacity = bytes->capacity_bytes ? bytes->capacity_bytes : 64;
     while (capacity < needed)
         capacity *= 2;
@@ -59,6 +57,13 @@ static int reserve(struct bytes *bytes, size_t more_bytes)
     bytes->data = data;
     bytes->capacity_bytes = capacity;
     return 0;
+}
+
+/* There is a byte more than the length counts, for the NUL. `max_bytes` may have been lowered since the memory was taken. */
+static inline int reserve(struct bytes *bytes, size_t more_bytes)
+{
+    bool fits = more_bytes < bytes->capacity_bytes - bytes->length_bytes && more_bytes <= bytes->max_bytes - bytes->length_bytes;
+    return fits ? 0 : grow(bytes, more_bytes);
 }
 
 int bytes_append(struct bytes *bytes, const void *data, size_t length_bytes)

@@ -44,9 +44,9 @@ enum event_kind event_kind_from_name(const char *name)
 cJSON *event_new(enum event_kind kind, const struct clock *clock, const char *source)
 {
     CLEANUP_JSON cJSON *event = cJSON_CreateObject();
-    if (!event || json_set_integer(event, "v", EVENT_VERSION) || json_set_string(event, "kind", event_kind_name(kind)) ||
-        json_set_integer(event, "mono_us", clock_mono_us(clock)) || json_set_integer(event, "unix_us", clock_unix_us(clock)) ||
-        json_set_string(event, "source", source) || json_set(event, "data", cJSON_CreateObject()))
+    if (!event || json_add_integer(event, "v", EVENT_VERSION) || json_add_string(event, "kind", event_kind_name(kind)) ||
+        json_add_integer(event, "mono_us", clock_mono_us(clock)) || json_add_integer(event, "unix_us", clock_unix_us(clock)) ||
+        json_add_string(event, "source", source) || json_add(event, "data", cJSON_CreateObject()))
         return NULL;
     return TAKE(event);
 }
@@ -58,10 +58,10 @@ cJSON *event_data(const cJSON *event)
 
 void event_set_origin(cJSON *event, const char *lane, uint64_t session, const char *registration_id)
 {
-    json_set_string(event, "lane", lane);
+    json_add_string(event, "lane", lane);
     if (session)
-        json_set_integer(event, "session", (int64_t)session);
-    json_set_string(event, "registration_id", registration_id);
+        json_add_integer(event, "session", (int64_t)session);
+    json_add_string(event, "registration_id", registration_id);
 }
 
 int event_check(const cJSON *event, enum event_kind *ret_kind, struct error *error)

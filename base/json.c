@@ -371,3 +371,26 @@ int json_set_bool(cJSON *object, const char *name, bool value)
 {
     return json_set(object, name, cJSON_CreateBool(value));
 }
+
+int json_add(cJSON *object, const char *name, cJSON *value)
+{
+    if (value && cJSON_AddItemToObjectCS(object, name, value))
+        return 0;
+    cJSON_Delete(value);
+    return -1;
+}
+
+int json_add_string(cJSON *object, const char *name, const char *text)
+{
+    return text ? json_add(object, name, cJSON_CreateString(text)) : 0;
+}
+
+int json_add_integer(cJSON *object, const char *name, int64_t value)
+{
+    return json_add(object, name, cJSON_CreateNumber((double)value));
+}
+
+int json_add_bool(cJSON *object, const char *name, bool value)
+{
+    return json_add(object, name, cJSON_CreateBool(value));
+}

@@ -51,4 +51,13 @@ int json_set_bool(cJSON *object, const char *name, bool value);
 /* Takes `value` over, in every case. */
 int json_set(cJSON *object, const char *name, cJSON *value);
 
+/*
+ * The same for objects under construction, without looking for a member of that name and without a copy of the name: it must not be there
+ * yet, and `name` must be a literal. A NULL text adds nothing.
+ */
+int json_add(cJSON *object, const char *name, cJSON *value);
+int json_add_string(cJSON *object, const char *name, const char *text);
+int json_add_integer(cJSON *object, const char *name, int64_t value);
+int json_add_bool(cJSON *object, const char *name, bool value);
+
 #endif

@@ -177,17 +177,20 @@ static void check_cn(struct judge *judge)
 static void check_times(struct judge *judge, const X509 *certificate, enum rule_index expired, enum rule_index not_yet, const char *what)
 {
     int64_t before, after, now = judge->question->now_unix_s;
+    bool is_readable = certificate_validity(certificate, &before, &after) == 0;
+    if (is_readable && before <= now && now <= after)
+        return;
     CLEANUP_FREE char *subject = subject_of(judge, certificate);
     char at[CLOCK_ISO8601_BYTES], now_text[CLOCK_ISO8601_BYTES];
     format_date(now, now_text);
-    if (certificate_validity(certificate, &before, &after)) {
+    if (!is_readable) {
         add_finding(judge, expired, "the validity of %s '%s' cannot be read", what, shown(subject));
         set_mend(judge, "make the certificate again");
     } else if (now > after) {
         format_date(after, at);
         add_finding(judge, expired, "%s '%s' expired at %s; now it is %s", what, shown(subject), at, now_text);
         set_mend(judge, "make a new certificate and write it into the device");
-    } else if (now < before) {
+    } else {
         format_date(before, at);
         add_finding(judge, not_yet, "%s '%s' is valid from %s on; now it is %s", what, shown(subject), at, now_text);
         set_mend(judge, "check the clock of the machine that made the certificate, or wait");
@@ -337,14 +340,15 @@ static void check_strength(struct judge *judge)
     bool has_key = false, has_digest = false;
     for (size_t i = 0; i < judge->path.count; i++) {
         const X509 *certificate = judge->path.steps[i].certificate;
-        CLEANUP_FREE char *subject = subject_of(judge, certificate);
         if (!has_key && is_weak_key(certificate)) {
+            CLEANUP_FREE char *subject = subject_of(judge, certificate);
             add_finding(judge, RULE_WEAK_KEY, "the key of '%s' is short: %d bits", shown(subject),
                         EVP_PKEY_get_bits(X509_get0_pubkey(certificate)));
             set_mend(judge, "use RSA with at least 2048 bits, or P-256");
             has_key = true;
         }
         if (!has_digest && !certificate_is_self_issued(certificate) && is_weak_digest(certificate)) {
+            CLEANUP_FREE char *subject = subject_of(judge, certificate);
             add_finding(judge, RULE_WEAK_DIGEST, "'%s' is signed with %s", shown(subject), OBJ_nid2ln(X509_get_signature_nid(certificate)));
             set_mend(judge, "sign it with -sha256");
             has_digest = true;

@@ -166,7 +166,7 @@ static int set_times(cJSON *json, const X509 *certificate, const char *before_na
     char before[CLOCK_ISO8601_BYTES], after[CLOCK_ISO8601_BYTES];
     iso8601_of(X509_get0_notBefore(certificate), before);
     iso8601_of(X509_get0_notAfter(certificate), after);
-    return json_set_string(json, before_name, before) || json_set_string(json, after_name, after);
+    return json_add_string(json, before_name, before) || json_add_string(json, after_name, after);
 }
 
 static int set_digests(cJSON *json, const X509 *certificate, const char *sha1_name, const char *sha256_name)
@@ -174,14 +174,14 @@ static int set_digests(cJSON *json, const X509 *certificate, const char *sha1_na
     char sha1[SHA1_HEX_BYTES], sha256[SHA256_HEX_BYTES];
     certificate_sha1(certificate, sha1);
     certificate_sha256(certificate, sha256);
-    return json_set_string(json, sha1_name, sha1) || json_set_string(json, sha256_name, sha256);
+    return json_add_string(json, sha1_name, sha1) || json_add_string(json, sha256_name, sha256);
 }
 
 static int set_names(cJSON *json, const X509 *certificate, unsigned long flags, const char *subject_name, const char *issuer_name)
 {
     CLEANUP_FREE char *subject = name_text(X509_get_subject_name(certificate), flags);
     CLEANUP_FREE char *issuer = name_text(X509_get_issuer_name(certificate), flags);
-    return !subject || !issuer || json_set_string(json, subject_name, subject) || json_set_string(json, issuer_name, issuer);
+    return !subject || !issuer || json_add_string(json, subject_name, subject) || json_add_string(json, issuer_name, issuer);
 }
 
 static int set_serial(cJSON *json, const X509 *certificate, const char *name)
@@ -190,7 +190,7 @@ static int set_serial(cJSON *json, const X509 *certificate, const char *name)
     char *hex = number ? BN_bn2hex(number) : NULL;
     BN_free(number);
     ERR_clear_error();
-    int rc = json_set_string(json, name, hex ? hex : "");
+    int rc = json_add_string(json, name, hex ? hex : "");
     OPENSSL_free(hex);
     return rc;
 }
@@ -202,7 +202,7 @@ cJSON *certificate_json(const X509 *certificate)
     bytes_init(&pem, CERTIFICATE_TEXT_MAX_BYTES);
     if (!json || certificate_append_pem(certificate, &pem) || set_names(json, certificate, XN_FLAG_RFC2253, "subject", "issuer") ||
         set_serial(json, certificate, "serial") || set_times(json, certificate, "not_before", "not_after") ||
-        set_digests(json, certificate, "sha1", "sha256") || json_set_string(json, "pem", bytes_text(&pem)))
+        set_digests(json, certificate, "sha1", "sha256") || json_add_string(json, "pem", bytes_text(&pem)))
         return NULL;
     return TAKE(json);
 }
@@ -226,7 +226,7 @@ cJSON *certificate_info_json(const X509 *certificate)
     if (!json || set_names(json, certificate, flags, "subjectName", "issuerName") ||
         set_digests(json, certificate, "sha1Thumbprint", "sha256Thumbprint") ||
         set_times(json, certificate, "notBeforeUtc", "notAfterUtc") || set_serial(json, certificate, "serialNumber") ||
-        json_set_integer(json, "version", X509_get_version(certificate) + 1))
+        json_add_integer(json, "version", X509_get_version(certificate) + 1))
         return NULL;
     return TAKE(json);
 }

@@ -120,7 +120,7 @@ static void emit(void *user, cJSON *event)
     if (lines->length_bytes >= LINES_FLUSH_BYTES)
         publisher_flush(publisher);
     size_t start = lines->length_bytes;
-    if (!owned || json_set_integer(owned, "seq", (int64_t)publisher->seq) || json_append_line(owned, lines)) {
+    if (!owned || json_add_integer(owned, "seq", (int64_t)publisher->seq) || json_append_line(owned, lines)) {
         publisher->lost_count++;
         return;
     }

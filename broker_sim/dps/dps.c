@@ -284,11 +284,11 @@ static cJSON *slice_json(struct slice slice)
 static void emit_request(const struct dps *dps, const struct exchange *exchange, size_t length_bytes)
 {
     cJSON *event = event_of(dps, EVENT_DPS_REQUEST), *data = event_data(event);
-    json_set_string(data, "operation", dps_operation_name(exchange->request.operation));
-    json_set(data, "rid", slice_json(exchange->request.rid));
+    json_add_string(data, "operation", dps_operation_name(exchange->request.operation));
+    json_add(data, "rid", slice_json(exchange->request.rid));
     if (exchange->request.operation_id.length)
-        json_set(data, "operation_id", slice_json(exchange->request.operation_id));
-    json_set_integer(data, "payload_bytes", (int64_t)length_bytes);
+        json_add(data, "operation_id", slice_json(exchange->request.operation_id));
+    json_add_integer(data, "payload_bytes", (int64_t)length_bytes);
     emit(dps, event, exchange->session, exchange->own->registration_id);
 }
 
@@ -307,15 +307,15 @@ struct answer {
 static void emit_reply(const struct dps *dps, const struct exchange *exchange, const struct answer *answer, const char *topic)
 {
     cJSON *event = event_of(dps, EVENT_DPS_REPLY), *data = event_data(event);
-    json_set_integer(data, "status", answer->status);
-    json_set(data, "rid", slice_json(exchange->request.rid));
+    json_add_integer(data, "status", answer->status);
+    json_add(data, "rid", slice_json(exchange->request.rid));
     if (answer->retry_after_s != RETRY_AFTER_ABSENT)
-        json_set_integer(data, "retry_after_s", answer->retry_after_s);
+        json_add_integer(data, "retry_after_s", answer->retry_after_s);
     if (answer->spoiled)
-        json_set_string(data, "body_text", answer->spoiled);
+        json_add_string(data, "body_text", answer->spoiled);
     else
-        json_set(data, "body", cJSON_Duplicate(answer->body, true));
-    json_set_string(data, "topic", topic);
+        json_add(data, "body", cJSON_Duplicate(answer->body, true));
+    json_add_string(data, "topic", topic);
     emit(dps, event, exchange->session, exchange->own->registration_id);
 }
 
@@ -452,12 +452,12 @@ static void on_ended(const struct dps *dps, const struct exchange *exchange, con
         return;
     hub_registry_put(dps->options.hubs, outcome->assigned_hub, outcome->device_id, outcome->leaf_sha256, NULL);
     cJSON *event = event_of(dps, EVENT_DPS_ASSIGNED), *data = event_data(event), *enrollment = cJSON_CreateObject();
-    json_set_string(data, "device_id", outcome->device_id);
-    json_set_string(data, "assigned_hub", outcome->assigned_hub);
-    json_set_string(enrollment, "kind", outcome->is_group ? "group" : "individual");
-    json_set_string(enrollment, "id", outcome->enrollment_id);
-    json_set(data, "enrollment", enrollment);
-    json_set_integer(data, "polls", registration->polls);
+    json_add_string(data, "device_id", outcome->device_id);
+    json_add_string(data, "assigned_hub", outcome->assigned_hub);
+    json_add_string(enrollment, "kind", outcome->is_group ? "group" : "individual");
+    json_add_string(enrollment, "id", outcome->enrollment_id);
+    json_add(data, "enrollment", enrollment);
+    json_add_integer(data, "polls", registration->polls);
     emit(dps, event, exchange->session, exchange->own->registration_id);
 }
 

@@ -39,26 +39,26 @@ static void emit(const struct connection *connection, struct draft *draft)
 static void add_text(struct draft *draft, const char *name, const char *text)
 {
     if (draft->data)
-        draft->failures += json_set_string(draft->data, name, text) != 0;
+        draft->failures += json_add_string(draft->data, name, text) != 0;
 }
 
 static void add_number(struct draft *draft, const char *name, int64_t value)
 {
     if (draft->data)
-        draft->failures += json_set_integer(draft->data, name, value) != 0;
+        draft->failures += json_add_integer(draft->data, name, value) != 0;
 }
 
 static void add_bool(struct draft *draft, const char *name, bool value)
 {
     if (draft->data)
-        draft->failures += json_set_bool(draft->data, name, value) != 0;
+        draft->failures += json_add_bool(draft->data, name, value) != 0;
 }
 
 /* Takes `value` over. */
 static void add(struct draft *draft, const char *name, cJSON *value)
 {
     if (draft->data)
-        draft->failures += json_set(draft->data, name, value) != 0;
+        draft->failures += json_add(draft->data, name, value) != 0;
     else
         cJSON_Delete(value);
 }
@@ -164,9 +164,9 @@ static cJSON *verify_error_json(const struct connection *connection, int index)
     cJSON *json = cJSON_CreateObject();
     if (!json)
         return NULL;
-    if (json_set_integer(json, "code", error->code) || json_set_string(json, "name", verify_error_name(error->code)) ||
-        json_set_string(json, "text", X509_verify_cert_error_string(error->code)) || json_set_integer(json, "depth", error->depth) ||
-        json_set_string(json, "subject", subject)) {
+    if (json_add_integer(json, "code", error->code) || json_add_string(json, "name", verify_error_name(error->code)) ||
+        json_add_string(json, "text", X509_verify_cert_error_string(error->code)) || json_add_integer(json, "depth", error->depth) ||
+        json_add_string(json, "subject", subject)) {
         cJSON_Delete(json);
         return NULL;
     }
@@ -248,7 +248,7 @@ static cJSON *filter_json(const struct mqtt_filter *filter)
     cJSON *json = text ? cJSON_CreateObject() : NULL;
     if (!json)
         return NULL;
-    if (json_set_string(json, "filter", text) || json_set_integer(json, "qos", filter->qos)) {
+    if (json_add_string(json, "filter", text) || json_add_integer(json, "qos", filter->qos)) {
         cJSON_Delete(json);
         return NULL;
     }

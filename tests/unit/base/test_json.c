@@ -239,6 +239,24 @@ static void sets_and_replaces_members_in_place(void **state)
 }
 
 /* LeakSanitizer is the judge of "takes over in every case". */
+static void adds_members_in_their_order(void **state)
+{
+    (void)state;
+    CLEANUP_JSON cJSON *json = cJSON_CreateObject();
+    assert_int_equal(json_add_string(json, "s", "x"), 0);
+    assert_int_equal(json_add_string(json, "none", NULL), 0);
+    assert_int_equal(json_add_integer(json, "i", 1790000000123457), 0);
+    assert_int_equal(json_add_bool(json, "b", true), 0);
+    assert_int_equal(json_add(json, "a", cJSON_CreateArray()), 0);
+    CLEANUP_JSON cJSON *copy = cJSON_Duplicate(json, true);
+    assert_int_equal(json_set_string(copy, "s", "y"), 0);
+    CLEANUP_FREE char *line = json_print_line(json), *other = json_print_line(copy);
+    assert_string_equal(line, "{\"s\":\"x\",\"i\":1790000000123457,\"b\":true,\"a\":[]}");
+    assert_string_equal(other, "{\"s\":\"y\",\"i\":1790000000123457,\"b\":true,\"a\":[]}");
+    assert_int_equal(json_add(json, "n", NULL), -1);
+    assert_int_equal(json_add_string(NULL, "n", "freed"), -1);
+}
+
 static void a_value_that_cannot_be_set_is_freed(void **state)
 {
     (void)state;
@@ -287,6 +305,7 @@ int main(void)
         cmocka_unit_test(a_member_of_another_type_counts_as_missing),
         cmocka_unit_test(follows_a_dotted_path),
         cmocka_unit_test(sets_and_replaces_members_in_place),
+        cmocka_unit_test(adds_members_in_their_order),
         cmocka_unit_test(a_value_that_cannot_be_set_is_freed),
         TEST(reads_and_writes_files),
         TEST(names_the_file_that_does_not_parse),
