@@ -18,7 +18,13 @@ enum { CHOSEN_MAX = 128 };
  * besides is static. It is the same for the whole process, and the default provider is never unloaded.
  */
 static OSSL_PROVIDER *default_provider;
-static OSSL_ALGORITHM decoders[CHOSEN_MAX + 1], ciphers[CHOSEN_MAX + 1];
+
+static bool names_one_of(const OSSL_ALGORITHM *algorithm, const char *const *parts)
+{
+    while (*parts && !strstr(algorithm->algorithm_names, *parts))
+        parts++;
+    return *parts != NULL;
+}
 
 static bool is_needed_decoder(const OSSL_ALGORITHM *algorithm)
 {
@@ -28,29 +34,60 @@ static bool is_needed_decoder(const OSSL_ALGORITHM *algorithm)
 /* In a mode that some suite has. */
 static bool is_needed_cipher(const OSSL_ALGORITHM *algorithm)
 {
-    static const char *const modes[] = {"-CBC", "-GCM", "-CCM", "ChaCha20", "NULL"};
-    for (size_t i = 0; i < ARRAY_COUNT(modes); i++)
-        if (strstr(algorithm->algorithm_names, modes[i]))
-            return !strstr(algorithm->algorithm_names, "-CTS");
-    return false;
+    static const char *const modes[] = {"-CBC", "-GCM", "-CCM", "ChaCha20", "NULL", NULL};
+    return names_one_of(algorithm, modes) && !strstr(algorithm->algorithm_names, "-CTS");
 }
 
-static void choose(int operation, bool (*is_needed)(const OSSL_ALGORITHM *), OSSL_ALGORITHM chosen[CHOSEN_MAX + 1])
+static bool is_needed_kdf(const OSSL_ALGORITHM *algorithm)
+{
+    static const char *const of_tls[] = {"TLS1-PRF", "TLS13-KDF", "HKDF", NULL};
+    return names_one_of(algorithm, of_tls);
+}
+
+static bool is_needed_mac(const OSSL_ALGORITHM *algorithm)
+{
+    static const char *const of_tls[] = {"HMAC", NULL};
+    return names_one_of(algorithm, of_tls);
+}
+
+/* What a certificate may hold, and HMAC for the suites in CBC mode. */
+static bool is_needed_key(const OSSL_ALGORITHM *algorithm)
+{
+    static const char *const others[] = {"TLS1-PRF", "HKDF", "SCRYPT", "SIPHASH", "POLY1305", "CMAC", NULL};
+    return !names_one_of(algorithm, others);
+}
+
+static struct choice {
+    int operation;
+    bool (*is_needed)(const OSSL_ALGORITHM *);
+    OSSL_ALGORITHM chosen[CHOSEN_MAX + 1];
+} choices[] = {
+    {.operation = OSSL_OP_DECODER, .is_needed = is_needed_decoder}, {.operation = OSSL_OP_CIPHER, .is_needed = is_needed_cipher},
+    {.operation = OSSL_OP_KDF, .is_needed = is_needed_kdf},         {.operation = OSSL_OP_MAC, .is_needed = is_needed_mac},
+    {.operation = OSSL_OP_KEYMGMT, .is_needed = is_needed_key},
+};
+
+/* Returns whether anything is left: if not, OpenSSL names its algorithms differently from what we know. */
+static bool choose(struct choice *choice)
 {
     int no_store = 0;
     size_t count = 0;
-    const OSSL_ALGORITHM *all = OSSL_PROVIDER_query_operation(default_provider, operation, &no_store);
+    const OSSL_ALGORITHM *all = OSSL_PROVIDER_query_operation(default_provider, choice->operation, &no_store);
     for (; all && all->algorithm_names && count < CHOSEN_MAX; all++)
-        if (is_needed(all))
-            chosen[count++] = *all;
-    chosen[count] = (OSSL_ALGORITHM){0};
+        if (choice->is_needed(all))
+            choice->chosen[count++] = *all;
+    choice->chosen[count] = (OSSL_ALGORITHM){0};
+    return count > 0;
 }
 
 static const OSSL_ALGORITHM *query(void *context, int operation, int *no_store)
 {
     (void)context;
     const OSSL_ALGORITHM *all = OSSL_PROVIDER_query_operation(default_provider, operation, no_store);
-    return operation == OSSL_OP_DECODER ? decoders : operation == OSSL_OP_CIPHER ? ciphers : all;
+    for (size_t i = 0; i < ARRAY_COUNT(choices); i++)
+        if (choices[i].operation == operation)
+            return choices[i].chosen;
+    return all;
 }
 
 /* The groups and the like of TLS. */
@@ -81,9 +118,10 @@ static int prepare(void)
         default_provider = OSSL_PROVIDER_load(NULL, "default");
     if (!default_provider || !OSSL_PROVIDER_get0_provider_ctx(default_provider))
         return -1;
-    choose(OSSL_OP_DECODER, is_needed_decoder, decoders);
-    choose(OSSL_OP_CIPHER, is_needed_cipher, ciphers);
-    return decoders[0].algorithm_names && ciphers[0].algorithm_names ? 0 : -1;
+    for (size_t i = 0; i < ARRAY_COUNT(choices); i++)
+        if (!choose(&choices[i]))
+            return -1;
+    return 0;
 }
 
 struct tls_library {
