@@ -78,8 +78,10 @@ static void send_more(struct bus *bus)
 static void on_connack(void *user, int return_code)
 {
     struct bus *bus = user;
+    /* QoS 0 loses nothing on a Unix socket but with the connection, and who forgets on that loss needs no acknowledgements before. */
+    int qos = bus->forgets_on_loss ? 0 : 1;
     if (return_code == 0)
-        mqtt_link_subscribe_many(bus->link, bus->filters, bus->filter_count, 1, NULL, NULL);
+        mqtt_link_subscribe_many(bus->link, bus->filters, bus->filter_count, qos, NULL, NULL);
 }
 
 static void on_suback(void *user, int packet_id, const int *codes, size_t count)

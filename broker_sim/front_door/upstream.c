@@ -194,6 +194,8 @@ static void read_upstream(struct connection *connection)
         if (connection->phase < PHASE_FINISHING)
             device_flush(connection);
         upstream_flush(connection);
+        if (got < READ_BYTES)
+            return; /* there is no more, or the poll will say so */
     }
 }
 
