@@ -41,14 +41,14 @@ int program_start(int core, const char *const *program, const int fds[3], struct
 
 /* What a server says is of interest only when it fails. */
 
-static int open_log(const struct lab *lab, const char *name)
+int program_open_log(const struct lab *lab, const char *name)
 {
     char path[LAB_PATH_BYTES];
     lab_path(lab, name, path);
     return open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 }
 
-static void show_log(const struct lab *lab, const char *name)
+void program_show_log(const struct lab *lab, const char *name)
 {
     char path[LAB_PATH_BYTES];
     CLEANUP(bytes_done) struct bytes text = {0};
@@ -63,7 +63,7 @@ static int start(const struct lab *lab, const char *const *program, struct serve
     if (pipe2(ends, O_CLOEXEC))
         return error_set_errno(error, ERROR_OWNER_RIG, errno, "make a pipe");
     CLEANUP_FD int write_fd = ends[1];
-    CLEANUP_FD int log_fd = open_log(lab, server->name);
+    CLEANUP_FD int log_fd = program_open_log(lab, server->name);
     const int fds[] = {-1, write_fd, log_fd};
     server->output_fd = ends[0];
     return program_start(lab->server_core, program, fds, &server->child, error);
@@ -101,7 +101,7 @@ static int start_and_ask(const struct lab *lab, const char *const *program, cons
 {
     int64_t began_us = clock_mono_us(&clock_system);
     if (start(lab, program, ret_server, error) || read_address(ret_server, member, error)) {
-        show_log(lab, ret_server->name);
+        program_show_log(lab, ret_server->name);
         server_stop(ret_server);
         return -1;
     }
@@ -188,7 +188,7 @@ int server_start_mosquitto(const struct lab *lab, struct server *ret_server, str
         return -1;
     snprintf(ret_server->address, sizeof ret_server->address, "127.0.0.1:%u", port);
     if (start(lab, program, ret_server, error) || wait_until_it_accepts(ret_server, port, error)) {
-        show_log(lab, ret_server->name);
+        program_show_log(lab, ret_server->name);
         server_stop(ret_server);
         return -1;
     }

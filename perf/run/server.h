@@ -33,6 +33,10 @@ int program_start(int core, const char *const *program, const int fds[3], struct
 /* The next line that it says, which is JSON. TIMEOUT, IO (rig). `name`: for errors. Given: cJSON_Delete it. */
 int program_read_line(const char *name, int output_fd, deadline_t deadline, cJSON **ret_json, struct error *error);
 
+/* What a program says goes to a file of the lab, by this name; shown when it fails. -1: nowhere. */
+int program_open_log(const struct lab *lab, const char *name);
+void program_show_log(const struct lab *lab, const char *name);
+
 struct server_use {
     int64_t cpu_us;         /* since its start */
     int64_t resident_bytes; /* Pss: shared pages count in part */
