@@ -263,8 +263,14 @@ static int scenario_clear_method(struct call *call)
 
 /* --- objects --- */
 
+/* The file that holds the object; for one that is not there, the file that it would get. */
 static int set_place(struct call *call, const char *id)
 {
+    const struct dps_object *object = dps_state_find(call->control->options.state, call->kind, id);
+    if (object) {
+        snprintf(call->place, sizeof call->place, "%s", object->place);
+        return 0;
+    }
     CLEANUP_FREE char *file = dps_state_file_name(id);
     if (file)
         snprintf(call->place, sizeof call->place, "%s/%s", dps_kind_folder(call->kind), file);

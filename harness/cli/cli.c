@@ -12,13 +12,24 @@ static const char intro[] =
     "  dpsbench show refused/wrong-chain    what happened there in the newest run, from three sides\n"
     "  dpsbench list                        what there is to run";
 
+static const char certs_text[] = "Make the keys and certificates of a recipe as files; list the recipes\v"
+                                 "Examples:\n"
+                                 "  dpsbench certs list\n"
+                                 "  dpsbench certs make server/p256 --out pki";
+
+static const char certificate_text[] = "CA certificates of the simulator: create, prove possession, show, list, delete\v"
+                                       "Examples:\n"
+                                       "  dpsbench certificate create root-ca --path rootCA.pem --state sim\n"
+                                       "  dpsbench certificate verification-code root-ca --state sim\n"
+                                       "  dpsbench certificate verify root-ca --certificate verificationCert.pem --state sim";
+
 static const struct command commands[] = {
     {"run", "Run cases and report", cli_run, NULL},
     {"show", "Show a run again, or what happened in one of its rows", cli_show, NULL},
     {"list", "List the rows that there are to run", cli_list, NULL},
     {"try", "Try a device's own files, without a board: would DPS assign it, and if not, why", cli_try, NULL},
-    {"certs", "Make the keys and certificates of a recipe as files; list the recipes", NULL, cli_certs_commands},
-    {"certificate", "CA certificates of the simulator: create, prove possession, show, list, delete", NULL, cli_certificate_commands},
+    {"certs", certs_text, NULL, cli_certs_commands},
+    {"certificate", certificate_text, NULL, cli_certificate_commands},
     {NULL, NULL, NULL, NULL},
 };
 

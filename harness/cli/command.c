@@ -13,12 +13,17 @@ enum { COMMANDS_MAX = 32, NAME_MAX_BYTES = 96 };
 static void print_commands(FILE *file, const struct command *commands)
 {
     for (const struct command *command = commands; command->name; command++)
-        fprintf(file, "  %-20s %s\n", command->name, command->text);
+        fprintf(file, "  %-20s %.*s\n", command->name, (int)strcspn(command->text, "\v"), command->text);
 }
 
 static int print_help(FILE *file, const struct command *commands, const char *name, const char *intro)
 {
-    fprintf(file, "Usage: %s COMMAND [ARGUMENT]...\n%s\n\nCommands:\n", name, intro);
+    size_t sentence = strcspn(intro, "\v");
+    const char *examples = intro[sentence] ? intro + sentence + 1 : NULL;
+    fprintf(file, "Usage: %s COMMAND [ARGUMENT]...\n%.*s\n", name, (int)sentence, intro);
+    if (examples)
+        fprintf(file, "\n%s\n", examples);
+    fputs("\nCommands:\n", file);
     print_commands(file, commands);
     fprintf(file, "\n`%s COMMAND --help` tells more.\n", name);
     return EXIT_ALL_PASSED;

@@ -14,7 +14,7 @@
 
 struct command {
     const char *name;
-    const char *text; /* one sentence */
+    const char *text; /* one sentence; of a group, behind a '\v', the examples of its help */
     /* argv[0] is the full name, "dpsbench run". Returns the exit code. */
     int (*run)(int argc, char **argv);
     const struct command *children; /* ends with an empty one; then `run` is NULL */
@@ -24,7 +24,7 @@ struct command {
  * Run the command that argv names among `commands`.
  *
  * name      what stands before it: "dpsbench", "dpsbench certificate"
- * intro     for the help: what the program or the group does; with examples
+ * intro     for the help: what the program or the group does; with examples, which may stand behind a '\v'
  */
 int command_dispatch(const struct command *commands, const char *name, const char *intro, int argc, char **argv);
 

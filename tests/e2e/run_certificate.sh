@@ -85,6 +85,18 @@ until [[ -e running/ready.json ]]; do
     read -rt 0.05 <> <(:) || true
 done
 whole_life running 'simulator runs'
+
+it 'names the file in which a certificate really stands'
+mv running/certificates/root-ca.json running/certificates/another-name.json
+kill -HUP "$sim_pid"
+until grep -q 'reread' sim.log; do
+    ((SECONDS < deadline + 60)) || fail "$(cat sim.log)"
+    read -rt 0.05 <> <(:) || true
+done
+exit_code=0
+certificate delete root-ca --etag stale --state running || exit_code=$?
+is "$exit_code" 2
+holds stderr 'certificates/another-name.json'
 # What went through the simulator is in the folder when it is gone.
 stop_program "$sim_pid" TERM
 is "$(certificate show root-ca --state running | jq -r '.properties.isVerified')" true
@@ -92,6 +104,11 @@ is "$(certificate show root-ca --state running | jq -r '.properties.isVerified')
 it 'helps with examples, and says what is missing'
 certificate verification-code --help >help.txt
 holds help.txt 'Examples:'
+for group in certificate certs; do
+    "$dpsbench" "$group" --help >help.txt
+    holds help.txt 'Examples:'
+    is "$("$dpsbench" --help | grep -c "$group root-ca\|$group make")" 0
+done
 exit_code=0
 certificate verification-code root-ca || exit_code=$?
 is "$exit_code" 2
