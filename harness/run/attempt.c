@@ -257,7 +257,7 @@ static int start(struct bench *bench, const struct case_row *row, struct watch *
 
 struct observation {
     struct bench *bench;
-    const struct watch *watch;
+    struct watch *watch;
     uint64_t unexpected_boots;
     deadline_t budget;
     deadline_t rest; /* a little after the device came to rest; {0}: it has not */
@@ -297,7 +297,8 @@ static bool is_over(void *user)
     struct observation *observation = user;
     struct bench *bench = observation->bench;
     tell_progress(observation);
-    if (watch_is_violated(observation->watch) || is_broken(observation) || bench_check(bench, NULL) || is_rest_over(observation))
+    if (watch_is_violated(observation->watch) || is_broken(observation) || bench_check(bench, NULL) || is_rest_over(observation) ||
+        watch_is_overdue(observation->watch, clock_mono_us(bench->clock)))
         return true;
     /* A device that never comes to rest (it tries again and again) has its whole budget to do what it must never do, and no more. */
     return watch_is_met(observation->watch) && deadline_has_passed(bench->clock, observation->budget);
@@ -309,7 +310,7 @@ static int64_t settle_ms(const struct bench *bench)
     return ms < SETTLE_MIN_MS ? SETTLE_MIN_MS : ms;
 }
 
-static int observe(struct bench *bench, const struct case_row *row, const struct watch *watch, struct error *error)
+static int observe(struct bench *bench, const struct case_row *row, struct watch *watch, struct error *error)
 {
     struct observation observation = {
         .bench = bench,

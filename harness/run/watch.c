@@ -9,6 +9,9 @@
 /* Event loops count whole milliseconds: a wait may look so much shorter to its neighbour than it was meant. Real time. */
 enum { CLOCK_SLACK_US = 2000 };
 
+/* How much later than its time an event may arrive here before nobody waits for it any more; what is known not to come gets less. Real time. */
+enum { LATE_US = 2000000, KNOWN_LATE_US = 100000 };
+
 static const char *const view_names[] = {[CASE_VIEW_CONSOLE] = "console", [CASE_VIEW_WIRE] = "wire", [CASE_VIEW_SERVICE] = "service"};
 
 /* The order in which views are asked for the reason: the service names a rule, the wire is next in precision. */
@@ -23,7 +26,7 @@ void watch_init(struct watch *watch, const struct case_row *row, double time_sca
 
 void watch_done(struct watch *watch)
 {
-    cJSON *events[] = {watch->verdict, watch->hub_verdict, watch->assigned, watch->alert, watch->failed};
+    cJSON *events[] = {watch->verdict, watch->hub_verdict, watch->assigned, watch->fault, watch->alert, watch->failed};
     for (size_t i = 0; i < ARRAY_COUNT(events); i++)
         cJSON_Delete(events[i]);
     for (size_t i = 0; i < watch->violation_count; i++)
@@ -72,13 +75,15 @@ static void keep_landmarks(struct watch *watch, const char *kind, const cJSON *e
         const char *kind;
         cJSON **slot;
     } landmarks[] = {
-        {"attestation.verdict", &watch->verdict}, {"hub.verdict", &watch->hub_verdict},
-        {"dps.assigned", &watch->assigned},       {"tls.alert", &watch->alert},
-        {"tls.failed", &watch->failed},
+        {"attestation.verdict", &watch->verdict}, {"hub.verdict", &watch->hub_verdict}, {"dps.assigned", &watch->assigned},
+        {"scenario.fault", &watch->fault},        {"tls.failed", &watch->failed},
     };
     for (size_t i = 0; i < ARRAY_COUNT(landmarks); i++)
         if (strcmp(kind, landmarks[i].kind) == 0)
             keep(landmarks[i].slot, event);
+    /* A close_notify is how each connection ends, and no reason for anything. */
+    if (strcmp(kind, "tls.alert") == 0 && strcmp(json_string(event_data(event), "name", ""), "close_notify") != 0)
+        keep(&watch->alert, event);
     watch->has_dropped_lines |= strcmp(kind, "console.dropped") == 0;
 }
 
@@ -214,6 +219,36 @@ bool watch_is_violated(const struct watch *watch)
     return false;
 }
 
+static bool is_overdue(const struct watch *watch, const struct watch_view *view, const struct expectation *next, int64_t now_us)
+{
+    double waited_s = (double)(now_us - view->noticed_us - (next->known ? KNOWN_LATE_US : LATE_US)) / 1e6 * watch->time_scale;
+    return next->has_after && waited_s > next->after_max_s;
+}
+
+static void notice(struct watch_view *view, int64_t now_us)
+{
+    if (view->noticed == view->met)
+        return;
+    view->noticed = view->met;
+    view->noticed_us = now_us;
+}
+
+bool watch_is_overdue(struct watch *watch, int64_t now_us)
+{
+    bool has_known = false;
+    for (int i = 0; i < CASE_VIEW_COUNT; i++) {
+        struct watch_view *view = &watch->views[i];
+        const struct case_expectations *in_order = &watch->row->views[i].in_order;
+        notice(view, now_us);
+        if (view->met == in_order->count || !is_overdue(watch, view, &in_order->items[view->met], now_us))
+            continue;
+        if (!in_order->items[view->met].known)
+            return true;
+        has_known = true;
+    }
+    return has_known && watch_is_met(watch);
+}
+
 void watch_progress(const struct watch *watch, char *text)
 {
     size_t length = 0;
@@ -248,6 +283,9 @@ static void tell_outcome(const struct watch *watch, struct result_row *result)
     } else if (watch->assigned) {
         const char *device = datum(watch->assigned, "device_id"), *hub = datum(watch->assigned, "assigned_hub");
         result_setf(&result->outcome, "assigned to %s as %s", hub ? hub : "?", device ? device : "?");
+    } else if (watch->fault) {
+        result_setf(&result->outcome, "not assigned; the service did as the case asks: %s %s", datum(watch->fault, "knob"),
+                    datum(watch->fault, "value"));
     } else if (watch->alert || watch->failed) {
         const char *alert = datum(watch->alert, "name"), *direction = datum(watch->alert, "direction");
         bool is_ours = direction && strcmp(direction, "sent") == 0;

@@ -16,6 +16,8 @@ struct watch_view {
     size_t met;                       /* the next of in_order to come; all before it came, or are known to fail */
     bool seen[CASE_EXPECTATIONS_MAX]; /* of in_order: it came, in time */
     int64_t met_us;                   /* when the last of them did, on its source's monotonic clock */
+    size_t noticed;                   /* `met` when watch_is_overdue last looked, and ... */
+    int64_t noticed_us;               /* ... since when it is so, on the bench's clock */
     size_t never_counts[CASE_EXPECTATIONS_MAX];
     cJSON *nearest; /* the event that came nearest to the next expectation */
     int nearness;   /* conditions that it met; -1: none came */
@@ -43,7 +45,8 @@ struct watch {
     cJSON *hub_verdict;
     const struct expectation *refusal; /* what the last of the two met, when it was a refusal and the row asks for it; lent from the row */
     cJSON *assigned;                   /* the last dps.assigned */
-    cJSON *alert;                      /* the last tls.alert */
+    cJSON *fault;                      /* the last scenario.fault */
+    cJSON *alert;                      /* the last tls.alert, but for close_notify */
     cJSON *failed;                     /* the last tls.failed */
     bool has_dropped_lines;
 };
@@ -56,6 +59,11 @@ void watch_event(struct watch *watch, const cJSON *event);
 bool watch_is_met(const struct watch *watch);
 /* Something happened that must never, and that is not known to happen. */
 bool watch_is_violated(const struct watch *watch);
+/*
+ * Waiting on is of no use: what must come by a certain time (after_s) is overdue, or so is what is known to fail, and all else has come. Ask
+ * again and again: it notices by itself when something came. now_us: the bench's monotonic clock.
+ */
+bool watch_is_overdue(struct watch *watch, int64_t now_us);
 /* "console 1/2, wire 0/1, service 2/2": for progress and for time-outs. `text` holds WATCH_TEXT_BYTES. */
 enum { WATCH_TEXT_BYTES = 96 };
 void watch_progress(const struct watch *watch, char *text);

@@ -196,6 +196,41 @@ static void what_waits_long_enough_does_not(void **state)
     assert_int_equal(fixture->watch.views[CASE_VIEW_WIRE].met, 2);
 }
 
+/* At scale 10 its 30 device seconds are 3 s. */
+#define LIMITED "in_order: [{event: mqtt.puback}, {event: mqtt.publish, after_s: {max: 30}}]"
+
+static bool is_overdue_after_ms(struct fixture *fixture, int64_t ms)
+{
+    enum { STARTED_US = 5000000 };
+    return watch_is_overdue(&fixture->watch, STARTED_US + ms * 1000);
+}
+
+static void what_is_overdue_is_not_waited_for(void **state)
+{
+    struct fixture *fixture = *state;
+    read_row(fixture, ONE_STEP, LIMITED);
+    assert_false(is_overdue_after_ms(fixture, 60000)); /* nothing has come that the time could count from */
+    show_at(fixture, "mqtt.puback", 1000000);
+    assert_false(is_overdue_after_ms(fixture, 60001));
+    assert_false(is_overdue_after_ms(fixture, 60001 + 4900));
+    assert_true(is_overdue_after_ms(fixture, 60001 + 5100));
+    judge(fixture);
+    assert_int_equal(fixture->result.verdict, VERDICT_FAIL);
+    show_at(fixture, "mqtt.publish", 1000000 + 2000000);
+    assert_false(is_overdue_after_ms(fixture, 70000));
+}
+
+static void the_outcome_names_the_fault_that_the_case_asked_for_and_no_close_notify(void **state)
+{
+    struct fixture *fixture = *state;
+    show(fixture, "tls.alert", "{\"direction\":\"sent\",\"name\":\"close_notify\"}");
+    judge(fixture);
+    assert_null(fixture->result.outcome);
+    show(fixture, "scenario.fault", "{\"knob\":\"connack\",\"value\":\"3\"}");
+    judge(fixture);
+    assert_string_equal(fixture->result.outcome, "not assigned; the service did as the case asks: connack 3");
+}
+
 /* ---- what the device is known to fail ---- */
 
 static char says_nothing[] = "it says nothing", says_too_much[] = "it says too much", source[] = "its source";
@@ -294,6 +329,20 @@ static void counts_its_progress_by_view(void **state)
     assert_string_equal(text, "console 0/1, wire 1/1, service 0/1");
 }
 
+static void what_is_known_and_overdue_is_waited_for_only_with_the_rest(void **state)
+{
+    struct fixture *fixture = *state;
+    read_row(fixture, ONE_STEP, LIMITED);
+    view_of_row(fixture, CASE_VIEW_WIRE)->in_order.items[1].known = &known_one;
+    show_at(fixture, "mqtt.puback", 1000000);
+    assert_false(is_overdue_after_ms(fixture, 0));
+    assert_false(is_overdue_after_ms(fixture, 60000)); /* two views are open */
+    show(fixture, "attestation.verdict", REFUSED);
+    show(fixture, "console.connection-rejected", "{\"return_code\":5}");
+    assert_false(is_overdue_after_ms(fixture, 2900));
+    assert_true(is_overdue_after_ms(fixture, 3200));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -308,6 +357,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(bears_as_many_as_the_case_allows, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_comes_too_early_in_device_seconds_fails, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_waits_long_enough_does_not, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_is_overdue_is_not_waited_for, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(the_outcome_names_the_fault_that_the_case_asked_for_and_no_close_notify, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_is_known_and_overdue_is_waited_for_only_with_the_rest, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_fails_at_nothing_but_what_is_known_is_known, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_fails_otherwise_too_fails, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_known_to_happen_does_not_end_the_row, set_up, tear_down),
