@@ -244,7 +244,9 @@ static int start(struct bench *bench, const struct case_row *row, struct watch *
     for (size_t i = 0; i + 1 < row->step_count; i++)
         if (start_step(bench, row->steps[i], error))
             return -1;
-    if (control_sync(bench->control, deadline_in_ms(bench->clock, BENCH_CALL_MS), &missing, error))
+    /* A device that is still busy with the row before may have had its faults. */
+    if (service_state_set_scenario(bench, row, error) ||
+        control_sync(bench->control, deadline_in_ms(bench->clock, BENCH_CALL_MS), &missing, error))
         return -1;
     bench->first_session = bench->last_session;
     bench->has_booted = false;

@@ -139,8 +139,9 @@ static cJSON *enrollment_object(const struct bench *bench, const struct case_enr
     return TAKE(object);
 }
 
-static int set_scenario(struct bench *bench, const struct case_service *service, struct error *error)
+int service_state_set_scenario(struct bench *bench, const struct case_row *row, struct error *error)
 {
+    const struct case_service *service = &row->service;
     CLEANUP_JSON cJSON *params = params_of("registration_id", bench->device->registration_id);
     cJSON *knobs = service->knobs ? cJSON_Duplicate(service->knobs, true) : cJSON_CreateObject();
     if (!params || json_set(params, "knobs", knobs) || json_set_string(knobs, "profile", service->profile) ||
@@ -161,7 +162,7 @@ int service_state_put(struct bench *bench, const struct case_row *row, const str
     for (size_t i = 0; i < service->enrollment_count; i++)
         if (put(bench, "enrollment.put", "enrollment", enrollment_object(bench, &service->enrollments[i], pki, error), error))
             return -1;
-    return set_scenario(bench, service, error);
+    return service_state_set_scenario(bench, row, error);
 }
 
 /* What is not there need not be removed. */

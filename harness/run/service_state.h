@@ -11,6 +11,8 @@
 
 /* service_state_remove() takes it away, also after a failure half-way. */
 int service_state_put(struct bench *bench, const struct case_row *row, const struct pki *pki, struct error *error);
+/* Its scenario alone, once more: faults count anew. */
+int service_state_set_scenario(struct bench *bench, const struct case_row *row, struct error *error);
 /* Objects, scenario and registration record of the row. What is not there is fine. */
 int service_state_remove(struct bench *bench, const struct case_row *row, struct error *error);
 
