@@ -279,3 +279,8 @@ uint64_t console_raw_missing_bytes(const struct console *console)
 {
     return console->raw ? raw_file_missing_bytes(console->raw) : 0;
 }
+
+int console_raw_check(const struct console *console, struct error *error)
+{
+    return console->raw ? raw_file_check(console->raw, error) : 0;
+}

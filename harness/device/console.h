@@ -66,5 +66,7 @@ struct serial_port *console_port(struct console *console);
 /* Lines so far, and bytes that did not fit into the raw file. */
 uint64_t console_line_count(const struct console *console);
 uint64_t console_raw_missing_bytes(const struct console *console);
+/* What went wrong with the raw file first: LIMIT or IO (rig). */
+int console_raw_check(const struct console *console, struct error *error);
 
 #endif

@@ -155,8 +155,11 @@ static int keep_evidence(struct bench *bench, const struct case_row *row, const 
     CLEANUP_FREE char *folder = evidence_folder(bench, row->id);
     if (!folder)
         return error_set_memory(error);
-    if (evidence_write(bench, folder, pki, set, error))
-        return -1;
+    struct error unwritten = ERROR_INIT;
+    if (evidence_write(bench, folder, pki, set, &unwritten)) {
+        bench_report_unwritten(bench, &unwritten);
+        return error_set(error, unwritten.owner, unwritten.code, "%s", unwritten.text);
+    }
     result_set(&result->certificates, folder);
     return 0;
 }

@@ -22,6 +22,13 @@ void bench_report_trouble(struct bench *bench, const struct error *error)
     bench->trouble = *error;
 }
 
+void bench_report_unwritten(struct bench *bench, const struct error *error)
+{
+    if (bench->unwritten.code == ERROR_NONE)
+        bench->unwritten = *error;
+    bench_report_trouble(bench, error);
+}
+
 int bench_check(struct bench *bench, struct error *error)
 {
     struct error found = ERROR_INIT;
@@ -49,11 +56,14 @@ char *bench_private_path(const struct bench *bench, const char *name)
 
 static void log_console_line(struct bench *bench, const cJSON *event)
 {
-    const cJSON *data = event_data(event);
+    struct error error = ERROR_INIT;
+    CLEANUP_FREE char *line = NULL;
     char time[CLOCK_ISO8601_BYTES];
     clock_format_iso8601(json_integer(event, "unix_us", 0), time);
-    fprintf(bench->console_log, "%s %s\n", time, json_string(data, "text", ""));
-    fflush(bench->console_log);
+    if (asprintf(&line, "%s %s", time, json_string(event_data(event), "text", "")) < 0)
+        line = NULL;
+    if (line ? line_file_append(bench->console_log, line, &error) : error_set_memory(&error))
+        bench_report_unwritten(bench, &error);
 }
 
 /* Console events count from the boot on: what came before it belongs to the attempt before. */
@@ -71,7 +81,7 @@ void bench_take_own_event(struct bench *bench, cJSON *event)
     struct error error = ERROR_INIT;
     const char *kind = json_string(event, "kind", "");
     if (timeline_add_own(bench->timeline, event, &error))
-        bench_report_trouble(bench, &error);
+        bench_report_unwritten(bench, &error);
     if (bench->console_log && strcmp(kind, "console.line") == 0)
         log_console_line(bench, event);
     watch_console(bench, kind, event);
@@ -108,7 +118,7 @@ void bench_take_simulator_event(struct bench *bench, const cJSON *event)
 {
     struct error error = ERROR_INIT;
     if (timeline_add(bench->timeline, event, &error))
-        bench_report_trouble(bench, &error);
+        bench_report_unwritten(bench, &error);
     notice_bench_event(bench, json_string(event, "kind", ""), event);
     if (is_of_row(bench, event) && bench->watch)
         watch_event(bench->watch, event);

@@ -14,6 +14,7 @@
 #include "harness/rig/rig.h"
 #include "harness/rig/served.h"
 #include "harness/run/watch.h"
+#include "reports/line_file.h"
 #include "reports/progress.h"
 #include "reports/timeline.h"
 
@@ -49,7 +50,7 @@ struct bench {
     /* for the device in use */
     const struct rig_device *device;
     char *device_directory;
-    FILE *console_log;
+    struct line_file *console_log;
     struct served *virtual_device; /* NULL: a real one */
     struct dialect *dialect;
     struct dk *dk;
@@ -68,6 +69,8 @@ struct bench {
     uint64_t first_session; /* sessions above it belong to the row */
     bool has_trouble;
     struct error trouble; /* the first: rig */
+
+    struct error unwritten; /* the first file of the report that could not be written; code NONE: all could. Never forgotten */
 };
 
 /* The simulator: start or find it, connect, ask for its knobs. */
@@ -84,6 +87,8 @@ int bench_call(struct bench *bench, const char *method, cJSON *params, cJSON **r
 int bench_check(struct bench *bench, struct error *error);
 /* Remember the first trouble of a row. */
 void bench_report_trouble(struct bench *bench, const struct error *error);
+/* A file of the report could not be written: a trouble of the row, and the end of the run. */
+void bench_report_unwritten(struct bench *bench, const struct error *error);
 /* Lent event of the harness: to the timeline, the console's log, the watch. */
 void bench_take_own_event(struct bench *bench, cJSON *event);
 /* Lent event of the simulator. */

@@ -228,8 +228,7 @@ static int make_folder(struct bench *bench, struct error *error)
         return error_set_memory(error);
     if (dir_make(bench->device_directory, 0755, error))
         return -1;
-    bench->console_log = fopen(log_path, "we");
-    return bench->console_log ? 0 : error_set_errno(error, ERROR_OWNER_RIG, errno, "write '%s'", log_path);
+    return line_file_open(log_path, &bench->console_log, error);
 }
 
 int bench_open_device(struct bench *bench, const struct rig_device *device, cJSON **ret_identity, struct error *error)
@@ -249,7 +248,6 @@ void bench_close_device(struct bench *bench)
     served_stop(TAKE(bench->virtual_device));
     dialect_free(TAKE(bench->dialect));
     release_lane(bench);
-    if (bench->console_log)
-        fclose(TAKE(bench->console_log));
+    line_file_close(TAKE(bench->console_log));
     free(TAKE(bench->device_directory));
 }

@@ -6,6 +6,7 @@
 #include "harness/run/evidence.h"
 #include "harness/run/plan.h"
 #include "harness/run/rerun.h"
+#include "harness/run/room.h"
 #include "reports/account.h"
 #include "reports/junit.h"
 #include "reports/results_json.h"
@@ -24,6 +25,8 @@ struct run {
     struct bench bench;
     struct progress progress;
     struct result_run result;
+    size_t rows_in_results; /* what is safe on the disk */
+    size_t rows_in_junit;
 };
 
 /* ---- the run's own folder ---- */
@@ -49,7 +52,9 @@ static int make_directory(struct run *run, struct error *error)
     CLEANUP_FREE char *private_directory = path_join(directory, ".private");
     if (!private_directory)
         return error_set_memory(error);
-    if (dir_make(directory, 0755, error) || check_empty(directory, error))
+    if (dir_make(directory, 0755, error))
+        return room_add_mend(error);
+    if (check_empty(directory, error) || room_check(directory, error))
         return -1;
     /* Two runs may have found it empty: one of them makes this. */
     if (mkdir(private_directory, 0700))
@@ -188,13 +193,27 @@ static void record_simulator(struct run *run)
 
 /* ---- rows ---- */
 
+/* The report cannot be written any more: the run ends with the row in flight. */
+static void break_off(struct run *run, const struct error *error)
+{
+    if (!run->result.broken_off)
+        result_set(&run->result.broken_off, error->text);
+}
+
 static int write_report(struct run *run)
 {
     struct error error = ERROR_INIT;
-    if (results_write(&run->result, &error) == 0 && junit_write(&run->result, &error) == 0)
-        return 0;
-    progress_say(&run->progress, "%s", error.text);
-    return -1;
+    if (results_write(&run->result, &error)) {
+        break_off(run, &error);
+        return -1;
+    }
+    run->rows_in_results = run->result.row_count;
+    if (junit_write(&run->result, &error)) {
+        break_off(run, &error);
+        return -1;
+    }
+    run->rows_in_junit = run->result.row_count;
+    return 0;
 }
 
 static const char *unmet_need(const struct case_row *row, const struct rig_device *device)
@@ -236,6 +255,36 @@ static void end_row(struct run *run, struct result_row *result, int64_t started_
     write_report(run);
 }
 
+static const char *unwritten_text(struct run *run, const struct result_row *result)
+{
+    struct bench *bench = &run->bench;
+    struct error error = ERROR_INIT;
+    bool is_good = result->verdict == VERDICT_PASS || result->verdict == VERDICT_SKIP;
+    /* A raw file that reached its own limit is no trouble: what is missing in it is counted. */
+    if (bench->dk && console_raw_check(dk_console(bench->dk), &error) && error.code == ERROR_IO)
+        bench_report_unwritten(bench, &error);
+    /* On a full disk other programs fail first, and look as if the device had. */
+    if (!is_good && bench->unwritten.code == ERROR_NONE && room_is_out(run->options->directory)) {
+        error_set(&error, ERROR_OWNER_RIG, ERROR_IO, "the disk of folder '%s' is full", run->options->directory);
+        bench_report_unwritten(bench, &error);
+    }
+    return bench->unwritten.code ? bench->unwritten.text : NULL;
+}
+
+/* What happened while nobody could write it down proves nothing. */
+static void look_at_files(struct run *run, struct result_row *result)
+{
+    const char *text = unwritten_text(run, result);
+    if (!text)
+        return;
+    break_off(run, &run->bench.unwritten);
+    char **members[] = {&result->reason.view, &result->reason.place, &result->reason.expected, &result->reason.got};
+    for (size_t i = 0; i < ARRAY_COUNT(members); i++)
+        result_set(members[i], NULL);
+    result_set(&result->reason.text, text);
+    result->verdict = VERDICT_INCONCLUSIVE;
+}
+
 /* `broken`: why the bench is not up; NULL: it is. */
 static void run_row(struct run *run, const struct case_row *row, const struct error *broken)
 {
@@ -251,6 +300,7 @@ static void run_row(struct run *run, const struct case_row *row, const struct er
         attempt_blame(bench, broken, &result);
     } else {
         attempt_run(bench, row, &result);
+        look_at_files(run, &result);
     }
     end_row(run, &result, started_us);
 }
@@ -258,6 +308,15 @@ static void run_row(struct run *run, const struct case_row *row, const struct er
 static bool is_interrupted(const struct run *run)
 {
     return waiting_signal(run->bench.waiting) != 0;
+}
+
+/* No further row begins. */
+static bool is_over(struct run *run)
+{
+    struct error error = ERROR_INIT;
+    if (!run->result.broken_off && room_check(run->options->directory, &error))
+        break_off(run, &error);
+    return is_interrupted(run) || run->result.broken_off;
 }
 
 static void run_device(struct run *run, size_t index, const struct error *broken)
@@ -273,11 +332,21 @@ static void run_device(struct run *run, size_t index, const struct error *broken
     if (broken == &error && !is_interrupted(run))
         progress_say(&run->progress, "%s", error.text);
     const struct case_list *rows = &run->plan.devices[index].rows;
-    for (size_t i = 0; i < rows->count && !is_interrupted(run); i++)
+    for (size_t i = 0; i < rows->count && !is_over(run); i++)
         run_row(run, rows->rows[i], broken);
     /* Giving back what was leased may wait a little, also after Ctrl-C. */
     waiting_resume(bench->waiting);
     bench_close_device(bench);
+}
+
+static void say_what_is_safe(struct run *run)
+{
+    const char *directory = run->options->directory;
+    progress_say(&run->progress, "%s; the run ends here", run->result.broken_off);
+    progress_say(&run->progress,
+                 "safe in '%s': results.json with %zu and junit.xml with %zu of the %zu rows that ran; timeline.jsonl and console.log, "
+                 "whole up to the full disk",
+                 directory, run->rows_in_results, run->rows_in_junit, run->result.row_count);
 }
 
 static void finish(struct run *run)
@@ -286,8 +355,10 @@ static void finish(struct run *run)
     run->result.ended_unix_us = clock_unix_us(run->bench.clock);
     run->result.exit_code = result_run_exit_code(&run->result);
     /* Whoever asks for a report and gets none must not read "all passed". */
-    if (write_report(run) && run->result.exit_code == EXIT_ALL_PASSED)
-        run->result.exit_code = EXIT_RIG_TROUBLE;
+    if (write_report(run))
+        run->result.exit_code = result_run_exit_code(&run->result);
+    if (run->result.broken_off)
+        say_what_is_safe(run);
 }
 
 /* Only a case that names an unknown knob is an error here: it is the first moment at which that can be known. */
@@ -299,9 +370,11 @@ static int run_all(struct run *run, struct error *error)
     if (is_broken && !is_interrupted(run))
         progress_say(&run->progress, "simulator: %s", broken.text);
     record_simulator(run);
-    for (size_t i = 0; !failed && i < run->plan.device_count && !is_interrupted(run); i++)
+    for (size_t i = 0; !failed && i < run->plan.device_count && !is_over(run); i++)
         run_device(run, i, is_broken ? &broken : NULL);
     bench_close_simulator(&run->bench);
+    /* Before the report: on a full disk it makes the room for it. */
+    remove_private(run);
     if (!failed)
         finish(run);
     return failed;
