@@ -272,6 +272,11 @@ static void tell_scenario(const cJSON *data, struct bytes *out)
     }
 }
 
+static void tell_fault(const cJSON *data, struct bytes *out)
+{
+    bytes_printf(out, "misbehaves as asked: %s=%s", datum(data, "knob"), datum(data, "value"));
+}
+
 static void tell_reset(const cJSON *data, struct bytes *out)
 {
     bytes_printf(out, "%s of %s", datum(data, "action"), datum(data, "device"));
@@ -322,6 +327,7 @@ static tell_fn *const tellers[EVENT_KIND_COUNT] = {
     [EVENT_BROKER_DOWN] = tell_reason,
     [EVENT_STATE_CHANGED] = tell_state,
     [EVENT_SCENARIO_SET] = tell_scenario,
+    [EVENT_SCENARIO_FAULT] = tell_fault,
     [EVENT_LANE_LEASED] = tell_lane,
     [EVENT_LANE_CONFIGURED] = tell_lane,
     [EVENT_LANE_RELEASED] = tell_lane,

@@ -60,6 +60,7 @@ static void says_each_kind_in_one_line(void **state)
         {"hub.twin", "\"operation\":\"get\",\"status\":200", "twin get, 200"},
         {"state.changed", "\"what\":\"certificate\",\"id\":\"root\",\"action\":\"put\"", "certificate root: put"},
         {"scenario.set", "\"knobs\":{\"profile\":\"azure\",\"retry_after_s\":3}", "knobs profile=azure retry_after_s=3"},
+        {"scenario.fault", "\"knob\":\"status\",\"value\":\"429\"", "misbehaves as asked: status=429"},
         {"device.reset", "\"device\":\"dk\",\"action\":\"reset\"", "reset of dk"},
         {"broker.down", "\"reason\":\"r\"", "broker.down: r"},
         {"console.assigned", "\"hub\":\"h\"", ""},
