@@ -123,7 +123,8 @@ static void tells_what_is_known_and_what_is_fixed_apart(void **state)
     result_add_finding(&run.rows[0], RESULT_FINDING_NOTE, "noise", "console");
     result_add_finding(&run.rows[0], RESULT_FINDING_FAILS, "gives up on 429", "the library's source");
     result_add_finding(&run.rows[1], RESULT_FINDING_FIXED, "hangs for 90 s", "an old console");
-    account_fill(&run.rows[0], &(struct account_commands){0});
+    const struct account_commands commands = {0};
+    account_fill(&run.rows[0], &commands);
     const struct table_options options = {0};
     CLEANUP_FREE char *text = print(&run, &options);
     assert_string_equal(strstr(text, "\n\n") + 1, expected);
