@@ -42,7 +42,8 @@ static void fill(struct result_run *run)
     result_add_finding(&run->rows[1], RESULT_FINDING_NOTE, "prints noise after a refusal", "captured console");
 }
 
-static char *print(const struct result_run *run, const struct table_options *options)
+/* Inlined at -O3, gcc 12 takes what open_memstream stored for a pointer to this frame. */
+__attribute__((noinline)) static char *print(const struct result_run *run, const struct table_options *options)
 {
     char *text = NULL;
     size_t length;
@@ -126,8 +127,9 @@ static void tells_what_is_known_and_what_is_fixed_apart(void **state)
     const struct account_commands commands = {0};
     account_fill(&run.rows[0], &commands);
     const struct table_options options = {0};
-    CLEANUP_FREE char *text = print(&run, &options);
+    char *text = print(&run, &options);
     assert_string_equal(strstr(text, "\n\n") + 1, expected);
+    free(text);
     assert_int_equal(result_run_exit_code(&run), EXIT_ALL_PASSED);
 }
 
