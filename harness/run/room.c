@@ -17,8 +17,8 @@ int room_check(const char *directory, struct error *error)
     if (statvfs(directory, &status))
         return error_set_errno(error, ERROR_OWNER_RIG, errno, "look at folder '%s'", directory);
     if (status.f_flag & ST_RDONLY)
-        return error_set(error, ERROR_OWNER_RIG, ERROR_IO,
-                         "folder '%s' is on a read-only file system; name another folder with --out DIR", directory);
+        return error_set(error, ERROR_OWNER_RIG, ERROR_IO, "folder '%s' is on a read-only file system; name another folder with --out DIR",
+                         directory);
     if (has_less_than(&status, ROOM_ROW_BYTES))
         return error_set(error, ERROR_OWNER_RIG, ERROR_IO, "folder '%s' is nearly full: %llu KiB are left, a row may need %d; %s",
                          directory, (unsigned long long)status.f_bavail * status.f_frsize / 1024, ROOM_ROW_BYTES / 1024, mend);

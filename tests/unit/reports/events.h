@@ -12,9 +12,10 @@
 static inline cJSON *event_at(int64_t mono_us, int64_t boot_us, const char *source, const char *kind, const char *members, const char *data)
 {
     char text[4096];
+    long long mono = mono_us, wall = mono + boot_us;
     int length = snprintf(text, sizeof text,
                           "{\"v\":1,\"seq\":1,\"kind\":\"%s\",\"mono_us\":%lld,\"unix_us\":%lld,\"source\":\"%s\"%s%s,\"data\":{%s}}", kind,
-                          (long long)mono_us, (long long)(mono_us + boot_us), source, *members ? "," : "", members, data);
+                          mono, wall, source, *members ? "," : "", members, data);
     return json_parse(text, (size_t)length, "event", NULL);
 }
 

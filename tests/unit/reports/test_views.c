@@ -10,9 +10,9 @@ enum { BOOT_US = 1000000000, OTHER_BOOT_US = 7000000 };
 
 static void add(struct timeline *timeline, cJSON *event)
 {
-    CLEANUP_JSON cJSON *owned = event;
     assert_non_null(event);
     assert_int_equal(timeline_add(timeline, event, NULL), 0);
+    cJSON_Delete(event);
 }
 
 static struct timeline *open_timeline(void **state)
