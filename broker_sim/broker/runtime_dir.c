@@ -18,6 +18,10 @@ static int make_in(const char *parent, char **ret_path, struct error *error)
     CLEANUP_FREE char *path = NULL;
     if (parent[0] != '/')
         return error_set(error, ERROR_OWNER_RIG, ERROR_USAGE, "make a runtime folder in '%s': not an absolute path", parent);
+    /* Mosquitto's configuration ends a path at white space, and then waits on a socket that nobody knows. */
+    if (strpbrk(parent, " \t\r\n"))
+        return error_set(error, ERROR_OWNER_RIG, ERROR_USAGE, "make a runtime folder in '%s': Mosquitto takes no path with white space",
+                         parent);
     if (asprintf(&path, "%s/dpsbench-XXXXXX", parent) < 0) {
         path = NULL;
         return error_set_memory(error);
