@@ -2,11 +2,13 @@
 #include "base/arguments.h"
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "base/utf8.h"
 #include "certs/attestation.h"
 #include "harness/cli/cli.h"
 #include "harness/try/trial_report.h"
 #include "reports/result.h"
 
+#include <ctype.h>
 #include <string.h>
 
 DEFINE_CLEANUP(struct trial *, trial_end)
@@ -93,6 +95,15 @@ static const char *check_profile(const char *word, struct argp_state *state)
     return word;
 }
 
+/* What no MQTT client id can hold. */
+static bool is_sendable(const char *id)
+{
+    for (const char *c = id; *c; c++)
+        if (iscntrl((unsigned char)*c))
+            return false;
+    return !utf8_find_error(id);
+}
+
 static void check(const struct try_request *request, struct argp_state *state)
 {
     const char *missing = !request->cert_path         ? "--cert CHAIN"
@@ -103,6 +114,8 @@ static void check(const struct try_request *request, struct argp_state *state)
         arguments_refuse(state, "%s is missing", missing);
     if (request->registration_id && !*request->registration_id)
         arguments_refuse(state, "--registration-id is empty");
+    if (request->registration_id && !is_sendable(request->registration_id))
+        arguments_refuse(state, "--registration-id holds a control character, or is not UTF-8: no device can send that");
     if (request->group_ca_path && request->enrollment_path)
         arguments_refuse(state, "--group-ca and --enrollment exclude each other: a device has one enrollment here");
 }

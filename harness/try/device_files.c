@@ -40,10 +40,15 @@ static bool is_der_key(const struct bytes *text)
     return key != NULL;
 }
 
-static bool holds_certificate(const char *path)
+static bool holds_certificate(const struct bytes *text)
 {
     CLEANUP_CHAIN x509_stack *chain = NULL;
-    return certificates_read_file(path, &chain, NULL) == 0;
+    return certificates_read_text(text->data, text->length_bytes, "", &chain, NULL) == 0;
+}
+
+static bool holds_key(const struct bytes *text)
+{
+    return has(text, " PRIVATE KEY-----") || is_der_key(text);
 }
 
 static int fail(struct error *error, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -84,22 +89,29 @@ static int explain_no_certificate(const char *path, const char *word, const stru
     return -1;
 }
 
-int device_certificates_read(const char *path, struct bytes *ret_text, x509_stack **ret_chain, struct error *error)
+static int interpret_certificates(const char *path, const struct bytes *text, x509_stack **ret_chain, struct error *error)
 {
-    CLEANUP(bytes_wipe) struct bytes text = {0};
     CLEANUP_CHAIN x509_stack *chain = NULL;
     CLEANUP_FREE char *word = shell_word(path);
     if (!word)
         return error_set_memory(error);
-    if (file_read(path, CERTIFICATE_TEXT_MAX_BYTES, &text, error) || pem_form_require(path, &text, error))
+    if (pem_form_require(path, text, error))
         return -1;
-    if (certificates_read_text(text.data, text.length_bytes, path, &chain, error))
-        return explain_no_certificate(path, word, &text, error);
-    if (!is_pem(&text))
-        return fail_not_pem(path, word, &text, error);
+    if (certificates_read_text(text->data, text->length_bytes, path, &chain, error))
+        return explain_no_certificate(path, word, text, error);
+    if (!is_pem(text))
+        return fail_not_pem(path, word, text, error);
+    *ret_chain = TAKE(chain);
+    return 0;
+}
+
+int device_certificates_read(const char *path, struct bytes *ret_text, x509_stack **ret_chain, struct error *error)
+{
+    CLEANUP(bytes_wipe) struct bytes text = {0};
+    if (file_read(path, CERTIFICATE_TEXT_MAX_BYTES, &text, error) || interpret_certificates(path, &text, ret_chain, error))
+        return -1;
     *ret_text = text;
     text = (struct bytes){0};
-    *ret_chain = TAKE(chain);
     return 0;
 }
 
@@ -140,13 +152,11 @@ static int explain_no_key(const char *path, const char *word, const struct bytes
     return -1;
 }
 
-static int read_key(struct device_files *files, struct error *error)
+static int interpret_key(struct device_files *files, struct error *error)
 {
     CLEANUP_FREE char *word = shell_word(files->key_path);
     if (!word)
         return error_set_memory(error);
-    if (file_read(files->key_path, PRIVATE_KEY_TEXT_MAX_BYTES, &files->key_text, error))
-        return -1;
     if (private_key_read_text(bytes_text(&files->key_text), files->key_text.length_bytes, files->key_path, &files->key, error))
         return explain_no_key(files->key_path, word, &files->key_text, error);
     return 0;
@@ -154,19 +164,14 @@ static int read_key(struct device_files *files, struct error *error)
 
 /* ---- both ---- */
 
-static bool is_key_file(const char *path)
+static int refuse_swapped(const struct device_files *files, struct error *error)
 {
-    CLEANUP(bytes_wipe) struct bytes text = {0};
-    return file_read(path, PRIVATE_KEY_TEXT_MAX_BYTES, &text, NULL) == 0 && (has(&text, " PRIVATE KEY-----") || is_der_key(&text));
-}
-
-static int refuse_swapped(const char *cert_path, const char *key_path, struct error *error)
-{
-    if (!is_key_file(cert_path) || holds_certificate(cert_path) || !holds_certificate(key_path) || is_key_file(key_path))
+    const struct bytes *cert_text = &files->cert_text, *key_text = &files->key_text;
+    if (!holds_key(cert_text) || holds_certificate(cert_text) || !holds_certificate(key_text) || holds_key(key_text))
         return 0;
-    CLEANUP_FREE char *cert = shell_word(key_path), *key = shell_word(cert_path);
-    return fail(error, "--cert and --key are swapped: '%s' is a private key, '%s' a certificate; type --cert %s --key %s", cert_path,
-                key_path, cert ? cert : "", key ? key : "");
+    CLEANUP_FREE char *cert = shell_word(files->key_path), *key = shell_word(files->cert_path);
+    return fail(error, "--cert and --key are swapped: '%s' is a private key, '%s' a certificate; type --cert %s --key %s", files->cert_path,
+                files->key_path, cert ? cert : "", key ? key : "");
 }
 
 static int find_own(const struct device_files *files)
@@ -217,13 +222,17 @@ static int check_pair(const struct device_files *files, struct error *error)
     return own < 0 ? fail_other_key(files, error) : fail_not_first(files, own, error);
 }
 
+/* Each file is read once: it may be a pipe of the shell's. */
 int device_files_read(const char *cert_path, const char *key_path, struct device_files *ret_files, struct error *error)
 {
     struct device_files *files = ret_files;
     files->cert_path = cert_path;
     files->key_path = key_path;
-    if (refuse_swapped(cert_path, key_path, error) || device_certificates_read(cert_path, &files->cert_text, &files->chain, error) ||
-        read_key(files, error))
+    if (file_read(cert_path, CERTIFICATE_TEXT_MAX_BYTES, &files->cert_text, error) ||
+        file_read(key_path, PRIVATE_KEY_TEXT_MAX_BYTES, &files->key_text, error))
+        return -1;
+    if (refuse_swapped(files, error) || interpret_certificates(cert_path, &files->cert_text, &files->chain, error) ||
+        interpret_key(files, error))
         return -1;
     return check_pair(files, error);
 }

@@ -148,6 +148,17 @@ static int split_address(const char *text, char address[ADDRESS_MAX_BYTES], uint
     return 0;
 }
 
+/* A handshake that fails at once is told by the call, one that fails later by on_closed: to us it is the same. */
+static int start(struct client *client, struct mqtt_link *link)
+{
+    struct error error = ERROR_INIT;
+    if (mqtt_link_connect(link, NULL, NULL, &error) == 0)
+        return 0;
+    client->is_closed = true;
+    snprintf(client->closed_text, sizeof client->closed_text, "%s", error.text);
+    return -1;
+}
+
 static int open_link(struct client *client, SSL_CTX *tls, const char *host, const char *client_id, const char *user_name,
                      struct mqtt_link **ret_link, struct error *error)
 {
@@ -170,7 +181,9 @@ static int open_link(struct client *client, SSL_CTX *tls, const char *host, cons
     };
     client->connack = DPS_CLIENT_NONE;
     client->is_subscribed = client->has_reply = client->is_closed = false;
-    if (mqtt_link_new(&options, &link, error) || mqtt_link_connect(link, NULL, NULL, error) || await(client, has_connack, "CONNACK", error))
+    if (mqtt_link_new(&options, &link, error))
+        return -1;
+    if (start(client, link) == 0 && await(client, has_connack, "CONNACK", error))
         return -1;
     *ret_link = TAKE(link);
     return 0;

@@ -107,7 +107,27 @@ static void note_line_ends(const char *path, const char *word, const struct byte
     }
 }
 
-void pem_form_check(const char *path, const struct bytes *text, struct notes *notes)
+static bool ends_with(const char *text, size_t length, const char *end)
+{
+    return length >= strlen(end) && memcmp(text + length - strlen(end), end, strlen(end)) == 0;
+}
+
+/* "EC PARAMETERS" before a key, a key among certificates: whoever writes the file into a modem writes them too. */
+static void note_other_block(const char *path, const char *word, const char *wanted, const struct bytes *text, struct notes *notes)
+{
+    for (const char *at = bytes_text(text); (at = strstr(at, BEGIN));) {
+        const char *label = at + strlen(BEGIN), *end = strstr(label, "-----");
+        at = label;
+        if (!end || ends_with(label, (size_t)(end - label), wanted))
+            continue;
+        notes_add(notes, NOTE_WARNING, "file.other-block", "'%s' holds a block '%.*s' as well, which would be written into the modem too",
+                  path, (int)(end - label), label);
+        notes_mend(notes, "sed -n '/-----BEGIN.*%s-----/,/-----END/p' %s > NEW", wanted, word);
+        return;
+    }
+}
+
+void pem_form_check(const char *path, const char *wanted, const struct bytes *text, struct notes *notes)
 {
     struct form form = look(text);
     CLEANUP_FREE char *word = shell_word(path);
@@ -119,6 +139,7 @@ void pem_form_check(const char *path, const struct bytes *text, struct notes *no
         notes_add(notes, NOTE_WARNING, "file.byte-order-mark", "'%s' begins with a byte order mark (saved by a Windows editor)", path);
         notes_mend(notes, "sed -i '1s/^\\xEF\\xBB\\xBF//' %s", word);
     }
+    note_other_block(path, word, wanted, text, notes);
     note_line_ends(path, word, text, &form, notes);
     note_white_space(path, word, &form, notes);
     if (form.outside_bytes) {

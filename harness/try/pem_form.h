@@ -21,8 +21,12 @@ enum { MODEM_TEXT_MAX_BYTES = AT_COMMAND_MAX_BYTES - 17 };
 
 /* SYNTAX (file): two blocks share a line, which OpenSSL and the modem cannot read. The text holds the command that parts them. */
 int pem_form_require(const char *path, const struct bytes *text, struct error *error);
-/* Notes "file.crlf", "file.byte-order-mark", "file.white-space", "file.no-newline", "file.text-outside". */
-void pem_form_check(const char *path, const struct bytes *text, struct notes *notes);
+/*
+ * Notes "file.crlf", "file.byte-order-mark", "file.white-space", "file.no-newline", "file.text-outside", "file.other-block".
+ *
+ * wanted  what the blocks are called, or end with: "CERTIFICATE", "PRIVATE KEY".
+ */
+void pem_form_check(const char *path, const char *wanted, const struct bytes *text, struct notes *notes);
 /* Bytes that go into the modem: without the white space at the end. */
 size_t pem_form_modem_bytes(const struct bytes *text);
 /* Notes "modem.too-long", "modem.bad-byte". */

@@ -122,7 +122,7 @@ int server_root_check(const char *path, const x509_stack *chain, const X509 *gro
             return -1;
     if (sk_X509_num(roots) > 1)
         note_several(path, sk_X509_num(roots), &root, notes);
-    pem_form_check(path, &root.text, notes);
+    pem_form_check(path, "CERTIFICATE", &root.text, notes);
     pem_form_check_modem(path, CREDENTIAL_ROOT_CA, &root.text, notes);
     *ret_root = root;
     root = (struct server_root){0};

@@ -18,12 +18,13 @@
 #define SIMULATOR "dpsbench-sim"
 #define ID_SCOPE "0ne00000000"
 
-enum { START_MS = 60000, TALK_MS = 60000, CLOSE_TURNS_MAX = 100, HANDSHAKES_MAX = 64, EVENTS_MAX = 4096 };
+enum { START_MS = 60000, TALK_MS = 60000, EVENT_MS = 5000, CLOSE_TURNS_MAX = 100, HANDSHAKES_MAX = 64, EVENTS_MAX = 4096 };
 
 struct trial {
     const struct try_request *request;
     struct trial_result result;
     struct tempdir *tempdir;
+    char *state; /* the simulator's state folder in it */
     uv_loop_t loop;
     bool has_loop;
     struct waiting *waiting;
@@ -66,7 +67,7 @@ static bool is_cut_off(void *user)
     return ((const struct trial *)user)->is_cut_off;
 }
 
-static int start_simulator(struct trial *trial, const char *state, struct error *error)
+static int start_simulator(struct trial *trial, struct error *error)
 {
     CLEANUP_FREE char *program = NULL, *log_path = path_join(tempdir_path(trial->tempdir), "simulator.log");
     char scale[32];
@@ -77,8 +78,8 @@ static int start_simulator(struct trial *trial, const char *state, struct error 
     snprintf(scale, sizeof scale, "%g", trial->request->time_scale);
     const char *profile = trial->request->profile ? trial->request->profile : "azure";
     /* P-256: the server's keys are made anew each time, and RSA keys would take longer than all the rest. */
-    const char *const argv[] = {program,        "--state", state,       "--server-key", "p-256",      "--host", RIG_DPS_HOST_DEFAULT,
-                                "--time-scale", scale,     "--profile", profile,        "--id-scope", ID_SCOPE, NULL};
+    const char *const argv[] = {program,        "--state", trial->state, "--server-key", "p-256",      "--host", RIG_DPS_HOST_DEFAULT,
+                                "--time-scale", scale,     "--profile",  profile,        "--id-scope", ID_SCOPE, NULL};
     const struct served_options options = {
         .loop = &trial->loop,
         .program = SIMULATOR,
@@ -102,7 +103,7 @@ static int open_control(struct trial *trial, struct error *error)
     return control_open(&options, &trial->control, error);
 }
 
-static int open_bench(struct trial *trial, const char *state, struct error *error)
+static int open_bench(struct trial *trial, struct error *error)
 {
     uv_loop_init(&trial->loop);
     trial->has_loop = true;
@@ -110,7 +111,7 @@ static int open_bench(struct trial *trial, const char *state, struct error *erro
     trial->events = cJSON_CreateArray();
     if (!trial->events)
         return error_set_memory(error);
-    return waiting_new(&waiting, &trial->waiting, error) || start_simulator(trial, state, error) || open_control(trial, error) ? -1 : 0;
+    return waiting_new(&waiting, &trial->waiting, error) || start_simulator(trial, error) || open_control(trial, error) ? -1 : 0;
 }
 
 static int sync_events(struct trial *trial, struct error *error)
@@ -123,7 +124,40 @@ static int sync_events(struct trial *trial, struct error *error)
     return 0;
 }
 
+/* Of any session when `session` is 0. NULL: there was none. */
+static const cJSON *find_last(const struct trial *trial, const char *kind, int64_t session)
+{
+    const cJSON *event, *found = NULL;
+    cJSON_ArrayForEach(event, trial->events)
+    {
+        if (strcmp(json_string(event, "kind", ""), kind) == 0 && (!session || json_integer(event, "session", 0) == session))
+            found = event;
+    }
+    return found;
+}
+
 /* ---- who talks to it ---- */
+
+static bool has_tls_failed(void *user)
+{
+    return find_last(user, "tls.failed", 0) != NULL;
+}
+
+/* Server and client are ours and the same each time; only chain and key are the person's. */
+static int fail_unanswered(struct trial *trial, const struct dps_conversation *conversation, struct error *error)
+{
+    const char *ended = conversation->ended ? conversation->ended : "no reason given";
+    struct error late = ERROR_INIT;
+    if (waiting_until(trial->waiting, has_tls_failed, trial, deadline_in_ms(&clock_system, EVENT_MS), "the simulator's view", &late) &&
+        late.code == ERROR_INTERRUPTED)
+        return error_set(error, late.owner, late.code, "%s", late.text);
+    const cJSON *failed = find_last(trial, "tls.failed", 0);
+    if (!failed)
+        return error_set(error, ERROR_OWNER_RIG, ERROR_IO, "the simulator did not answer CONNECT: %s", ended);
+    return error_set(error, ERROR_OWNER_FILE, ERROR_CRYPTO,
+                     "%s: no TLS handshake can be made with this certificate and key (%s); use RSA with at least 2048 bits, or P-256",
+                     trial->request->cert_path, json_string(event_data(failed), "reason", ended));
+}
 
 static int talk(struct trial *trial, struct error *error)
 {
@@ -142,10 +176,7 @@ static int talk(struct trial *trial, struct error *error)
     };
     if (dps_client_run(&options, &conversation, error))
         return -1;
-    if (conversation.connack == DPS_CLIENT_NONE)
-        return error_set(error, ERROR_OWNER_RIG, ERROR_IO, "the simulator did not answer CONNECT: %s",
-                         conversation.ended ? conversation.ended : "no reason given");
-    return 0;
+    return conversation.connack == DPS_CLIENT_NONE ? fail_unanswered(trial, &conversation, error) : 0;
 }
 
 /*
@@ -214,17 +245,6 @@ static int run_console(struct trial *trial, struct error *error)
 
 /* ---- what it says ---- */
 
-static const cJSON *find_last(const struct trial *trial, const char *kind, int64_t session)
-{
-    const cJSON *event, *found = NULL;
-    cJSON_ArrayForEach(event, trial->events)
-    {
-        if (strcmp(json_string(event, "kind", ""), kind) == 0 && (!session || json_integer(event, "session", 0) == session))
-            found = event;
-    }
-    return found;
-}
-
 static cJSON *take_data(const struct trial *trial, const char *kind, int64_t session)
 {
     const cJSON *event = find_last(trial, kind, session);
@@ -250,7 +270,7 @@ static void gather(struct trial *trial)
 static char *without_folder(const struct trial *trial, const char *text)
 {
     CLEANUP(bytes_done) struct bytes out;
-    const char *folder = tempdir_path(trial->tempdir);
+    const char *folder = trial->state;
     bytes_init(&out, ERROR_TEXT_MAX_BYTES * 8);
     for (const char *found; (found = strstr(text, folder)); text = found + strlen(folder)) {
         bytes_append(&out, text, (size_t)(found - text));
@@ -363,9 +383,9 @@ static int read_files(struct trial *trial, struct error *error)
     struct trial_result *result = &trial->result;
     if (device_files_read(request->cert_path, request->key_path, &result->files, error))
         return -1;
-    pem_form_check(request->cert_path, &result->files.cert_text, &result->notes);
+    pem_form_check(request->cert_path, "CERTIFICATE", &result->files.cert_text, &result->notes);
     pem_form_check_modem(request->cert_path, CREDENTIAL_CLIENT_CERT, &result->files.cert_text, &result->notes);
-    pem_form_check(request->key_path, &result->files.key_text, &result->notes);
+    pem_form_check(request->key_path, "PRIVATE KEY", &result->files.key_text, &result->notes);
     pem_form_check_modem(request->key_path, CREDENTIAL_CLIENT_KEY, &result->files.key_text, &result->notes);
     return 0;
 }
@@ -397,11 +417,11 @@ static int run(struct trial *trial, struct error *error)
     struct trial_result *result = &trial->result;
     if (read_files(trial, error) || tempdir_make("dpsbench-try", &trial->tempdir, error))
         return -1;
-    CLEANUP_FREE char *state = path_join(tempdir_path(trial->tempdir), "simulator");
-    if (!state)
+    trial->state = path_join(tempdir_path(trial->tempdir), "simulator");
+    if (!trial->state)
         return error_set_memory(error);
-    if (assumed_service_make(trial->request, &result->files, state, &result->notes, &result->service, error) || read_root(trial, error) ||
-        open_bench(trial, state, error) || observe(trial, error))
+    if (assumed_service_make(trial->request, &result->files, trial->state, &result->notes, &result->service, error) ||
+        read_root(trial, error) || open_bench(trial, error) || observe(trial, error))
         return -1;
     certificate_notes_add(result->files.chain, result->service.group_ca, trial->request->registration_id, clock_unix_s(&clock_system),
                           &result->notes);
@@ -454,6 +474,7 @@ void trial_end(struct trial *trial)
     if (trial->has_loop)
         uv_loop_close(&trial->loop);
     tempdir_remove(trial->tempdir);
+    free(trial->state);
     cJSON_Delete(trial->events);
     result_done(&trial->result);
     free(trial);

@@ -28,6 +28,8 @@ try() {
     code=0
     "$dpsbench" try "$@" >"$scratch/stdout" 2>"$scratch/stderr" || code=$?
     nothing_left
+    # Whoever reads the result later cannot look into a folder that is gone.
+    lacks "$scratch/stdout" "$TMPDIR"
 }
 
 # exits CODE: the last try ended so.
@@ -142,7 +144,6 @@ exits 1
 says 'ca.not-verified (C10)'
 says 'az iot dps certificate generate-verification-code'
 says '-CA rootCA.pem -CAkey CA.key'
-never_says "$TMPDIR"
 
 it 'a sub-CA: the leaf alone is not enough, leaf and sub-CA are'
 {
@@ -167,6 +168,21 @@ openssl req -x509 -newkey rsa:2048 -nodes -keyout otherCA.key -out otherCA.pem -
 try "${thread[@]}" --group-ca otherCA.pem --registration-id "$uuid"
 exits 1
 says 'chain.unknown-ca (C07)'
+# What else is wrong is told too, without the folder of the try.
+try "${thread[@]}" --group-ca otherCA.pem --registration-id 'a!'
+exits 1
+says 'registration-id.grammar (C12)'
+says '  chain.unknown-ca: '
+says 'DIR/certificates/NAME.json'
+
+it 'files through pipes of the shell, a temporary folder with a space in its name'
+try --cert <(cat device.crt rootCA.pem) --key <(cat device.key) --group-ca <(cat rootCA.pem) --root <(cat rootCA.pem) --registration-id "$uuid"
+exits 1
+says "belongs to the device's own chain"
+mkdir "$scratch/with a space"
+TMPDIR="$scratch/with a space" try "${thread[@]}" --registration-id "$uuid"
+exits 0
+is "$(ls -A "$scratch/with a space")" ''
 
 it "the guide's certificate, word for word: an individual enrollment of itself is assumed, and said so"
 printf 'NO\n.\n.\n.\n.\ngateway1\n.\n' | openssl req -x509 -newkey rsa:2048 -keyout root-private-key.pem -nodes -out root-cert.pem 2>>openssl.log
@@ -276,6 +292,9 @@ refuses_file '| fold -w 64' --cert device.b64 --key device.key
 refuses_file 'openssl pkcs12 -in device.p12 -nokeys -out chain.pem' --cert device.p12 --key device.key
 refuses_file 'openssl pkcs7 -print_certs -in device.p7b' --cert device.p7b --key device.key
 refuses_file "sed -i 's/----------/-----\\n-----/' glued.pem" --cert glued.pem --key device.key
+openssl ecparam -name secp256k1 -genkey -noout -out odd.key
+openssl req -x509 -new -key odd.key -days 400 -subj "/CN=$uuid" -out odd.crt
+refuses_file 'no TLS handshake can be made with this certificate and key' --cert odd.crt --key odd.key
 refuses_file "read 'missing.pem'" --cert missing.pem --key device.key
 refuses_file "read 'missing.key'" --cert device.crt --key missing.key
 refuses_file 'this is a private key, not a certificate' "${thread[@]:0:4}" --group-ca rootCA.key
@@ -306,6 +325,8 @@ warns() {
 warns file.crlf --registration-id "$uuid" --cert crlf.crt
 warns file.white-space --registration-id "$uuid" --cert white.crt
 warns file.no-newline --registration-id "$uuid" --cert cut.crt
+cat device.crt device.key >both.pem
+warns file.other-block --registration-id "$uuid" --cert both.pem
 warns modem.too-long --registration-id "$uuid" --cert long.pem
 warns chain.extra --registration-id "$uuid" --cert long.pem
 warns certificate.outlives-issuer --registration-id "$uuid" --cert long-lived.crt
@@ -380,6 +401,8 @@ refuses_usage() {
 refuses_usage '--cert CHAIN is missing' --key device.key --registration-id x
 refuses_usage '--registration-id ID is missing' --cert device.crt --key device.key
 refuses_usage '--registration-id is empty' "${thread[@]}" --registration-id ''
+refuses_usage 'holds a control character, or is not UTF-8' "${thread[@]}" --registration-id $'a\tb'
+refuses_usage 'holds a control character, or is not UTF-8' "${thread[@]}" --registration-id $'\xff'
 refuses_usage 'exclude each other' "${thread[@]}" --registration-id x --enrollment group.json
 refuses_usage "--profile 'azur' does not exist; there are: azure, connack" "${thread[@]}" --registration-id x --profile azur
 refuses_usage "did you mean '--group-ca'?" --grup-ca rootCA.pem

@@ -4,6 +4,7 @@
 #include "base/files.h"
 #include "harness/rig/tempdir.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -48,20 +49,31 @@ static void makes_a_private_folder_and_removes_it_with_all_that_is_in_it(void **
     assert_false(path_exists(path));
 }
 
+/* A program, not a mere fork: what is closed on exec does not count. It outlives its parent, but not the test. */
+static void use_for_ever(pid_t test)
+{
+    char option[32];
+    snprintf(option, sizeof option, "--pid=%d", (int)test);
+    int null_fd = open("/dev/null", O_RDWR);
+    dup2(null_fd, STDOUT_FILENO);
+    dup2(null_fd, STDERR_FILENO);
+    execlp("tail", "tail", option, "-f", "/dev/null", (char *)NULL);
+    _exit(1);
+}
+
 /* A child that makes one, tells us where, and waits to be killed. Returns its pid; `path` is filled. */
 static pid_t start_owner(char path[512], bool has_user, pid_t *ret_user)
 {
     int ends[2];
     assert_int_equal(pipe(ends), 0);
-    pid_t pid = fork();
+    pid_t test = getpid(), pid = fork();
     if (pid == 0) {
         struct tempdir *tempdir = NULL;
         if (tempdir_make("dpsbench-unit", &tempdir, NULL))
             _exit(1);
         pid_t user = has_user ? fork() : 0;
         if (has_user && user == 0)
-            for (;;)
-                pause();
+            use_for_ever(test);
         dprintf(ends[1], "%d %s\n", (int)user, tempdir_path(tempdir));
         for (;;)
             pause();

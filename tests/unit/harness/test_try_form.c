@@ -23,7 +23,7 @@ static const char *notes_about(const char *text)
     static char ids[256];
     CLEANUP(bytes_done) struct bytes bytes = text_of(text);
     CLEANUP(notes_done) struct notes notes = {0};
-    pem_form_check("my file.pem", &bytes, &notes);
+    pem_form_check("my file.pem", "CERTIFICATE", &bytes, &notes);
     ids[0] = 0;
     for (size_t i = 0; i < notes.count; i++) {
         strncat(ids, notes.items[i].id, sizeof ids - strlen(ids) - 2);
@@ -68,6 +68,13 @@ static void sees_a_byte_order_mark_and_text_around(void **state)
     (void)state;
     assert_string_equal(notes_about("\xEF\xBB\xBF" BLOCK), "file.byte-order-mark ");
     assert_string_equal(notes_about("Bag Attributes\n" BLOCK), "file.text-outside ");
+}
+
+static void sees_a_block_that_does_not_belong_there(void **state)
+{
+    (void)state;
+    assert_string_equal(notes_about(BLOCK "-----BEGIN EC PRIVATE KEY-----\nMIIB\n-----END EC PRIVATE KEY-----\n"), "file.other-block ");
+    assert_string_equal(notes_about("-----BEGIN X509 CERTIFICATE-----\nMIIB\n-----END X509 CERTIFICATE-----\n"), "");
 }
 
 static void refuses_two_blocks_on_one_line(void **state)
@@ -133,11 +140,17 @@ static void keeps_notes_within_its_limit(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(has_nothing_to_say_about_a_clean_file),  cmocka_unit_test(sees_windows_line_ends),
-        cmocka_unit_test(sees_white_space_behind_the_last_dash),  cmocka_unit_test(sees_that_the_last_line_end_is_missing),
-        cmocka_unit_test(sees_a_byte_order_mark_and_text_around), cmocka_unit_test(refuses_two_blocks_on_one_line),
-        cmocka_unit_test(knows_the_modems_limit_to_the_byte),     cmocka_unit_test(sees_a_quote_that_no_at_command_can_carry),
-        cmocka_unit_test(quotes_what_a_shell_would_mind),         cmocka_unit_test(keeps_notes_within_its_limit),
+        cmocka_unit_test(has_nothing_to_say_about_a_clean_file),
+        cmocka_unit_test(sees_windows_line_ends),
+        cmocka_unit_test(sees_white_space_behind_the_last_dash),
+        cmocka_unit_test(sees_that_the_last_line_end_is_missing),
+        cmocka_unit_test(sees_a_byte_order_mark_and_text_around),
+        cmocka_unit_test(sees_a_block_that_does_not_belong_there),
+        cmocka_unit_test(refuses_two_blocks_on_one_line),
+        cmocka_unit_test(knows_the_modems_limit_to_the_byte),
+        cmocka_unit_test(sees_a_quote_that_no_at_command_can_carry),
+        cmocka_unit_test(quotes_what_a_shell_would_mind),
+        cmocka_unit_test(keeps_notes_within_its_limit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
