@@ -127,6 +127,19 @@ static void leaves_other_lanes_out_and_counts_connections_when_there_are_several
     assert_non_null(strstr(both, "2<- CONNACK 0"));
 }
 
+static void a_moment_before_the_reset_is_zero_and_not_minus_zero(void **state)
+{
+    struct timeline *timeline = open_timeline(state);
+    add(timeline, event_at(900, BOOT_US, "dpsbench", "console.line", "", "\"text\":\"x\""));
+    add(timeline, event_at(1000, BOOT_US, "dpsbench", "device.reset", "", ""));
+    timeline_close(timeline);
+    struct timeline_events events = read_all(state);
+    const struct views_options options = {.time_scale = 20, .width = 100};
+    CLEANUP_FREE char *text = print(&events, &options);
+    timeline_events_done(&events);
+    assert_non_null(strstr(text, "   0.00       0  x"));
+}
+
 /* What is left of the connection of the row before is not the row's first. */
 static void counts_connections_from_the_reset_on(void **state)
 {
@@ -247,6 +260,7 @@ int main(void)
         TEST(cuts_what_does_not_fit_the_page),
         TEST(cuts_nothing_when_it_may_be_wide),
         TEST(leaves_other_lanes_out_and_counts_connections_when_there_are_several),
+        TEST(a_moment_before_the_reset_is_zero_and_not_minus_zero),
         TEST(counts_connections_from_the_reset_on),
         TEST(orders_by_wall_clock_when_the_simulator_is_on_another_host),
         TEST(an_event_of_one_host_is_ordered_by_its_monotonic_clock),
