@@ -131,7 +131,8 @@ static void print_failed(FILE *file, const struct result_run *run, const struct 
     for (size_t i = 0; i < run->row_count; i++) {
         const struct result_row *row = &run->rows[i];
         CLEANUP(bytes_done) struct bytes name = {.max_bytes = CELL_MAX_BYTES};
-        if (row->verdict == VERDICT_PASS || row->verdict == VERDICT_SKIP)
+        /* What is known stands with its rows among the findings: `dpsbench show` has the rest. */
+        if (row->verdict == VERDICT_PASS || row->verdict == VERDICT_SKIP || row->verdict == VERDICT_KNOWN)
             continue;
         name_row(row, names_device, &name);
         fprintf(file, "\n%s: %s%s%s", bytes_text(&name), options->has_colour ? colours[row->verdict] : "", verdict_name(row->verdict),

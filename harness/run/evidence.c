@@ -14,7 +14,7 @@
 /* Some artifact stores take no colon; a slash makes folders. */
 static char file_character(char c)
 {
-    if (isalnum((unsigned char)c) || strchr("/-_.@", c))
+    if (isalnum((unsigned char)c) || strchr("/-_.@,+=", c))
         return c;
     return c == ':' ? '@' : '_';
 }

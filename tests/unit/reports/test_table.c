@@ -94,11 +94,6 @@ static void tells_what_is_known_and_what_is_fixed_apart(void **state)
 {
     (void)state;
     static const char expected[] = "\n"
-                                   "a/b: known, service: what should happen did not\n"
-                                   "  expected  dps.assigned\n"
-                                   "  got       nothing\n"
-                                   "  mend      known: gives up on 429 (the library's source)\n"
-                                   "\n"
                                    "Known findings that change no verdict:\n"
                                    "  noise (console)\n"
                                    "    in a/b\n"
