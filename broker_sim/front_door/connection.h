@@ -19,6 +19,7 @@
 #include "broker_sim/mqtt/subscribe.h"
 
 struct lane;
+struct certificate_memory;
 struct tls_library;
 
 enum {
@@ -129,6 +130,7 @@ struct front_door {
     struct front_door_options options;
     char *upstream_path;
     BIO_METHOD *wire_method;
+    struct certificate_memory *certificates;
     struct tls_library *library; /* of all handshakes; NULL: OpenSSL's own */
     struct lane *lanes;
     struct connection *connections;

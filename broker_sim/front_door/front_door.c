@@ -4,6 +4,7 @@
 #include "broker_sim/front_door/connection.h"
 #include "broker_sim/front_door/lane.h"
 #include "broker_sim/front_door/tls_library.h"
+#include "certs/certificate_memory.h"
 
 #include <openssl/rand.h>
 #include <stdlib.h>
@@ -48,7 +49,8 @@ int front_door_new(const struct front_door_options *options, struct front_door *
     door->upstream_path = strdup(options->upstream_path);
     door->wire_method = wire_method_new();
     door->library = tls_library_new();
-    if (!door->upstream_path || !door->wire_method || make_retry_timer(door, error))
+    door->certificates = certificate_memory_new();
+    if (!door->upstream_path || !door->wire_method || !door->certificates || make_retry_timer(door, error))
         return error_set_memory(error);
     *ret_front_door = TAKE(door);
     return 0;
@@ -66,6 +68,7 @@ void front_door_free(struct front_door *door)
     if (door->retry_timer)
         uv_close((uv_handle_t *)door->retry_timer, (uv_close_cb)free);
     BIO_meth_free(door->wire_method);
+    certificate_memory_free(door->certificates);
     tls_library_free(door->library);
     free(door->upstream_path);
     free(door);

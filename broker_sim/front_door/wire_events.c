@@ -2,7 +2,7 @@
 #include "broker_sim/front_door/connection.h"
 #include "broker_sim/front_door/user_name.h"
 #include "broker_sim/front_door/verify_error.h"
-#include "certs/chain.h"
+#include "certs/certificate_memory.h"
 
 #include <openssl/err.h>
 #include <openssl/objects.h>
@@ -190,7 +190,7 @@ void emit_handshake(struct connection *connection)
     add_text(&draft, "group", group_name(connection->ssl));
     add_text(&draft, "sni", session->sni);
     add_bool(&draft, "is_resumed", SSL_session_reused(connection->ssl));
-    add(&draft, "chain", certificates_json(session->chain));
+    add(&draft, "chain", certificate_memory_chain_json(connection->door->certificates, session->chain));
     add(&draft, "verify_errors", verify_errors_json(&draft, connection));
     add_duration(&draft, connection);
     emit(connection, &draft);
