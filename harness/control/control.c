@@ -305,5 +305,5 @@ int control_sync(struct control *control, deadline_t deadline, uint64_t *ret_mis
 
 uint64_t control_missing_events(const struct control *control)
 {
-    return control->sequence.missing + control->unreadable;
+    return control ? control->sequence.missing + control->unreadable : 0;
 }

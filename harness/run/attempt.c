@@ -375,13 +375,22 @@ static void hide_state_folder(const struct bench *bench, char **text)
         result_setf(text, "%.*sSTATE%s", (int)(at - *text), *text, at + strlen(state));
 }
 
+/* What an earlier row lost: the connection, and with it the chance to tidy up. */
+static int restore(struct bench *bench, struct error *error)
+{
+    if (bench_reconnect(bench, error))
+        return -1;
+    const struct case_row *row = TAKE(bench->left_behind);
+    return row && control_is_open(bench->control) ? service_state_remove(bench, row, error) : 0;
+}
+
 void attempt_run(struct bench *bench, const struct case_row *row, struct result_row *result)
 {
     struct error error = ERROR_INIT;
     CLEANUP(watch_done) struct watch watch;
     watch_init(&watch, row, bench->time_scale);
     bench->has_trouble = false;
-    int failed = run_row(bench, row, &watch, result, &error);
+    int failed = restore(bench, &error) || run_row(bench, row, &watch, result, &error);
     bench->watch = NULL;
     watch_tell(&watch, result);
     hide_state_folder(bench, &result->mend);
@@ -391,7 +400,9 @@ void attempt_run(struct bench *bench, const struct case_row *row, struct result_
     else
         watch_judge(&watch, result);
     /* What stays would be known to DPS in the rows that follow. */
-    if (control_is_open(bench->control) && service_state_remove(bench, row, &error) && error.code != ERROR_INTERRUPTED)
+    if (!control_is_open(bench->control))
+        bench->left_behind = row;
+    else if (service_state_remove(bench, row, &error) && error.code != ERROR_INTERRUPTED)
         attempt_blame(bench, &error, result);
     bench->is_known_good |= result->verdict == VERDICT_PASS || result->verdict == VERDICT_KNOWN;
 }

@@ -24,6 +24,8 @@ enum {
     /* Work of the machine that no time scale makes faster; generous: a busy machine under sanitizers is no verdict. */
     BENCH_START_MS = 60000,
     BENCH_CALL_MS = 30000,
+    BENCH_RECONNECT_MS = 10000,
+    BENCH_RECONNECT_PAUSE_MS = 100,
     BENCH_AT_MS = 120000,
     BENCH_BOOT_MS = 30000,  /* device milliseconds, on top of BENCH_WORK_MS */
     BENCH_HOOK_MS = 180000, /* programming a board */
@@ -70,11 +72,14 @@ struct bench {
     bool has_trouble;
     struct error trouble; /* the first: rig */
 
-    struct error unwritten; /* the first file of the report that could not be written; code NONE: all could. Never forgotten */
+    struct error unwritten;             /* the first file of the report that could not be written; code NONE: all could. Never forgotten */
+    const struct case_row *left_behind; /* a row whose objects the service still has: the connection was lost */
 };
 
 /* The simulator: start or find it, connect, ask for its knobs. */
 int bench_open_simulator(struct bench *bench, struct error *error);
+/* When the connection to it was lost under an earlier row and it lives: connect again. Leases and lanes are as they were. IO, TIMEOUT (rig). */
+int bench_reconnect(struct bench *bench, struct error *error);
 void bench_close_simulator(struct bench *bench);
 
 /* The device: lease a lane, start it when it is virtual, open its port, ask who it is. ret_identity: malloc'ed JSON object for the report. */

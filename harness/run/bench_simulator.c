@@ -83,11 +83,8 @@ static int read_knobs(struct bench *bench, struct error *error)
     return cJSON_IsArray(bench->knobs) ? 0 : error_set(error, ERROR_OWNER_RIG, ERROR_PROTOCOL, "knob.list: the simulator gave no list");
 }
 
-int bench_open_simulator(struct bench *bench, struct error *error)
+static int connect_control(struct bench *bench, struct error *error)
 {
-    progress_step(bench->progress, "starting the simulator");
-    if (bench->rig->simulator_ready ? find(bench, error) : start(bench, error))
-        return -1;
     char name[48];
     snprintf(name, sizeof name, "dpsbench-%d", (int)getpid());
     struct control_options options = {
@@ -98,10 +95,39 @@ int bench_open_simulator(struct bench *bench, struct error *error)
         .deadline = deadline_in_ms(bench->clock, BENCH_CALL_MS),
         .callbacks = {.user = bench, .on_event = on_event, .on_lost = on_lost},
     };
-    return control_open(&options, &bench->control, error) || bench_call(bench, "simulator.info", NULL, &bench->simulator_info, error) ||
+    return control_open(&options, &bench->control, error);
+}
+
+int bench_open_simulator(struct bench *bench, struct error *error)
+{
+    progress_step(bench->progress, "starting the simulator");
+    if (bench->rig->simulator_ready ? find(bench, error) : start(bench, error))
+        return -1;
+    return connect_control(bench, error) || bench_call(bench, "simulator.info", NULL, &bench->simulator_info, error) ||
                    read_knobs(bench, error)
                ? -1
                : 0;
+}
+
+/* The simulator's Mosquitto is back within a second; what was leased lives in the simulator. */
+int bench_reconnect(struct bench *bench, struct error *error)
+{
+    deadline_t deadline = deadline_in_ms(bench->clock, BENCH_RECONNECT_MS);
+    struct error inner = ERROR_INIT;
+    if (!bench->control || control_is_open(bench->control))
+        return 0;
+    progress_step(bench->progress, "connecting to the simulator again");
+    control_close(TAKE(bench->control));
+    while (connect_control(bench, &inner)) {
+        if (bench->simulator && !served_is_running(bench->simulator, error))
+            return -1;
+        if (inner.code == ERROR_INTERRUPTED || deadline_has_passed(bench->clock, deadline))
+            return error_set(error, inner.owner, inner.code, "%s", inner.text);
+        if (waiting_settle(bench->waiting, BENCH_RECONNECT_PAUSE_MS, error))
+            return -1;
+    }
+    bench->has_trouble = false;
+    return 0;
 }
 
 void bench_close_simulator(struct bench *bench)

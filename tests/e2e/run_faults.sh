@@ -56,7 +56,7 @@ broker_of() {
     done
 }
 
-it 'blames no device when Mosquitto is killed under way, and does not hang'
+it 'is inconclusive about the row in which Mosquitto is killed, and goes on with the next'
 start_run provisioning/guide provisioning/retry-after provisioning/thread refused/wrong-chain
 await_row 1
 await_reply
@@ -66,7 +66,7 @@ kill -KILL "$broker"
 end_run
 exits 3
 is "$(report .rows[0].verdict)" pass
-is "$(report '.rows[1:] | map(.verdict) | unique | join(",")')" inconclusive
+is "$(report '.rows | map(.verdict) | join(",")')" pass,inconclusive,pass,pass,pass
 report '.rows[1].reason.text' | grep -qF 'control plane' || fail "$(report '.rows[1].reason')"
 nobody_left "$out"
 
