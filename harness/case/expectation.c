@@ -2,6 +2,7 @@
 
 #include "base/bytes.h"
 #include "base/cleanup.h"
+#include "base/pattern.h"
 
 #include <math.h>
 #include <string.h>
@@ -90,6 +91,8 @@ static int read_pattern(struct expectation *expectation, struct yaml_node value,
     CLEANUP_FREE char *text = NULL;
     if (substitution_read(substitution, value, &text, error) || add_condition(expectation, value, CONDITION_MATCHES, text, 0, error))
         return -1;
+    if (pattern_cost(text) > PATTERN_COST_MAX)
+        return yaml_fail(value, error, "'%s' repeats too much: unrolled it would have more than %d parts", text, PATTERN_COST_MAX);
     struct condition *condition = &expectation->conditions[expectation->condition_count - 1];
     int code = regcomp(&condition->pattern, text, REG_EXTENDED | REG_NOSUB);
     if (code) {

@@ -1,6 +1,7 @@
 #include "harness/device/dialect.h"
 
 #include "base/cleanup.h"
+#include "base/pattern.h"
 #include "base/yaml.h"
 
 #include <errno.h>
@@ -115,6 +116,8 @@ static int read_pattern(struct yaml_node node, struct entry *entry, struct error
         return yaml_fail(node, error, "an expression has at most %d bytes", PATTERN_MAX_BYTES);
     if (has_back_reference(text))
         return yaml_fail(node, error, "back-references are not supported");
+    if (pattern_cost(text) > PATTERN_COST_MAX)
+        return yaml_fail(node, error, "'%s' repeats too much: unrolled it would have more than %d parts", text, PATTERN_COST_MAX);
     int rc = regcomp(&entry->pattern, text, REG_EXTENDED);
     if (rc) {
         char reason[128];
