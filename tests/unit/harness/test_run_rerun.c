@@ -60,11 +60,14 @@ static void the_program_is_one_that_can_be_called(void **state)
     struct rig rig = {0};
     const struct run_options options = {.rig = &rig, .directory = "out/1"};
     CLEANUP_FREE char *command = rerun_show_command(&options, "a/b");
-    char *space = strchr(command, ' ');
-    assert_non_null(space);
-    assert_string_equal(space, " show out/1 a/b");
-    *space = 0;
-    assert_int_equal(access(command, X_OK), 0);
+    char *rest = strstr(command, " show ");
+    assert_non_null(rest);
+    assert_string_equal(rest, " show out/1 a/b");
+    *rest = 0;
+    /* Quoted for a shell where the repository stands in a folder with a space: let a shell take the quotes off. */
+    CLEANUP_FREE char *question = NULL;
+    assert_true(asprintf(&question, "test -x %s", command) > 0);
+    assert_int_equal(system(question), 0);
 }
 
 int main(void)
