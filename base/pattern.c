@@ -40,12 +40,12 @@ static size_t brace_times(const char *at, const char **ret_end)
     return times > PATTERN_COST_MAX ? PATTERN_COST_MAX + 1 : times + 1;
 }
 
-/* Behind a bracket expression: "[]abc]", "[^]abc]". */
+/* The last character of a bracket expression, "[]abc]" or "[^]abc]"; of the text where it is never closed. */
 static const char *skip_bracket(const char *at)
 {
-    at += 1 + (at[1] == '^');
-    const char *end = *at ? strchr(at + 1, ']') : NULL;
-    return end ? end : at + strlen(at) - (*at == 0);
+    const char *first = at + 1 + (at[1] == '^');
+    const char *end = *first ? strchr(first + 1, ']') : NULL;
+    return end ? end : at + strlen(at) - 1;
 }
 
 static void close_group(struct levels *levels)

@@ -10,8 +10,9 @@ static void measures_what_the_unrolled_expression_holds(void **state)
         const char *text;
         size_t cost;
     } rows[] = {
-        {"", 0},      {"abc", 3},    {"a+", 2},     {"ab+c", 4}, {"(ab)+", 6}, {"a{3}", 4}, {"a{2,9}", 10}, {"a{,4}", 5}, {"[a+{9}]", 1},
-        {"[]+]b", 2}, {"[^]+]b", 2}, {"\\+\\{", 2}, {"a|b", 3},  {"(a", 2},    {"a)", 2},   {"[", 1},       {"\\", 1},    {"(a(b+))", 5},
+        {"", 0},        {"abc", 3},     {"a+", 2},     {"ab+c", 4},   {"(ab)+", 6}, {"a{3}", 4},   {"a{2,9}", 10}, {"a{,4}", 5},
+        {"[a+{9}]", 1}, {"[]+]b", 2},   {"[^]+]b", 2}, {"\\+\\{", 2}, {"a|b", 3},   {"(a", 2},     {"a)", 2},      {"[", 1},
+        {"\\", 1},      {"(a(b+))", 5}, {"[a", 1},     {"[^", 1},     {"[^a", 1},   {"b[a{9}", 2},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         assert_int_equal(pattern_cost(rows[i].text), rows[i].cost);
