@@ -1,0 +1,158 @@
+#include "base/cleanup.h"
+#include "broker_sim/dps/allocation.h"
+#include "broker_sim/dps/exchange.h"
+#include "broker_sim/dps/reply.h"
+
+#include <string.h>
+
+static bool is_refused_in_reply(const struct attestation_verdict *verdict)
+{
+    return verdict->surface == ATTESTATION_SURFACE_RES400 || verdict->surface == ATTESTATION_SURFACE_RES401 ||
+           verdict->surface == ATTESTATION_SURFACE_RES404;
+}
+
+/* Field logs show the refusal and then a closed connection (azure-iot-sdk-c issue 2021, azure-iot-sdk-python issue 797). */
+static void reply_refusal(const struct dps *dps, const struct exchange *exchange)
+{
+    const struct attestation_verdict *verdict = exchange->own->verdict;
+    exchange_reply_error(dps, exchange, verdict->error_code, verdict->message);
+    exchange_close_after_refusal(dps, exchange);
+}
+
+/* Individual: the enrollment's deviceId, else the registration id. Group: always the registration id. */
+static void fill_assignment(const struct dps *dps, const struct exchange *exchange, struct registration_outcome *outcome)
+{
+    const struct attestation_verdict *verdict = exchange->own->verdict;
+    const char *registration_id = exchange->own->registration_id;
+    const struct dps_object *object = dps_state_find(dps->options.state, verdict->match_kind, verdict->match_id);
+    const cJSON *json = object ? object->json : NULL;
+    const char *device_id = outcome->is_group ? registration_id : json_string(json, "deviceId", registration_id);
+    snprintf(outcome->device_id, sizeof outcome->device_id, "%s", device_id);
+    snprintf(outcome->assigned_hub, sizeof outcome->assigned_hub, "%s", allocation_hub(json, registration_id));
+    if (sk_X509_num(exchange->session->chain) > 0)
+        certificate_sha256(sk_X509_value(exchange->session->chain, 0), outcome->leaf_sha256);
+}
+
+/* The failure is the one that the documentation of custom allocation policies shows. */
+static void end_otherwise(const struct dps *dps, const struct exchange *exchange, struct registration_outcome *outcome, int64_t *polls)
+{
+    if (!exchange_has_fault(dps, exchange, KNOB_end_as))
+        return;
+    if (exchange->knobs.end_as == END_AS_NEVER) {
+        *polls = INT64_MAX;
+    } else if (exchange->knobs.end_as == END_AS_DISABLED) {
+        outcome->status = REGISTRATION_DISABLED;
+    } else {
+        outcome->status = REGISTRATION_FAILED;
+        outcome->error_code = 400207;
+        snprintf(outcome->error_message, sizeof outcome->error_message, "Custom allocation failed with status code: 400");
+    }
+}
+
+/* polls: how many status requests it takes; may be changed. */
+static struct registration_outcome outcome_of(const struct dps *dps, const struct exchange *exchange, int64_t *polls)
+{
+    const struct attestation_verdict *verdict = exchange->own->verdict;
+    struct registration_outcome outcome = {.status = REGISTRATION_ASSIGNED, .is_group = verdict->match_kind == DPS_GROUP};
+    snprintf(outcome.enrollment_id, sizeof outcome.enrollment_id, "%s", verdict->match_id ? verdict->match_id : "");
+    if (verdict->surface == ATTESTATION_SURFACE_FAILED) {
+        outcome.status = REGISTRATION_FAILED;
+        outcome.error_code = verdict->error_code;
+        snprintf(outcome.error_message, sizeof outcome.error_message, "%s", verdict->message ? verdict->message : "");
+    } else if (verdict->surface == ATTESTATION_SURFACE_DISABLED) {
+        outcome.status = REGISTRATION_DISABLED;
+    } else {
+        fill_assignment(dps, exchange, &outcome);
+        end_otherwise(dps, exchange, &outcome, polls);
+    }
+    return outcome;
+}
+
+/* The identity at the hub is made before the device hears of it. */
+static void on_ended(const struct dps *dps, const struct exchange *exchange, const struct registration *registration)
+{
+    const struct registration_outcome *outcome = &registration->outcome;
+    if (registration->status != REGISTRATION_ASSIGNED)
+        return;
+    hub_registry_put(dps->options.hubs, outcome->assigned_hub, outcome->device_id, outcome->leaf_sha256, NULL);
+    cJSON *event = dps_event_of(dps, EVENT_DPS_ASSIGNED), *data = event_data(event), *enrollment = cJSON_CreateObject();
+    json_add_string(data, "device_id", outcome->device_id);
+    json_add_string(data, "assigned_hub", outcome->assigned_hub);
+    json_add_string(enrollment, "kind", outcome->is_group ? "group" : "individual");
+    json_add_string(enrollment, "id", outcome->enrollment_id);
+    json_add(data, "enrollment", enrollment);
+    json_add_integer(data, "polls", registration->polls);
+    dps_emit(dps, event, exchange->session, exchange->own->registration_id);
+}
+
+static void on_register(const struct dps *dps, const struct exchange *exchange, const void *payload, size_t length_bytes)
+{
+    struct error error = ERROR_INIT;
+    if (dps_register_body_check(payload, length_bytes, exchange->own->registration_id, &error)) {
+        dps_warn(dps, exchange->session, "register.body", error.text,
+                 "send no body, or {\"registrationId\":\"...\"} with the id of CONNECT");
+        if (error.code == ERROR_CONFLICT)
+            exchange_reply_error(dps, exchange, 400004, "Invalid RegistrationId");
+        else
+            exchange_reply_error(dps, exchange, 400012, "Deserialization error");
+        return;
+    }
+    int64_t polls = exchange->knobs.polls_until_assigned;
+    struct registration_outcome outcome = outcome_of(dps, exchange, &polls);
+    const struct registration *registration;
+    int status;
+    if (registration_register(dps->options.registrations, exchange->own->registration_id, &outcome, polls, &status, &registration, NULL)) {
+        exchange_reply_error(dps, exchange, 500000, "Internal server error");
+        return;
+    }
+    if (status == 200)
+        on_ended(dps, exchange, registration);
+    exchange_reply(dps, exchange, status, reply_operation_body(registration, status == 200));
+}
+
+static void on_status(const struct dps *dps, const struct exchange *exchange)
+{
+    const struct registration *registration;
+    bool has_ended_now;
+    int status;
+    if (registration_poll(dps->options.registrations, exchange->own->registration_id, exchange->request.operation_id, &status,
+                          &has_ended_now, &registration, NULL)) {
+        exchange_reply_error(dps, exchange, 404203, "Operation not found.");
+        return;
+    }
+    if (has_ended_now)
+        on_ended(dps, exchange, registration);
+    exchange_reply(dps, exchange, status, reply_operation_body(registration, true));
+    if (status == 202 && exchange->knobs.close_at == CLOSE_BETWEEN_POLLS && exchange_has_fault(dps, exchange, KNOB_close_at))
+        dps->options.port.close_after_reply(dps->options.port.user, exchange->session->number, CLOSE_DELAY_MS,
+                                            dps_close_how(&exchange->knobs));
+}
+
+static void warn_unsubscribed(const struct dps *dps, const struct exchange *exchange)
+{
+    if (!exchange->own->is_subscribed)
+        dps_warn(dps, exchange->session, "subscribe.missing",
+                 "the device sends a request before it has subscribed to " RESPONSE_FILTER ": it will not see the reply",
+                 "subscribe to " RESPONSE_FILTER " and wait for the SUBACK");
+}
+
+void dps_message(struct dps *dps, const struct session *session, const char *topic, const void *payload, size_t length_bytes)
+{
+    struct exchange exchange = {.session = session, .own = session->service};
+    if (!exchange.own || dps_request_read(topic, &exchange.request, NULL))
+        return;
+    exchange.knobs = scenario_knobs(dps->options.scenarios, exchange.own->registration_id);
+    exchange_emit_request(dps, &exchange, length_bytes);
+    warn_unsubscribed(dps, &exchange);
+    if (exchange.knobs.is_silent || exchange.own->is_ending)
+        return;
+    bool is_register = exchange.request.operation == DPS_REGISTER;
+    if (exchange_has_fault(dps, &exchange, is_register ? KNOB_reply_status : KNOB_poll_status))
+        exchange_reply_fault(dps, &exchange, (int)(is_register ? exchange.knobs.reply_status : exchange.knobs.poll_status));
+    else if (is_refused_in_reply(exchange.own->verdict))
+        reply_refusal(dps, &exchange);
+    else if (is_register)
+        on_register(dps, &exchange, payload, length_bytes);
+    else
+        on_status(dps, &exchange);
+}
