@@ -22,6 +22,8 @@ int main(int argc, char **argv)
     struct error error = ERROR_INIT;
     options_parse(argc, argv, &options);
     log_init("dpsbench-sim", options.is_verbose ? LOG_DEBUG : LOG_INFO);
+    if (options.wants_knobs)
+        return options_print_knobs(&options);
     if (simulator_run(&options, &error) == 0)
         return 0;
     log_error("%s", error.text);

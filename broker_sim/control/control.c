@@ -243,10 +243,10 @@ static int scenario_set_method(struct call *call)
         return -1;
     struct knobs knobs = scenario_knobs(scenarios, registration_id);
     call->result = cJSON_CreateObject();
-    if (json_set(call->result, "knobs", knobs_to_json(&knobs)))
+    if (json_set(call->result, "knobs", knobs_to_json(&knobs, KNOB_TARGET_DEVICE)))
         return error_set_memory(call->error);
     cJSON *event = event_of(call->control, EVENT_SCENARIO_SET);
-    json_set(event_data(event), "knobs", knobs_to_json(&knobs));
+    json_set(event_data(event), "knobs", knobs_to_json(&knobs, KNOB_TARGET_DEVICE));
     if (event)
         event_set_origin(event, NULL, 0, registration_id);
     emit(call->control, event);

@@ -4,10 +4,11 @@ static void tell(const struct event_sink *sink, const struct session *session, c
                  const struct knob *knob)
 {
     cJSON *event = event_new(EVENT_SCENARIO_FAULT, sink->clock, EVENT_SOURCE);
-    char number[24];
-    snprintf(number, sizeof number, "%lld", (long long)knob_value(knobs, knob));
+    char number[24] = "";
+    if (knob->type != KNOB_TEXT)
+        snprintf(number, sizeof number, "%lld", (long long)knob_value(knobs, knob));
     json_set_string(event_data(event), "knob", knob->name);
-    json_set_string(event_data(event), "value", knob->type == KNOB_WORD ? knob_word(knobs, knob) : number);
+    json_set_string(event_data(event), "value", knob->type == KNOB_WORD || knob->type == KNOB_TEXT ? knob_word(knobs, knob) : number);
     if (event)
         event_set_origin(event, session->lane, session->number, registration_id);
     sink->emit(sink->user, event);

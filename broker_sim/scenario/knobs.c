@@ -6,33 +6,74 @@
 #include <math.h>
 #include <string.h>
 
-#define INTEGER(knob_name, knob_min, knob_max, knob_fallback, knob_text)                                                                   \
+#define INTEGER(knob_layer, knob_name, knob_min, knob_max, knob_fallback, knob_text, knob_evidence)                                        \
     {.name = #knob_name,                                                                                                                   \
+     .layer = KNOB_LAYER_##knob_layer,                                                                                                     \
      .type = KNOB_INTEGER,                                                                                                                 \
      .min = (knob_min),                                                                                                                    \
      .max = (knob_max),                                                                                                                    \
      .fallback = (knob_fallback),                                                                                                          \
      .text = (knob_text),                                                                                                                  \
+     .evidence = (knob_evidence),                                                                                                          \
      .offset = offsetof(struct knobs, knob_name)},
-#define BOOLEAN(knob_name, knob_fallback, knob_text)                                                                                       \
+#define BOOLEAN(knob_layer, knob_name, knob_fallback, knob_text, knob_evidence)                                                            \
     {.name = #knob_name,                                                                                                                   \
+     .layer = KNOB_LAYER_##knob_layer,                                                                                                     \
      .type = KNOB_BOOLEAN,                                                                                                                 \
      .fallback = (knob_fallback),                                                                                                          \
      .text = (knob_text),                                                                                                                  \
+     .evidence = (knob_evidence),                                                                                                          \
      .offset = offsetof(struct knobs, knob_name)},
-#define WORD(knob_name, knob_fallback, knob_text, ...)                                                                                     \
+#define WORD(knob_layer, knob_name, knob_fallback, knob_text, knob_evidence, ...)                                                          \
     {.name = #knob_name,                                                                                                                   \
+     .layer = KNOB_LAYER_##knob_layer,                                                                                                     \
      .type = KNOB_WORD,                                                                                                                    \
      .words = (const char *const[]){__VA_ARGS__, NULL},                                                                                    \
      .fallback = (knob_fallback),                                                                                                          \
      .text = (knob_text),                                                                                                                  \
+     .evidence = (knob_evidence),                                                                                                          \
+     .offset = offsetof(struct knobs, knob_name)},
+#define TEXT(knob_layer, knob_name, knob_max, knob_check, knob_text, knob_evidence)                                                        \
+    {.name = #knob_name,                                                                                                                   \
+     .layer = KNOB_LAYER_##knob_layer,                                                                                                     \
+     .type = KNOB_TEXT,                                                                                                                    \
+     .max = (knob_max),                                                                                                                    \
+     .check = (knob_check),                                                                                                                \
+     .text = (knob_text),                                                                                                                  \
+     .evidence = (knob_evidence),                                                                                                          \
      .offset = offsetof(struct knobs, knob_name)},
 
-const struct knob knob_list[KNOB_COUNT] = {KNOBS(INTEGER, BOOLEAN, WORD)};
+const struct knob knob_list[KNOB_COUNT] = {KNOBS(INTEGER, BOOLEAN, WORD, TEXT)};
+
+const char *knob_layer_name(enum knob_layer layer)
+{
+    static const char *const names[] = {
+#define X(layer, name) [KNOB_LAYER_##layer] = (name),
+        KNOB_LAYERS(X)
+#undef X
+    };
+    return names[layer];
+}
+
+bool knob_is_for(const struct knob *knob, enum knob_target target)
+{
+    bool is_of_lane = knob->layer == KNOB_LAYER_NET || knob->layer == KNOB_LAYER_TLS;
+    return knob->layer == KNOB_LAYER_ANY || is_of_lane == (target == KNOB_TARGET_LANE);
+}
 
 static int64_t *slot(struct knobs *knobs, const struct knob *knob)
 {
     return (int64_t *)(void *)((char *)knobs + knob->offset);
+}
+
+static char *text_slot(struct knobs *knobs, const struct knob *knob)
+{
+    return (char *)knobs + knob->offset;
+}
+
+static const char *text_of(const struct knobs *knobs, const struct knob *knob)
+{
+    return (const char *)knobs + knob->offset;
 }
 
 int64_t knob_value(const struct knobs *knobs, const struct knob *knob)
@@ -40,10 +81,17 @@ int64_t knob_value(const struct knobs *knobs, const struct knob *knob)
     return *(const int64_t *)(const void *)((const char *)knobs + knob->offset);
 }
 
+bool knob_is_turned(const struct knobs *knobs, const struct knob *knob)
+{
+    return knob->type == KNOB_TEXT ? *text_of(knobs, knob) != 0 : knob_value(knobs, knob) != knob->fallback;
+}
+
 void knobs_init(struct knobs *knobs)
 {
+    memset(knobs, 0, sizeof *knobs);
     for (size_t i = 0; i < KNOB_COUNT; i++)
-        *slot(knobs, &knob_list[i]) = knob_list[i].fallback;
+        if (knob_list[i].type != KNOB_TEXT)
+            *slot(knobs, &knob_list[i]) = knob_list[i].fallback;
 }
 
 static const struct knob *find(const char *name)
@@ -62,27 +110,37 @@ static int fail_unknown(const char *name, struct error *error)
     const char *nearest = text_nearest(name, names);
     if (nearest)
         return error_set(error, ERROR_OWNER_FILE, ERROR_USAGE, "there is no knob '%s'; did you mean '%s'", name, nearest);
-    return error_set(error, ERROR_OWNER_FILE, ERROR_USAGE, "there is no knob '%s'; 'dpsbench-sim --help' lists them", name);
+    return error_set(error, ERROR_OWNER_FILE, ERROR_USAGE, "there is no knob '%s'; `dpsbench sim knobs` explains them", name);
 }
 
-static int fail_type(const struct knob *knob, struct error *error)
+static int fail_word(const struct knob *knob, const cJSON *item, struct error *error)
+{
+    char words[512] = "";
+    for (const char *const *word = knob->words; *word; word++)
+        snprintf(words + strlen(words), sizeof words - strlen(words), "%s'%s'", word == knob->words ? "" : ", ", *word);
+    const char *nearest = cJSON_IsString(item) ? text_nearest(item->valuestring, knob->words) : NULL;
+    return error_set(error, ERROR_OWNER_FILE, ERROR_USAGE, "knob '%s' takes one of %s%s%s%s", knob->name, words,
+                     nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'" : "");
+}
+
+static int fail_type(const struct knob *knob, const cJSON *item, struct error *error)
 {
     if (knob->type == KNOB_INTEGER)
         return error_set(error, ERROR_OWNER_FILE, ERROR_USAGE, "knob '%s' takes an integer from %lld to %lld", knob->name,
                          (long long)knob->min, (long long)knob->max);
     if (knob->type == KNOB_BOOLEAN)
         return error_set(error, ERROR_OWNER_FILE, ERROR_USAGE, "knob '%s' takes true or false", knob->name);
-    char words[256] = "";
-    for (const char *const *word = knob->words; *word; word++)
-        snprintf(words + strlen(words), sizeof words - strlen(words), "%s'%s'", word == knob->words ? "" : ", ", *word);
-    return error_set(error, ERROR_OWNER_FILE, ERROR_USAGE, "knob '%s' takes one of %s", knob->name, words);
+    if (knob->type == KNOB_TEXT)
+        return error_set(error, ERROR_OWNER_FILE, ERROR_USAGE, "knob '%s' takes a text of at most %lld bytes", knob->name,
+                         (long long)knob->max);
+    return fail_word(knob, item, error);
 }
 
 static int read_integer(const struct knob *knob, const cJSON *item, int64_t *ret_value, struct error *error)
 {
     double number = cJSON_IsNumber(item) ? item->valuedouble : NAN;
     if (!(number >= (double)knob->min && number <= (double)knob->max) || number != floor(number))
-        return fail_type(knob, error);
+        return fail_type(knob, item, error);
     *ret_value = (int64_t)number;
     return 0;
 }
@@ -92,22 +150,47 @@ static int read_word(const struct knob *knob, const cJSON *item, int64_t *ret_va
     for (int64_t i = 0; cJSON_IsString(item) && knob->words[i]; i++)
         if (strcmp(knob->words[i], item->valuestring) == 0)
             return (int)(*ret_value = i, 0);
-    return fail_type(knob, error);
+    return fail_type(knob, item, error);
 }
 
-static int read_value(const struct knob *knob, const cJSON *item, int64_t *ret_value, struct error *error)
+static int read_text(const struct knob *knob, const cJSON *item, char *ret_text, struct error *error)
 {
-    if (knob->type == KNOB_INTEGER)
-        return read_integer(knob, item, ret_value, error);
-    if (knob->type == KNOB_WORD)
-        return read_word(knob, item, ret_value, error);
-    if (!cJSON_IsBool(item))
-        return fail_type(knob, error);
-    *ret_value = cJSON_IsTrue(item);
+    if (!cJSON_IsString(item) || strlen(item->valuestring) > (size_t)knob->max)
+        return fail_type(knob, item, error);
+    if (*item->valuestring && knob->check && knob->check(item->valuestring, error))
+        return error_prefix(error, "knob '%s'", knob->name);
+    memset(ret_text, 0, (size_t)knob->max + 1);
+    memcpy(ret_text, item->valuestring, strlen(item->valuestring));
     return 0;
 }
 
-int knobs_apply(struct knobs *knobs, const cJSON *object, struct error *error)
+static int read_value(struct knobs *knobs, const struct knob *knob, const cJSON *item, struct error *error)
+{
+    switch (knob->type) {
+    case KNOB_INTEGER:
+        return read_integer(knob, item, slot(knobs, knob), error);
+    case KNOB_WORD:
+        return read_word(knob, item, slot(knobs, knob), error);
+    case KNOB_TEXT:
+        return read_text(knob, item, text_slot(knobs, knob), error);
+    case KNOB_BOOLEAN:
+        break;
+    }
+    if (!cJSON_IsBool(item))
+        return fail_type(knob, item, error);
+    *slot(knobs, knob) = cJSON_IsTrue(item);
+    return 0;
+}
+
+static int check_target(const struct knob *knob, enum knob_target target, struct error *error)
+{
+    if (knob_is_for(knob, target))
+        return 0;
+    return error_set(error, ERROR_OWNER_FILE, ERROR_USAGE, "knob '%s' is of layer %s: it is set on %s", knob->name,
+                     knob_layer_name(knob->layer), target == KNOB_TARGET_LANE ? "a registration id, not on a lane" : "a lane");
+}
+
+int knobs_apply(struct knobs *knobs, enum knob_target target, const cJSON *object, struct error *error)
 {
     if (!cJSON_IsObject(object))
         return error_set(error, ERROR_OWNER_FILE, ERROR_USAGE, "knobs must be a JSON object of names and values");
@@ -118,49 +201,66 @@ int knobs_apply(struct knobs *knobs, const cJSON *object, struct error *error)
         const struct knob *knob = find(item->string);
         if (!knob)
             return fail_unknown(item->string, error);
-        if (read_value(knob, item, slot(&changed, knob), error))
+        if (check_target(knob, target, error) || read_value(&changed, knob, item, error))
             return -1;
     }
     *knobs = changed;
     return 0;
 }
 
-static cJSON *value_to_json(const struct knob *knob, int64_t value)
+static cJSON *value_to_json(const struct knobs *knobs, const struct knob *knob)
 {
-    if (knob->type == KNOB_WORD)
-        return cJSON_CreateString(knob->words[value]);
+    if (knob->type == KNOB_WORD || knob->type == KNOB_TEXT)
+        return cJSON_CreateString(knob_word(knobs, knob));
     if (knob->type == KNOB_BOOLEAN)
-        return cJSON_CreateBool(value != 0);
-    return cJSON_CreateNumber((double)value);
+        return cJSON_CreateBool(knob_value(knobs, knob) != 0);
+    return cJSON_CreateNumber((double)knob_value(knobs, knob));
 }
 
-cJSON *knobs_to_json(const struct knobs *knobs)
+static cJSON *to_json(const struct knobs *knobs, enum knob_target target, bool is_turned_only)
 {
     CLEANUP_JSON cJSON *object = cJSON_CreateObject();
-    for (size_t i = 0; i < KNOB_COUNT; i++)
-        if (json_set(object, knob_list[i].name, value_to_json(&knob_list[i], knob_value(knobs, &knob_list[i]))))
+    for (size_t i = 0; i < KNOB_COUNT; i++) {
+        const struct knob *knob = &knob_list[i];
+        if (!knob_is_for(knob, target) || (is_turned_only && !knob_is_turned(knobs, knob)))
+            continue;
+        if (json_set(object, knob->name, value_to_json(knobs, knob)))
             return NULL;
+    }
     return TAKE(object);
+}
+
+cJSON *knobs_to_json(const struct knobs *knobs, enum knob_target target)
+{
+    return to_json(knobs, target, false);
+}
+
+cJSON *knobs_turned_to_json(const struct knobs *knobs, enum knob_target target)
+{
+    return to_json(knobs, target, true);
 }
 
 const char *knob_word(const struct knobs *knobs, const struct knob *knob)
 {
-    return knob->words[knob_value(knobs, knob)];
+    return knob->type == KNOB_TEXT ? text_of(knobs, knob) : knob->words[knob_value(knobs, knob)];
 }
 
 static const char *type_name(enum knob_type type)
 {
-    static const char *const names[] = {"integer", "boolean", "word"};
+    static const char *const names[] = {"integer", "boolean", "word", "text"};
     return names[type];
 }
 
-static cJSON *describe(const struct knob *knob, int64_t value)
+static cJSON *describe(const struct knobs *defaults, const struct knob *knob)
 {
     CLEANUP_JSON cJSON *object = cJSON_CreateObject();
-    if (json_set_string(object, "name", knob->name) || json_set_string(object, "type", type_name(knob->type)) ||
-        json_set(object, "default", value_to_json(knob, value)) || json_set_string(object, "text", knob->text))
+    if (json_set_string(object, "name", knob->name) || json_set_string(object, "layer", knob_layer_name(knob->layer)) ||
+        json_set_string(object, "type", type_name(knob->type)) || json_set(object, "default", value_to_json(defaults, knob)) ||
+        json_set_string(object, "text", knob->text) || json_set_string(object, "evidence", knob->evidence))
         return NULL;
     if (knob->type == KNOB_INTEGER && (json_set_integer(object, "min", knob->min) || json_set_integer(object, "max", knob->max)))
+        return NULL;
+    if (knob->type == KNOB_TEXT && json_set_integer(object, "max_bytes", knob->max))
         return NULL;
     if (knob->type != KNOB_WORD)
         return TAKE(object);
@@ -174,7 +274,7 @@ cJSON *knobs_describe(const struct knobs *defaults)
 {
     cJSON *list = cJSON_CreateArray();
     for (size_t i = 0; list && i < KNOB_COUNT; i++)
-        cJSON_AddItemToArray(list, describe(&knob_list[i], knob_value(defaults, &knob_list[i])));
+        cJSON_AddItemToArray(list, describe(defaults, &knob_list[i]));
     return list;
 }
 
@@ -186,10 +286,10 @@ char *knobs_help(void)
     struct knobs defaults;
     knobs_init(&defaults);
     for (size_t i = 0; i < KNOB_COUNT; i++) {
-        CLEANUP_JSON cJSON *value = value_to_json(&knob_list[i], knob_value(&defaults, &knob_list[i]));
+        CLEANUP_JSON cJSON *value = value_to_json(&defaults, &knob_list[i]);
         CLEANUP_FREE char *text = value ? json_print_line(value) : NULL;
-        if (!text || bytes_printf(&help, "  %s (%s, default %s)\n      %s\n", knob_list[i].name, type_name(knob_list[i].type), text,
-                                  knob_list[i].text))
+        if (!text || bytes_printf(&help, "  %s (%s, %s, default %s)\n      %s\n", knob_list[i].name, knob_layer_name(knob_list[i].layer),
+                                  type_name(knob_list[i].type), text, knob_list[i].text))
             return NULL;
     }
     return strdup(bytes_text(&help));

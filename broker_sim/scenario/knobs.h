@@ -1,9 +1,10 @@
 /*
- * broker_sim/scenario/knobs.h - everything about a registration that a scenario may turn, in one list
+ * broker_sim/scenario/knobs.h - everything that a scenario may turn, in one list
  *
- * What:     the knobs, each with its type, range, default and one sentence. The defaults are conforming behaviour. Help, validation,
- * `knob.list` of the control plane and docs/fidelity.md come from this list: a new knob is one line here and one use in a service. Not
- * here: whom a knob applies to (scenario.h); what happens before CONNECT (lanes: it cannot depend on who connects).
+ * What:     the knobs, each with its layer, type, range, default, one sentence and the evidence for it. The defaults are conforming
+ *           behaviour. Help, validation, `knob.list` of the control plane, `dpsbench sim knobs` and docs/control.md come from this list: a new
+ *           knob is one line here, one use in its layer and one row of tests/e2e/sim_knobs.c.
+ * Not here: whom a knob applies to (scenario.h; a lane: broker_sim/front_door): what happens before CONNECT cannot depend on who connects.
  */
 #ifndef BROKER_SIM_SCENARIO_KNOBS_H
 #define BROKER_SIM_SCENARIO_KNOBS_H
@@ -11,69 +12,96 @@
 #include "base/error.h"
 #include "base/json.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 
 /*
- * INTEGER(name, min, max, default, text)   inclusive
- * BOOLEAN(name, default, text)
- * WORD(name, default, text, word...)       its value is the index of the word
+ * INTEGER(layer, name, min, max, default, text, evidence)   inclusive
+ * BOOLEAN(layer, name, default, text, evidence)
+ * WORD(layer, name, default, text, evidence, word...)       its value is the index of the word
+ * TEXT(layer, name, max_bytes, check, text, evidence)       "" by default; `check` refuses what it cannot be: int check(const char *, error)
+ *
+ * The layer says where a fault sits and who carries it: NET and TLS belong to a lane, MQTT, DPS and HUB to a registration id, ANY to both.
+ * Evidence: where the fault, or the default, was seen; NULL where it is a fault of networks and servers in general.
  */
-#define KNOBS(INTEGER, BOOLEAN, WORD)                                                                                                      \
-    WORD(profile, 0,                                                                                                                       \
-         "where a refusal shows: 'azure' at the register request (res/401), as the service does today; 'connack' as CONNACK 5", "azure",   \
-         "connack")                                                                                                                        \
-    INTEGER(retry_after_s, 0, 86400, 3, "seconds in retry-after of a 202")                                                                 \
-    BOOLEAN(has_retry_after, 1, "a 202 carries retry-after; false leaves it out")                                                          \
-    INTEGER(polls_until_assigned, 0, 1000, 1, "status polls until a registration ends; 0 ends it in the reply to the register request")    \
-    INTEGER(close_after_refusal_ms, 0, 600000, 500,                                                                                        \
-            "after a refusal, close this many milliseconds after the device acknowledged it, or at its DISCONNECT")                        \
-    BOOLEAN(is_silent, 0, "the service does not answer requests, so that a person can answer by hand")                                     \
-    INTEGER(fault_times, 0, 1000, 0,                                                                                                       \
-            "how often each of the faults below happens, then the service behaves; 0: every time. Counted from scenario.set on")           \
-    INTEGER(connack, 0, 5, 0, "return code of DPS's CONNACK; 0: as the device deserves")                                                   \
-    INTEGER(hub_connack, 0, 5, 0,                                                                                                          \
-            "return code of the hub's CONNACK, where the device id is the registration id; 0: as the device deserves")                     \
-    INTEGER(reply_status, 0, 599, 0, "status of the reply to a register request, 400 to 599 with its error body; 0: as it is")             \
-    INTEGER(poll_status, 0, 599, 0, "status of the reply to a status request, 400 to 599 with its error body; 0: as it is")                \
-    INTEGER(error_retry_after_s, 0, 86400, 0, "seconds in retry-after of a reply_status or poll_status; 0 leaves it out")                  \
-    WORD(reply_body, 0, "body of the reply to a register request: 'json'; its first half; nothing; 'text' that is no JSON", "json",        \
-         "truncated", "empty", "text")                                                                                                     \
-    WORD(end_as, 0, "how a registration ends that could be assigned: 'never' stays assigning", "assigned", "failed", "disabled", "never")  \
-    WORD(close_at, 0,                                                                                                                      \
+#define KNOBS(INTEGER, BOOLEAN, WORD, TEXT)                                                                                                \
+    INTEGER(ANY, fault_times, 0, 1000, 0,                                                                                                  \
+            "how often each of the faults below happens, then the service behaves; 0: every time. Counted from scenario.set on", NULL)     \
+    WORD(DPS, profile, 0,                                                                                                                  \
+         "where a refusal shows: 'azure' at the register request (res/401), as the service does today; 'connack' as CONNACK 5",            \
+         "azure-iot-sdk-c issue 2021 for res/401, azure-docs issue 69882 for CONNACK 5", "azure", "connack")                               \
+    INTEGER(DPS, retry_after_s, 0, 86400, 3, "seconds in retry-after of a 202", "practically all public logs of DPS")                      \
+    BOOLEAN(DPS, has_retry_after, 1, "a 202 carries retry-after; false leaves it out", "practically all public logs of DPS")               \
+    INTEGER(DPS, polls_until_assigned, 0, 1000, 1,                                                                                         \
+            "status polls until a registration ends; 0 ends it in the reply to the register request", "one to three polls in public logs") \
+    INTEGER(DPS, close_after_refusal_ms, 0, 600000, 500,                                                                                   \
+            "after a refusal, close this many milliseconds after the device acknowledged it, or at its DISCONNECT",                        \
+            "azure-iot-sdk-c issue 2021, azure-iot-sdk-python issue 797")                                                                  \
+    BOOLEAN(DPS, is_silent, 0, "the service does not answer requests, so that a person can answer by hand", NULL)                          \
+    INTEGER(MQTT, connack, 0, 5, 0, "return code of DPS's CONNACK; 0: as the device deserves", NULL)                                       \
+    INTEGER(HUB, hub_connack, 0, 5, 0,                                                                                                     \
+            "return code of the hub's CONNACK, where the device id is the registration id; 0: as the device deserves",                     \
+            "azure-iot-sdk-c issues 510, 647, 1589")                                                                                       \
+    INTEGER(DPS, reply_status, 0, 599, 0, "status of the reply to a register request, 400 to 599 with its error body; 0: as it is",        \
+            "azure-docs articles/iot-dps/how-to-troubleshoot-dps.md")                                                                      \
+    INTEGER(DPS, poll_status, 0, 599, 0, "status of the reply to a status request, 400 to 599 with its error body; 0: as it is",           \
+            "azure-docs articles/iot-dps/how-to-troubleshoot-dps.md")                                                                      \
+    INTEGER(DPS, error_retry_after_s, 0, 86400, 0, "seconds in retry-after of a reply_status or poll_status; 0 leaves it out",             \
+            "tests of azure-iot-middleware-freertos and of netxduo")                                                                       \
+    WORD(DPS, reply_body, 0, "body of the reply to a register request: 'json'; its first half; nothing; 'text' that is no JSON", NULL,     \
+         "json", "truncated", "empty", "text")                                                                                             \
+    WORD(DPS, end_as, 0, "how a registration ends that could be assigned: 'never' stays assigning",                                        \
+         "azure-sdk-for-c, test_az_iot_provisioning_client_parser.c", "assigned", "failed", "disabled", "never")                           \
+    WORD(DPS, close_at, 0,                                                                                                                 \
          "the service closes the connection: in place of CONNACK, after SUBACK, or after the first reply to a status request that is "     \
          "still assigning (set polls_until_assigned to 2 or more)",                                                                        \
-         "never", "before-connack", "after-suback", "between-polls")                                                                       \
-    WORD(close_how, 0, "how close_at closes: close_notify and FIN, FIN alone, or RST", "close_notify", "fin", "reset")                     \
-    WORD(silent_after, 0,                                                                                                                  \
-         "nothing goes down to the device any more after its CONNECT, the CONNACK, the SUBACK; is_silent is: after the PUBACK", "never",   \
-         "connect", "connack", "suback")
+         NULL, "never", "before-connack", "after-suback", "between-polls")                                                                 \
+    WORD(MQTT, close_how, 0, "how the service closes: close_notify and FIN, FIN alone, or RST", NULL, "close_notify", "fin", "reset")      \
+    WORD(MQTT, silent_after, 0,                                                                                                            \
+         "nothing goes down to the device any more after its CONNECT, the CONNACK, the SUBACK; is_silent is: after the PUBACK", NULL,      \
+         "never", "connect", "connack", "suback")
 
 struct knobs {
-#define X(name, ...) int64_t name;
-    KNOBS(X, X, X)
-#undef X
+#define NUMBER(layer, name, ...) int64_t name;
+#define TEXT(layer, name, max_bytes, ...) char name[(max_bytes) + 1];
+    KNOBS(NUMBER, NUMBER, NUMBER, TEXT)
+#undef TEXT
+#undef NUMBER
 };
 
 enum {
-#define X(name, ...) KNOB_##name,
-    KNOBS(X, X, X)
+#define X(layer, name, ...) KNOB_##name,
+    KNOBS(X, X, X, X)
 #undef X
         KNOB_COUNT
 };
 
-enum knob_type { KNOB_INTEGER, KNOB_BOOLEAN, KNOB_WORD };
+enum knob_type { KNOB_INTEGER, KNOB_BOOLEAN, KNOB_WORD, KNOB_TEXT };
+
+#define KNOB_LAYERS(X) X(NET, "net") X(TLS, "tls") X(MQTT, "mqtt") X(DPS, "dps") X(HUB, "hub") X(ANY, "any")
+enum knob_layer {
+#define X(layer, name) KNOB_LAYER_##layer,
+    KNOB_LAYERS(X)
+#undef X
+};
+
+/* Who carries a set of knobs. */
+enum knob_target { KNOB_TARGET_LANE, KNOB_TARGET_DEVICE };
 
 struct knob {
     const char *name;
+    enum knob_layer layer;
     enum knob_type type;
-    int64_t min; /* KNOB_INTEGER: the range, inclusive */
-    int64_t max;
+    int64_t min;              /* KNOB_INTEGER: the range, inclusive */
+    int64_t max;              /* KNOB_TEXT: its longest, in bytes */
     const char *const *words; /* KNOB_WORD: NULL-terminated */
     int64_t fallback;
+    int (*check)(const char *text, struct error *error); /* KNOB_TEXT; may be NULL */
     const char *text;
-    size_t offset; /* in struct knobs */
+    const char *evidence; /* NULL: none */
+    size_t offset;        /* in struct knobs */
 };
 
 /* The words of knobs that services ask for, in the order of the list. */
@@ -89,16 +117,25 @@ void knobs_init(struct knobs *knobs);
 /*
  * Turn the knobs that `object` names: {"retry_after_s":7,"is_silent":true,"profile":"connack"}.
  *
- * error     USAGE (file): no such knob (the nearest is suggested), wrong type, out of range. Untouched on failure.
+ * error     USAGE (file): no such knob (the nearest is suggested), one that `target` does not carry, wrong type, out of range. Untouched on
+ *           failure.
  */
-int knobs_apply(struct knobs *knobs, const cJSON *object, struct error *error);
+int knobs_apply(struct knobs *knobs, enum knob_target target, const cJSON *object, struct error *error);
 
+bool knob_is_for(const struct knob *knob, enum knob_target target);
+/* Turned away from the value that it has in the list. */
+bool knob_is_turned(const struct knobs *knobs, const struct knob *knob);
+/* Of any type but KNOB_TEXT. */
 int64_t knob_value(const struct knobs *knobs, const struct knob *knob);
-/* The word that is its value. KNOB_WORD alone. */
+/* The word that is its value, or the text. KNOB_WORD and KNOB_TEXT alone. */
 const char *knob_word(const struct knobs *knobs, const struct knob *knob);
-/* {"profile":"azure",...}: all of them. NULL when out of memory. */
-cJSON *knobs_to_json(const struct knobs *knobs);
-/* [{"name","type","default","text"}], `defaults` in place of the list's own. NULL when out of memory. */
+/* "net", "tls", "mqtt", "dps", "hub", "any". */
+const char *knob_layer_name(enum knob_layer layer);
+/* {"profile":"azure",...}: all that `target` carries. NULL when out of memory. */
+cJSON *knobs_to_json(const struct knobs *knobs, enum knob_target target);
+/* The same, but the turned ones alone. */
+cJSON *knobs_turned_to_json(const struct knobs *knobs, enum knob_target target);
+/* [{"name","layer","type","default","text","evidence"}], `defaults` in place of the list's own. NULL when out of memory. */
 cJSON *knobs_describe(const struct knobs *defaults);
 /* A line or two a knob, for --help. malloc'ed; NULL when out of memory. */
 char *knobs_help(void);

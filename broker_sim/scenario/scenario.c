@@ -88,7 +88,7 @@ int scenario_set(struct scenario_table *table, const char *registration_id, cons
     scenario->lease = lease ? strdup(lease) : NULL;
     if (!scenario->registration_id || (lease && !scenario->lease))
         return error_set_memory(error);
-    if (knobs_apply(&scenario->knobs, knobs, error))
+    if (knobs_apply(&scenario->knobs, KNOB_TARGET_DEVICE, knobs, error))
         return -1;
     remove_matching(table, MATCH_ID | MATCH_LEASE, registration_id, lease);
     scenario->older = table->newest;
@@ -128,7 +128,7 @@ bool scenario_fault(struct scenario_table *table, const char *registration_id, i
     struct scenario *scenario = in_force(table, registration_id);
     const struct knobs *knobs = scenario ? &scenario->knobs : &table->defaults;
     int64_t *count = scenario ? &scenario->fault_counts[knob] : &table->fault_counts[knob];
-    if (knob_value(knobs, &knob_list[knob]) == knob_list[knob].fallback || (knobs->fault_times && *count >= knobs->fault_times))
+    if (!knob_is_turned(knobs, &knob_list[knob]) || (knobs->fault_times && *count >= knobs->fault_times))
         return false;
     ++*count;
     return true;

@@ -19,7 +19,9 @@ enum {
     KEY_TIME_SCALE,
     KEY_TLS_MAX,
     KEY_SERVER_KEY,
-    KEY_KNOBS, /* no option: the place of the knobs in --help */
+    KEY_KNOBS,
+    KEY_JSON,
+    KEY_END,
 };
 
 static const struct argp_option entries[] = {
@@ -32,6 +34,8 @@ static const struct argp_option entries[] = {
     {"time-scale", KEY_TIME_SCALE, "N", 0, "Divide the service's own waits by N, 1 to 1000 (default 1)", 0},
     {"tls-max", KEY_TLS_MAX, "1.2|1.3", 0, "Highest TLS version (default 1.2, as the service)", 0},
     {"server-key", KEY_SERVER_KEY, "rsa-2048|p-256", 0, "Kind of key of the server PKI, at the first start on DIR (default rsa-2048)", 0},
+    {"knobs", KEY_KNOBS, NULL, 0, "Print what a scenario may turn, and end", 0},
+    {"json", KEY_JSON, NULL, 0, "With --knobs: print one JSON document", 0},
     {"verbose", 'v', NULL, 0, "Say more on stderr", 0},
     {0},
 };
@@ -80,7 +84,7 @@ static int read_profile(const char *text, struct knobs *knobs, struct error *err
     CLEANUP_JSON cJSON *object = cJSON_CreateObject();
     if (json_set_string(object, "profile", text))
         return error_set_memory(error);
-    return knobs_apply(knobs, object, error) ? error_prefix(error, "--profile '%s'", text) : 0;
+    return knobs_apply(knobs, KNOB_TARGET_DEVICE, object, error) ? error_prefix(error, "--profile '%s'", text) : 0;
 }
 
 static int read_time_scale(const char *text, double *ret_scale, struct error *error)
@@ -147,6 +151,12 @@ static int read_option(int key, const char *text, struct options *options, struc
         return read_tls_max(text, &options->tls_max_version, error);
     case KEY_SERVER_KEY:
         return read_server_key(text, &options->server_key, error);
+    case KEY_KNOBS:
+        options->wants_knobs = true;
+        return 0;
+    case KEY_JSON:
+        options->wants_json = true;
+        return 0;
     default:
         options->is_verbose = true;
         return 0;
@@ -159,9 +169,9 @@ static error_t on_key(int key, char *text, struct argp_state *state)
     struct error error = ERROR_INIT;
     if (key == ARGP_KEY_ARG)
         arguments_refuse(state, "'%s' is no option; the state folder is given as --state DIR", text);
-    if (key == ARGP_KEY_END && !options->state)
+    if (key == ARGP_KEY_END && !options->state && !options->wants_knobs)
         arguments_refuse(state, "--state DIR is missing: name a folder, it is made when it does not exist");
-    if (key != 'v' && (key < KEY_STATE || key >= KEY_KNOBS))
+    if (key != 'v' && (key < KEY_STATE || key >= KEY_END))
         return ARGP_ERR_UNKNOWN;
     if (read_option(key, text, options, &error))
         arguments_refuse(state, "%s", error.text);
@@ -208,4 +218,21 @@ void options_parse(int argc, char **argv, struct options *ret_options)
     argp_program_version = "dpsbench-sim " DPSBENCH_VERSION;
     argp_err_exit_status = EXIT_USAGE;
     arguments_parse(&argp, argc, argv, ret_options);
+}
+
+static int print_json(const struct knobs *knobs)
+{
+    CLEANUP_JSON cJSON *document = cJSON_CreateObject();
+    CLEANUP_FREE char *text = NULL;
+    if (document && json_set_integer(document, "v", 1) == 0 && json_set(document, "knobs", knobs_describe(knobs)) == 0)
+        text = json_print_pretty(document);
+    return text && fputs(text, stdout) >= 0 ? 0 : EXIT_OURS;
+}
+
+int options_print_knobs(const struct options *options)
+{
+    if (options->wants_json)
+        return print_json(&options->knobs);
+    CLEANUP_FREE char *help = knobs_help();
+    return help && fputs(help, stdout) >= 0 ? 0 : EXIT_OURS;
 }

@@ -31,10 +31,15 @@ struct options {
     int tls_max_version;
     enum server_key server_key;
     bool is_verbose;
+    bool wants_knobs; /* options_print_knobs() and nothing else */
+    bool wants_json;
 };
 
 /* Ends the process when there is nothing to start. */
 void options_parse(int argc, char **argv, struct options *ret_options);
+
+/* The list of knobs on stdout, for people or as JSON. Returns the exit status. */
+int options_print_knobs(const struct options *options);
 
 /* "ADDR:PORT", "[::1]:PORT", or an address alone (port 0). USAGE (file). For --listen. */
 int options_read_listen(const char *text, char *ret_address, uint16_t *ret_port, struct error *error);

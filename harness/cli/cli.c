@@ -23,6 +23,11 @@ static const char certificate_text[] = "CA certificates of the simulator: create
                                        "  dpsbench certificate verification-code root-ca --state sim\n"
                                        "  dpsbench certificate verify root-ca --certificate verificationCert.pem --state sim";
 
+static const char sim_text[] = "What a simulator can do to devices\v"
+                               "Examples:\n"
+                               "  dpsbench sim knobs\n"
+                               "  dpsbench sim knobs mqtt --json";
+
 static const struct command commands[] = {
     {"run", "Run cases and report", cli_run, NULL},
     {"show", "Show a run again, or what happened in one of its rows", cli_show, NULL},
@@ -30,6 +35,7 @@ static const struct command commands[] = {
     {"try", "Try a device's own files, without a board: would DPS assign it, and if not, why", cli_try, NULL},
     {"certs", certs_text, NULL, cli_certs_commands},
     {"certificate", certificate_text, NULL, cli_certificate_commands},
+    {"sim", sim_text, NULL, cli_sim_commands},
     {NULL, NULL, NULL, NULL},
 };
 
