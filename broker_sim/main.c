@@ -1,5 +1,6 @@
 /* dpsbench-sim: a stand-in for Azure's Device Provisioning Service and IoT Hub. */
 #include "base/log.h"
+#include "broker_sim/simulator/print_fidelity.h"
 #include "broker_sim/simulator/simulator.h"
 
 static int exit_status(const struct error *error)
@@ -24,7 +25,7 @@ int main(int argc, char **argv)
     log_init("dpsbench-sim", options.is_verbose ? LOG_DEBUG : LOG_INFO);
     if (options.wants_knobs)
         return options_print_knobs(&options);
-    if (simulator_run(&options, &error) == 0)
+    if ((options.fidelity ? print_fidelity(&options, stdout, &error) : simulator_run(&options, &error)) == 0)
         return 0;
     log_error("%s", error.text);
     return exit_status(&error);

@@ -3,6 +3,7 @@
 #include "base/arguments.h"
 #include "base/bytes.h"
 #include "broker_sim/dps/user_name.h"
+#include "broker_sim/fidelity/fidelity.h"
 #include "certs/attestation.h"
 
 #include <argp.h>
@@ -21,6 +22,8 @@ enum {
     KEY_SERVER_KEY,
     KEY_KNOBS,
     KEY_JSON,
+    KEY_FIDELITY,
+    KEY_EVIDENCE,
     KEY_END,
 };
 
@@ -35,7 +38,11 @@ static const struct argp_option entries[] = {
     {"tls-max", KEY_TLS_MAX, "1.2|1.3", 0, "Highest TLS version (default 1.2, as the service)", 0},
     {"server-key", KEY_SERVER_KEY, "rsa-2048|p-256", 0, "Kind of key of the server PKI, at the first start on DIR (default rsa-2048)", 0},
     {"knobs", KEY_KNOBS, NULL, 0, "Print what a scenario may turn, and end", 0},
-    {"json", KEY_JSON, NULL, 0, "With --knobs: print one JSON document", 0},
+    {"json", KEY_JSON, NULL, 0, "With --knobs or --fidelity: print one JSON document", 0},
+    {"fidelity", KEY_FIDELITY, "text|markdown", OPTION_ARG_OPTIONAL,
+     "Print each behaviour of the simulator and how it is known (docs/fidelity.md), and end; needs no --state", 0},
+    {"evidence", KEY_EVIDENCE, "WORD", 0,
+     "With --fidelity: the behaviours with this evidence alone: documented, field-observed, vendor, assumed, own", 0},
     {"verbose", 'v', NULL, 0, "Say more on stderr", 0},
     {0},
 };
@@ -113,6 +120,27 @@ static int read_server_key(const char *text, enum server_key *ret_key, struct er
     return 0;
 }
 
+static int read_fidelity(const char *text, enum fidelity_format *ret_format, struct error *error)
+{
+    static const char *const words[] = {"text", "markdown", NULL};
+    for (int i = 0; words[i]; i++)
+        if (strcmp(text ? text : words[0], words[i]) == 0) {
+            *ret_format = (enum fidelity_format)(FIDELITY_AS_TEXT + i);
+            return 0;
+        }
+    return fail(error, "--fidelity", text, "give text or markdown; for programs: --fidelity --json");
+}
+
+static int read_evidence(const char *text, const char **ret_evidence, struct error *error)
+{
+    for (int i = 0; i < FIDELITY_EVIDENCE_COUNT; i++)
+        if (strcmp(text, fidelity_evidence_names[i]) == 0) {
+            *ret_evidence = fidelity_evidence_names[i];
+            return 0;
+        }
+    return fail(error, "--evidence", text, "give documented, field-observed, vendor, assumed or own");
+}
+
 static int add_host(struct options *options, const char *name, struct error *error)
 {
     if (!*name || strpbrk(name, "/: ") ? !is_numeric_address(name) : false)
@@ -157,6 +185,10 @@ static int read_option(int key, const char *text, struct options *options, struc
     case KEY_JSON:
         options->wants_json = true;
         return 0;
+    case KEY_FIDELITY:
+        return read_fidelity(text, &options->fidelity, error);
+    case KEY_EVIDENCE:
+        return read_evidence(text, &options->evidence, error);
     default:
         options->is_verbose = true;
         return 0;
@@ -169,7 +201,9 @@ static error_t on_key(int key, char *text, struct argp_state *state)
     struct error error = ERROR_INIT;
     if (key == ARGP_KEY_ARG)
         arguments_refuse(state, "'%s' is no option; the state folder is given as --state DIR", text);
-    if (key == ARGP_KEY_END && !options->state && !options->wants_knobs)
+    if (key == ARGP_KEY_END && options->evidence && !options->fidelity)
+        arguments_refuse(state, "--evidence '%s' chooses among what --fidelity prints: give that too", options->evidence);
+    if (key == ARGP_KEY_END && !options->state && !options->fidelity && !options->wants_knobs)
         arguments_refuse(state, "--state DIR is missing: name a folder, it is made when it does not exist");
     if (key != 'v' && (key < KEY_STATE || key >= KEY_END))
         return ARGP_ERR_UNKNOWN;
@@ -186,6 +220,7 @@ static const char doc[] =
     "  dpsbench-sim --state sim\n"
     "  dpsbench-sim --state sim --listen 0.0.0.0:8883 --host dps.example.org --id-scope 0ne00AAAA01\n"
     "  dpsbench-sim --state sim --profile connack --time-scale 20\n"
+    "  dpsbench-sim --fidelity --evidence assumed\n"
     "\n"
     "When it serves, it prints one line of JSON and writes the same to DIR/ready.json. SIGHUP rereads DIR; SIGTERM and SIGINT end it.\n"
     "Exit status: 0 ended as asked, 2 wrong usage or a bad file, 3 trouble of the machine (a port in use, Mosquitto missing), 4 a bug of "

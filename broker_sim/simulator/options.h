@@ -18,6 +18,8 @@
 
 enum { HOSTS_MAX = 64, LISTEN_ADDRESS_BYTES = 64, EXIT_USAGE = 2, EXIT_RIG = 3, EXIT_OURS = 4 };
 
+enum fidelity_format { FIDELITY_NOT_ASKED, FIDELITY_AS_TEXT, FIDELITY_AS_MARKDOWN };
+
 /* Texts are lent from argv. */
 struct options {
     const char *state;                  /* the state folder */
@@ -33,6 +35,8 @@ struct options {
     bool is_verbose;
     bool wants_knobs; /* options_print_knobs() and nothing else */
     bool wants_json;
+    enum fidelity_format fidelity; /* print the fidelity table and end */
+    const char *evidence;          /* rows with this evidence alone; NULL: all */
 };
 
 /* Ends the process when there is nothing to start. */

@@ -10,7 +10,7 @@
 
 #define SIMULATOR "dpsbench-sim"
 
-enum { OPTION_JSON = 256, WORDS_MAX = 64 };
+enum { OPTION_JSON = 256, OPTION_EVIDENCE, WORDS_MAX = 64 };
 
 /* ---- knobs ---- */
 
@@ -155,7 +155,62 @@ static int sim_knobs(int argc, char **argv)
     return 0;
 }
 
+/* ---- fidelity ---- */
+
+struct fidelity_arguments {
+    const char *evidence;
+    bool wants_json;
+};
+
+static error_t take_fidelity(int key, char *word, struct argp_state *state)
+{
+    struct fidelity_arguments *arguments = state->input;
+    switch (key) {
+    case OPTION_JSON:
+        arguments->wants_json = true;
+        return 0;
+    case OPTION_EVIDENCE:
+        arguments->evidence = word;
+        return 0;
+    case ARGP_KEY_ARG:
+        arguments_refuse(state, "'%s' is no option", word);
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+/* The table is the simulator's, and so is the way to print it. */
+static int sim_fidelity(int argc, char **argv)
+{
+    static const struct argp_option options[] = {
+        {"json", OPTION_JSON, NULL, 0, "Print one JSON document", 0},
+        {"evidence", OPTION_EVIDENCE, "WORD", 0, "These alone: documented, field-observed, vendor, assumed, own", 0},
+        {0},
+    };
+    static const char text[] =
+        "Say of each behaviour of the simulator what it does by default, which knob changes it, how it is known that "
+        "Azure does so, where that stands, and which test holds it (docs/fidelity.md)."
+        "\vExamples:\n"
+        "  dpsbench sim fidelity\n"
+        "  dpsbench sim fidelity --evidence assumed\n"
+        "  dpsbench sim fidelity --json\n";
+    static const struct argp argp = {.options = options, .parser = take_fidelity, .doc = text};
+    struct fidelity_arguments arguments = {.evidence = NULL};
+    struct error error = ERROR_INIT;
+    command_parse(&argp, argc, argv, &arguments);
+    const char *words[5] = {"--fidelity"};
+    size_t count = 1;
+    if (arguments.wants_json)
+        words[count++] = "--json";
+    if (arguments.evidence) {
+        words[count++] = "--evidence";
+        words[count++] = arguments.evidence;
+    }
+    return sibling_become(SIMULATOR, words, &error) ? command_fail(&error) : 0;
+}
+
 const struct command cli_sim_commands[] = {
+    {"fidelity", "Say of each behaviour how it is known", sim_fidelity, NULL},
     {"knobs", "Explain what a scenario may turn", sim_knobs, NULL},
     {NULL, NULL, NULL, NULL},
 };

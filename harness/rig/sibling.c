@@ -8,8 +8,10 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 enum { ARGUMENTS_MAX = 14, READ_BYTES = 16 * 1024, LOOK_MS = 1000 };
 
@@ -76,4 +78,16 @@ int sibling_ask(const char *name, const char *const *arguments, deadline_t deadl
         return error_set(error, ERROR_OWNER_RIG, ERROR_PROTOCOL, "what %s printed is not JSON", name);
     *ret_document = document;
     return 0;
+}
+
+int sibling_become(const char *name, const char *const *arguments, struct error *error)
+{
+    CLEANUP_FREE char *path = NULL;
+    const char *argv[ARGUMENTS_MAX + 2] = {name};
+    if (place_program(name, &path, error))
+        return -1;
+    for (size_t i = 0; i < ARGUMENTS_MAX && arguments[i]; i++)
+        argv[i + 1] = arguments[i];
+    execv(path, (char *const *)(uintptr_t)argv);
+    return error_set_errno(error, ERROR_OWNER_RIG, errno, "run '%s'", path);
 }

@@ -20,5 +20,7 @@ enum { SIBLING_MAX_BYTES = 4 * 1024 * 1024, SIBLING_DEADLINE_MS = 30000 };
  * error          NOT_FOUND, TIMEOUT, IO, LIMIT, PROTOCOL (rig). What the program says on its stderr goes to ours.
  */
 int sibling_ask(const char *name, const char *const *arguments, deadline_t deadline, cJSON **ret_document, struct error *error);
+/* End as that program, with our stdout: for what it prints itself. Returns only on failure: NOT_FOUND, IO (rig). */
+int sibling_become(const char *name, const char *const *arguments, struct error *error);
 
 #endif

@@ -10,6 +10,6 @@ dpsbench_unit_test(test_control_methods SOURCES test_control_methods.c DEPENDS s
 dpsbench_unit_test(test_publisher SOURCES test_publisher.c DEPENDS sim_control)
 dpsbench_unit_test(test_sim_pki SOURCES test_sim_pki.c DEPENDS sim_pki)
 dpsbench_unit_test(test_sim_options SOURCES test_sim_options.c DEPENDS sim_simulator)
-dpsbench_unit_test(test_fidelity SOURCES test_fidelity.c DEPENDS sim_dps sim_hub certs)
+dpsbench_unit_test(test_fidelity SOURCES test_fidelity.c DEPENDS sim_fidelity sim_scenario sim_dps sim_hub certs)
 dpsbench_unit_test(test_descriptors SOURCES test_descriptors.c DEPENDS sim_simulator)
 dpsbench_unit_test(test_store SOURCES test_store.c DEPENDS sim_store)

@@ -281,6 +281,25 @@ static void silent_service_hears_and_says_nothing(void **state)
     finish(&rig, &session);
 }
 
+static void a_second_connection_ends_none_and_each_gets_its_own_reply(void **state)
+{
+    (void)state;
+    CLEANUP(rig_teardown) struct service_rig rig;
+    rig_setup(&rig);
+    rig_enroll(&rig, "{}");
+    struct session first = rig_dps_session(&rig, 1, "leaf"), second = rig_dps_session(&rig, 2, "leaf");
+    assert_true(connect_device(&rig, &first).is_admitted);
+    assert_true(connect_device(&rig, &second).is_admitted);
+    assert_int_equal(rig.close_count, 0);
+    send_register(&rig, &second);
+    send_register(&rig, &first);
+    assert_int_equal(rig.reply_count, 2);
+    assert_int_equal(rig.replies[0].session, 2);
+    assert_int_equal(rig.replies[1].session, 1);
+    finish(&rig, &first);
+    finish(&rig, &second);
+}
+
 static void polls_are_counted(void **state)
 {
     (void)state;
@@ -318,6 +337,7 @@ int main(void)
         cmocka_unit_test(bad_bodies_are_answered_with_400_and_nothing_starts),
         cmocka_unit_test(unknown_operation_is_answered_with_404203),
         cmocka_unit_test(silent_service_hears_and_says_nothing),
+        cmocka_unit_test(a_second_connection_ends_none_and_each_gets_its_own_reply),
         cmocka_unit_test(polls_are_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
