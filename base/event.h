@@ -55,6 +55,8 @@ enum event_view { EVENT_VIEW_CONSOLE, EVENT_VIEW_WIRE, EVENT_VIEW_SERVICE, EVENT
     X(LANE_CONFIGURED, "lane.configured", BENCH, "a lane got a server PKI or knobs")                                                       \
     X(LANE_RELEASED, "lane.released", BENCH, "a lane was given back, or its lease ran out")                                                \
     X(STATE_CHANGED, "state.changed", BENCH, "an enrollment, a group or a certificate changed")                                            \
+    X(STORE_FAILED, "store.failed", BENCH, "what devices did cannot be written: they are answered 500 until it can")                       \
+    X(STORE_MENDED, "store.mended", BENCH, "it is written again, with all that had waited")                                                \
     X(SCENARIO_SET, "scenario.set", BENCH, "knobs were bound to a registration id")                                                        \
     X(CONSOLE_LINE, "console.line", CONSOLE, "a line of the device's console")                                                             \
     X(CONSOLE_GAP, "console.gap", CONSOLE, "the port was away: bytes may be missing here")                                                 \

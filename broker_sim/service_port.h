@@ -7,10 +7,17 @@
 #ifndef BROKER_SIM_SERVICE_PORT_H
 #define BROKER_SIM_SERVICE_PORT_H
 
+#include "base/error.h"
+
 #include <stdint.h>
 
 struct service_port {
     void *user;
+    /*
+     * Write all changes to disk: before a device is told that something was done. IO (rig): the disk is full or gone; the changes stay in memory and the
+     * device is to be told 500. NULL: there is nothing to write to.
+     */
+    int (*commit)(void *user, struct error *error);
     /* PUBLISH QoS 1 to the device of `session`; `topic` as the device knows it, `body` text. A device that is gone: nothing. */
     void (*publish)(void *user, uint64_t session, const char *topic, const char *body);
     /* As front_door_close_after_reply. */
@@ -20,5 +27,10 @@ struct service_port {
     /* As front_door_close_session. */
     void (*close)(void *user, uint64_t session, const char *how);
 };
+
+static inline int service_commit(const struct service_port *port, struct error *error)
+{
+    return port->commit ? port->commit(port->user, error) : 0;
+}
 
 #endif

@@ -2,8 +2,11 @@
  * broker_sim/dps/registration.h - the registrations of the service, and what a request does to one: a table of transitions
  *
  * What:     one record a registration id (compared without regard to case). A register request starts an operation with a given outcome;
- * status requests count down to it. Time plays no part: assignment is counted in polls. Not here: who may register (certs/attestation.h),
- * the bodies (reply.h). Limits:   REGISTRATIONS_MAX records; they live as long as the simulator.
+ * status requests count down to it. Time plays no part: assignment is counted in polls.
+ * Kept:     every change is put into the store that registration_store_load was given; whoever tells of it flushes that first
+ *           (service_port.h, commit). registration_to_json and registration_from_json are the form there.
+ * Not here: who may register (certs/attestation.h), the bodies (reply.h).
+ * Limits:   REGISTRATIONS_MAX records.
  */
 #ifndef BROKER_SIM_DPS_REGISTRATION_H
 #define BROKER_SIM_DPS_REGISTRATION_H
@@ -13,6 +16,7 @@
 #include "broker_sim/dps/identifier.h"
 #include "broker_sim/dps/request.h"
 #include "broker_sim/dps/user_name.h"
+#include "broker_sim/store/store.h"
 #include "certs/dps_state.h"
 
 #include <stdbool.h>
@@ -60,12 +64,19 @@ struct registration_store;
 struct registration_store *registration_store_new(const char *id_scope, const struct clock *clock);
 void registration_store_free(struct registration_store *store); /* NULL allowed */
 
+/* Read all records of `kept` (lent for the life of the store), and put every change there from now on. SYNTAX (file), LIMIT, MEMORY, IO (rig). */
+int registration_store_load(struct registration_store *store, struct store *kept, struct error *error);
+/* All that a record holds. Given; NULL when out of memory. */
+cJSON *registration_to_json(const struct registration *registration);
+/* Members that are missing keep their zero: a record of an older version. SYNTAX (file). */
+int registration_from_json(const cJSON *json, struct registration *ret_registration, struct error *error);
+
 /*
  * A register request: start a new operation, in place of the one before.
  *
  * ret_status        of the reply: 202 while it goes on, 200 when it ended at once.
  * ret_registration  the record, lent until the next change of the store.
- * error             LIMIT (rig): too many registrations. MEMORY.
+ * error             LIMIT (rig): too many registrations, or changes that wait to be written. MEMORY. The record is as it was.
  */
 int registration_register(struct registration_store *store, const char *registration_id, const struct registration_outcome *outcome,
                           int64_t polls_wanted, int *ret_status, const struct registration **ret_registration, struct error *error);
@@ -74,14 +85,14 @@ int registration_register(struct registration_store *store, const char *registra
  * A status request.
  *
  * ret_status  202, or 200 when the operation has ended. ret_has_ended_now: with this very request.
- * error       NOT_FOUND (device): the registration has no operation of that id.
+ * error       NOT_FOUND (device): the registration has no operation of that id. LIMIT (rig), MEMORY: the record is as it was.
  */
 int registration_poll(struct registration_store *store, const char *registration_id, struct slice operation_id, int *ret_status,
                       bool *ret_has_ended_now, const struct registration **ret_registration, struct error *error);
 
 /* NULL when there is none. */
 const struct registration *registration_find(const struct registration_store *store, const char *registration_id);
-/* NOT_FOUND (file). */
+/* NOT_FOUND (file). LIMIT (rig), MEMORY. */
 int registration_delete(struct registration_store *store, const char *registration_id, struct error *error);
 
 #endif

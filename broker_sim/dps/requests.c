@@ -85,6 +85,21 @@ static void on_ended(const struct dps *dps, const struct exchange *exchange, con
     dps_emit(dps, event, exchange->session, exchange->own->registration_id);
 }
 
+static void reply_trouble(const struct dps *dps, const struct exchange *exchange)
+{
+    exchange_reply_error(dps, exchange, 500000, "Internal server error");
+}
+
+/* What a reply tells is on disk before it leaves. */
+static void reply_operation(const struct dps *dps, const struct exchange *exchange, int status, const struct registration *registration)
+{
+    bool is_whole = status == 200 || exchange->request.operation != DPS_REGISTER;
+    if (service_commit(&dps->options.port, NULL))
+        reply_trouble(dps, exchange);
+    else
+        exchange_reply(dps, exchange, status, reply_operation_body(registration, is_whole));
+}
+
 static void on_register(const struct dps *dps, const struct exchange *exchange, const void *payload, size_t length_bytes)
 {
     struct error error = ERROR_INIT;
@@ -102,27 +117,31 @@ static void on_register(const struct dps *dps, const struct exchange *exchange, 
     const struct registration *registration;
     int status;
     if (registration_register(dps->options.registrations, exchange->own->registration_id, &outcome, polls, &status, &registration, NULL)) {
-        exchange_reply_error(dps, exchange, 500000, "Internal server error");
+        reply_trouble(dps, exchange);
         return;
     }
     if (status == 200)
         on_ended(dps, exchange, registration);
-    exchange_reply(dps, exchange, status, reply_operation_body(registration, status == 200));
+    reply_operation(dps, exchange, status, registration);
 }
 
 static void on_status(const struct dps *dps, const struct exchange *exchange)
 {
     const struct registration *registration;
+    struct error error = ERROR_INIT;
     bool has_ended_now;
     int status;
     if (registration_poll(dps->options.registrations, exchange->own->registration_id, exchange->request.operation_id, &status,
-                          &has_ended_now, &registration, NULL)) {
-        exchange_reply_error(dps, exchange, 404203, "Operation not found.");
+                          &has_ended_now, &registration, &error)) {
+        if (error.code == ERROR_NOT_FOUND)
+            exchange_reply_error(dps, exchange, 404203, "Operation not found.");
+        else
+            reply_trouble(dps, exchange);
         return;
     }
     if (has_ended_now)
         on_ended(dps, exchange, registration);
-    exchange_reply(dps, exchange, status, reply_operation_body(registration, true));
+    reply_operation(dps, exchange, status, registration);
     if (status == 202 && exchange->knobs.close_at == CLOSE_BETWEEN_POLLS && exchange_has_fault(dps, exchange, KNOB_close_at))
         dps->options.port.close_after_reply(dps->options.port.user, exchange->session->number, CLOSE_DELAY_MS,
                                             dps_close_how(&exchange->knobs));

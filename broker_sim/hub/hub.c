@@ -257,7 +257,12 @@ static void on_twin_patch(const struct hub *hub, const struct session *session, 
 {
     struct hub_device *device = session->service;
     char version[48];
-    int status = hub_device_patch(device, payload, length_bytes, NULL) ? 400 : 204;
+    struct error error = ERROR_INIT;
+    int status = 204;
+    if (hub_device_patch(device, payload, length_bytes, &error))
+        status = error.owner == ERROR_OWNER_DEVICE ? 400 : 500;
+    else if (service_commit(&hub->options.port, &error))
+        status = 500;
     snprintf(version, sizeof version, "&$version=%lld", (long long)device->reported_version);
     answer(hub, session, "patch", status, rid_of(query), status == 204 ? version : "", NULL);
 }

@@ -4,7 +4,8 @@
 #include <string.h>
 
 struct hub_registry {
-    void *tree; /* of struct hub_device, by device id */
+    struct store *kept; /* NULL: nothing is kept */
+    void *tree;         /* of struct hub_device, by device id */
     size_t count;
 };
 
@@ -50,6 +51,7 @@ static struct hub_device *add(struct hub_registry *registry, const char *device_
     struct hub_device *made = calloc(1, sizeof *made);
     if (made) {
         snprintf(made->device_id, sizeof made->device_id, "%s", device_id);
+        made->registry = registry;
         made->reported_version = 1;
         made->reported = cJSON_CreateObject();
     }
@@ -63,6 +65,57 @@ static struct hub_device *add(struct hub_registry *registry, const char *device_
     return made;
 }
 
+/* --- what is kept --- */
+
+cJSON *hub_device_to_json(const struct hub_device *device)
+{
+    CLEANUP_JSON cJSON *json = cJSON_CreateObject();
+    if (!json || json_add_string(json, "hub", device->hub) || json_add_string(json, "sha256", device->sha256) ||
+        json_add(json, "reported", cJSON_Duplicate(device->reported, true)) ||
+        json_add_integer(json, "reportedVersion", device->reported_version))
+        return NULL;
+    return TAKE(json);
+}
+
+int hub_device_from_json(const cJSON *json, struct hub_device *device, struct error *error)
+{
+    const cJSON *reported = json_member(json, "reported");
+    cJSON *copy = cJSON_IsObject(reported) ? cJSON_Duplicate(reported, true) : cJSON_CreateObject();
+    if (!copy)
+        return error_set_memory(error);
+    cJSON_Delete(device->reported);
+    device->reported = copy;
+    device->reported_version = json_integer(json, "reportedVersion", 1);
+    snprintf(device->hub, sizeof device->hub, "%s", json_string(json, "hub", ""));
+    snprintf(device->sha256, sizeof device->sha256, "%s", json_string(json, "sha256", ""));
+    return 0;
+}
+
+static int load_row(void *user, const char *id, const cJSON *json, struct error *error)
+{
+    struct hub_registry *registry = user;
+    struct hub_device *device = add(registry, id, error);
+    return device ? hub_device_from_json(json, device, error) : -1;
+}
+
+int hub_registry_load(struct hub_registry *registry, struct store *kept, struct error *error)
+{
+    if (store_each(kept, STORE_DEVICE, load_row, registry, error))
+        return -1;
+    registry->kept = kept;
+    return 0;
+}
+
+static int keep(const struct hub_device *device, struct error *error)
+{
+    if (!device->registry->kept)
+        return 0;
+    CLEANUP_JSON cJSON *json = hub_device_to_json(device);
+    return json ? store_put(device->registry->kept, STORE_DEVICE, device->device_id, json, error) : error_set_memory(error);
+}
+
+/* --- changes --- */
+
 int hub_registry_put(struct hub_registry *registry, const char *hub, const char *device_id, const char *sha256, struct error *error)
 {
     struct hub_device *device = hub_registry_find(registry, device_id);
@@ -70,7 +123,7 @@ int hub_registry_put(struct hub_registry *registry, const char *hub, const char 
         return -1;
     snprintf(device->hub, sizeof device->hub, "%s", hub);
     snprintf(device->sha256, sizeof device->sha256, "%s", sha256);
-    return 0;
+    return keep(device, error);
 }
 
 /* RFC 7396. json_parse bounds the depth. */
@@ -110,9 +163,16 @@ int hub_device_patch(struct hub_device *device, const void *patch, size_t length
     if (strlen(text) > TWIN_MAX_BYTES)
         return error_set(error, ERROR_OWNER_DEVICE, ERROR_LIMIT, "reported properties of %zu bytes; a twin holds %d", strlen(text),
                          TWIN_MAX_BYTES);
-    cJSON_Delete(device->reported);
-    device->reported = TAKE(merged);
+    cJSON *before = device->reported;
+    device->reported = merged;
     device->reported_version++;
+    if (keep(device, error)) {
+        device->reported = before;
+        device->reported_version--;
+        return -1;
+    }
+    merged = NULL;
+    cJSON_Delete(before);
     return 0;
 }
 

@@ -24,6 +24,7 @@ enum {
     KEY_JSON,
     KEY_FIDELITY,
     KEY_EVIDENCE,
+    KEY_SET_ASIDE,
     KEY_END,
 };
 
@@ -43,6 +44,10 @@ static const struct argp_option entries[] = {
      "Print each behaviour of the simulator and how it is known (docs/fidelity.md), and end; needs no --state", 0},
     {"evidence", KEY_EVIDENCE, "WORD", 0,
      "With --fidelity: the behaviours with this evidence alone: documented, field-observed, vendor, assumed, own", 0},
+    {"set-aside", KEY_SET_ASIDE, NULL, 0,
+     "When DIR/state.db (registrations, hub devices) is damaged, foreign or of a newer version: move it to state.db.aside-N and begin with "
+     "an empty one",
+     0},
     {"verbose", 'v', NULL, 0, "Say more on stderr", 0},
     {0},
 };
@@ -189,6 +194,9 @@ static int read_option(int key, const char *text, struct options *options, struc
         return read_fidelity(text, &options->fidelity, error);
     case KEY_EVIDENCE:
         return read_evidence(text, &options->evidence, error);
+    case KEY_SET_ASIDE:
+        options->sets_aside = true;
+        return 0;
     default:
         options->is_verbose = true;
         return 0;

@@ -32,6 +32,7 @@ struct options {
     double time_scale;
     int tls_max_version;
     enum server_key server_key;
+    bool sets_aside; /* a state.db that cannot be read */
     bool is_verbose;
     bool wants_knobs; /* options_print_knobs() and nothing else */
     bool wants_json;

@@ -9,6 +9,7 @@
 #include "broker_sim/dps/dps.h"
 #include "broker_sim/hub/hub.h"
 #include "broker_sim/simulator/descriptors.h"
+#include "broker_sim/store/store.h"
 
 #include <mosquitto.h>
 #include <openssl/crypto.h>
@@ -48,6 +49,8 @@ struct simulator {
     struct bytes root_pem;
 
     struct dps_state *state;
+    struct store *store;
+    bool has_store_failed; /* at the last flush */
     struct scenario_table *scenarios;
     struct registration_store *registrations;
     struct hub_registry *devices;
@@ -115,6 +118,25 @@ static void emit_reason(struct simulator *simulator, enum event_kind kind, const
     emit(simulator, event);
 }
 
+/* --- what is kept --- */
+
+/* Each trouble is told once, when it begins and when it ends. */
+static int commit(void *user, struct error *error)
+{
+    struct simulator *simulator = user;
+    struct error why = ERROR_INIT;
+    bool has_failed = store_flush(simulator->store, &why) != 0;
+    if (has_failed && !simulator->has_store_failed) {
+        log_error("%s; devices are answered 500 until it can be written", why.text);
+        emit_reason(simulator, EVENT_STORE_FAILED, why.text);
+    } else if (!has_failed && simulator->has_store_failed) {
+        log_info("what devices did is written again, with all that had waited");
+        emit(simulator, event_of(simulator, EVENT_STORE_MENDED));
+    }
+    simulator->has_store_failed = has_failed;
+    return has_failed ? error_set(error, why.owner, why.code, "%s", why.text) : 0;
+}
+
 /* --- what the services need --- */
 
 static void port_publish(void *user, uint64_t session, const char *topic, const char *body)
@@ -148,6 +170,7 @@ static void port_close(void *user, uint64_t session, const char *how)
 static struct service_port port_of(struct simulator *simulator)
 {
     return (struct service_port){.user = simulator,
+                                 .commit = commit,
                                  .publish = port_publish,
                                  .close_after_reply = port_close_after_reply,
                                  .close_later = port_close_later,
@@ -529,12 +552,42 @@ static int open_pki(struct simulator *simulator, struct error *error)
     return 0;
 }
 
+static bool can_be_set_aside(const struct error *error)
+{
+    return error->owner == ERROR_OWNER_FILE;
+}
+
+static int set_aside(const struct simulator *simulator, const struct error *why, struct error *error)
+{
+    CLEANUP_FREE char *path = NULL;
+    if (store_set_aside(simulator->dir, &path, error))
+        return -1;
+    log_warning("%s", why->text);
+    log_warning("as asked for, it was moved to '%s'; registrations and hub devices begin anew", path);
+    return 0;
+}
+
+static int open_store(struct simulator *simulator, struct error *error)
+{
+    struct error why = ERROR_INIT;
+    if (store_open(simulator->dir, &simulator->store, &why) == 0)
+        return 0;
+    if (!simulator->options->sets_aside || !can_be_set_aside(&why))
+        return (int)(*error = why, -1);
+    return set_aside(simulator, &why, error) || store_open(simulator->dir, &simulator->store, error) ? -1 : 0;
+}
+
 static int make_stores(struct simulator *simulator, struct error *error)
 {
     simulator->scenarios = scenario_table_new(&simulator->options->knobs);
     simulator->registrations = registration_store_new(simulator->options->id_scope, simulator->clock);
     simulator->devices = hub_registry_new();
-    return simulator->scenarios && simulator->registrations && simulator->devices ? 0 : error_set_memory(error);
+    if (!simulator->scenarios || !simulator->registrations || !simulator->devices)
+        return error_set_memory(error);
+    if (open_store(simulator, error) || registration_store_load(simulator->registrations, simulator->store, error) ||
+        hub_registry_load(simulator->devices, simulator->store, error))
+        return -1;
+    return 0;
 }
 
 static void gather_filters(struct simulator *simulator)
@@ -693,8 +746,10 @@ static void on_signal(uv_signal_t *handle, int number)
 static void on_turn_end(uv_prepare_t *handle)
 {
     struct simulator *simulator = handle->data;
-    if (simulator->publisher)
-        publisher_flush(simulator->publisher);
+    if (!simulator->publisher)
+        return;
+    commit(simulator, NULL);
+    publisher_flush(simulator->publisher);
 }
 
 static int watch_signals(struct simulator *simulator, struct error *error)
@@ -755,6 +810,7 @@ static void done(struct simulator *simulator)
     publisher_free(simulator->publisher);
     hub_registry_free(simulator->devices);
     registration_store_free(simulator->registrations);
+    store_close(simulator->store);
     scenario_table_free(simulator->scenarios);
     dps_state_free(simulator->state);
     kept_pki_done(&simulator->server_pki);

@@ -152,14 +152,17 @@ ready() {
 }
 head -c 2m /dev/zero >"$state/filler" 2>/dev/null || true
 for _ in 1 2 3; do
-    assign dev-good dev-good
+    grep -qF '$dps/registrations/res/500/?$rid=1 {"errorCode":500000,' <<<"$(register dev-good dev-good)" || fail "no 500: $(cat "$scratch/device.out")"
 done
+is "$(grep -c 'the disk is full; make room; devices are answered 500' "$scratch/sim.log")" 1
 control certificate.put "$(jq -n --rawfile pem "$scratch/dev-good.pem" '{certificate: {name: "ca", properties: {certificate: $pem}}}')" >"$scratch/reply"
 is "$(jq -r .ok "$scratch/reply")" false
 holds "$scratch/reply" 'No space left on device'
 rm "$state/filler"
 control certificate.put "$(jq -n --rawfile pem "$scratch/dev-good.pem" '{certificate: {name: "ca", properties: {certificate: $pem}}}')" >"$scratch/reply"
 is "$(jq -r .ok "$scratch/reply")" true
+assign dev-good dev-good
+is "$(grep -c 'what devices did is written again' "$scratch/sim.log")" 1
 end_sim TERM
 
 it 'ends with 3 and says what to install when Mosquitto is missing'

@@ -39,11 +39,24 @@ static void on_close(void *user, uint64_t session, const char *how)
     rig->closes[rig->close_count++] = (struct rig_close){session, -1, how};
 }
 
+static int on_commit(void *user, struct error *error)
+{
+    struct service_rig *rig = user;
+    if (rig->is_disk_full)
+        return error_set(error, ERROR_OWNER_RIG, ERROR_IO, "the disk is full");
+    rig->commit_count++;
+    return 0;
+}
+
 static void make_services(struct service_rig *rig)
 {
     struct event_sink sink = {.emit = on_emit, .user = rig, .clock = &rig->clock.clock};
-    struct service_port port = {
-        .user = rig, .publish = on_publish, .close_after_reply = on_close_after, .close_later = on_close_after, .close = on_close};
+    struct service_port port = {.user = rig,
+                                .commit = on_commit,
+                                .publish = on_publish,
+                                .close_after_reply = on_close_after,
+                                .close_later = on_close_after,
+                                .close = on_close};
     struct dps_options dps = {.id_scope = RIG_ID_SCOPE,
                               .state = rig->state,
                               .scenarios = rig->scenarios,

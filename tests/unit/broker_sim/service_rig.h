@@ -40,6 +40,8 @@ struct service_rig {
     size_t reply_count;
     struct rig_close closes[RIG_LIST_MAX];
     size_t close_count;
+    bool is_disk_full;   /* commits fail */
+    size_t commit_count; /* of those that did not */
 };
 
 void rig_setup(struct service_rig *rig);

@@ -144,6 +144,73 @@ static void deleting_forgets_the_registration(void **state)
     assert_int_equal(error.code, ERROR_NOT_FOUND);
 }
 
+static void load(struct fixture *fixture, struct store *kept)
+{
+    assert_int_equal(registration_store_load(fixture->store, kept, NULL), 0);
+}
+
+static void restart(struct fixture *fixture, struct store *kept)
+{
+    registration_store_free(fixture->store);
+    fixture->store = registration_store_new("0ne000AAAA1", &fixture->clock.clock);
+    load(fixture, kept);
+}
+
+static cJSON *json_of(const struct fixture *fixture, const char *registration_id)
+{
+    const struct registration *registration = registration_find(fixture->store, registration_id);
+    return registration ? registration_to_json(registration) : NULL;
+}
+
+/* Each member of the record differs from its zero here: one that is not kept shows. */
+static void records_are_whole_after_a_restart(void **state)
+{
+    (void)state;
+    CLEANUP(teardown) struct fixture fixture;
+    setup(&fixture);
+    struct store *kept = NULL;
+    assert_int_equal(store_open(NULL, &kept, NULL), 0);
+    load(&fixture, kept);
+    struct registration_outcome outcome = {.status = REGISTRATION_FAILED,
+                                           .is_group = true,
+                                           .enrollment_id = "g",
+                                           .device_id = "d",
+                                           .assigned_hub = "h",
+                                           .leaf_sha256 = "AB",
+                                           .error_code = 400207,
+                                           .error_message = "no"};
+    const struct registration *registration = NULL;
+    bool has_ended = false;
+    int status = 0;
+    assert_int_equal(registration_register(fixture.store, "Dev-01", &outcome, 2, &status, &registration, NULL), 0);
+    char operation_id[OPERATION_ID_BYTES];
+    snprintf(operation_id, sizeof operation_id, "%s", registration->operation_id);
+    CLEANUP_JSON cJSON *before = json_of(&fixture, "dev-01");
+    restart(&fixture, kept);
+    CLEANUP_JSON cJSON *after = json_of(&fixture, "dev-01");
+    assert_true(cJSON_Compare(before, after, true));
+    assert_int_equal(cJSON_GetArraySize(after), 16);
+    assert_int_equal(poll_status(&fixture, operation_id, &has_ended), 202);
+    assert_int_equal(poll_status(&fixture, operation_id, &has_ended), 200);
+    restart(&fixture, kept);
+    assert_int_equal(registration_find(fixture.store, "dev-01")->status, REGISTRATION_FAILED);
+    assert_string_equal(registration_find(fixture.store, "dev-01")->registration_id, "Dev-01");
+    assert_int_equal(registration_delete(fixture.store, "DEV-01", NULL), 0);
+    restart(&fixture, kept);
+    assert_null(registration_find(fixture.store, "dev-01"));
+    store_close(kept);
+}
+
+static void a_record_of_no_status_that_we_know_is_refused(void **state)
+{
+    (void)state;
+    CLEANUP_JSON cJSON *json = cJSON_Parse("{\"status\":\"lost\"}");
+    struct registration registration;
+    struct error error = ERROR_INIT;
+    assert_int_equal(registration_from_json(json, &registration, &error), -1);
+    assert_non_null(strstr(error.text, "lost"));
+}
+
 static void operation_ids_look_as_the_service_writes_them(void **state)
 {
     (void)state;
@@ -285,6 +352,8 @@ int main(void)
         cmocka_unit_test(unknown_operations_are_not_found),
         cmocka_unit_test(registering_again_replaces_the_operation_and_keeps_the_record),
         cmocka_unit_test(deleting_forgets_the_registration),
+        cmocka_unit_test(records_are_whole_after_a_restart),
+        cmocka_unit_test(a_record_of_no_status_that_we_know_is_refused),
         cmocka_unit_test(operation_ids_look_as_the_service_writes_them),
         cmocka_unit_test(topics_put_rid_first_and_retry_after_zero_is_not_an_absent_one),
         cmocka_unit_test(assigning_body_of_a_register_reply_holds_nothing_else),

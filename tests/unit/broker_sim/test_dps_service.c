@@ -321,6 +321,27 @@ static void polls_are_counted(void **state)
     finish(&rig, &session);
 }
 
+static void what_cannot_be_written_is_answered_with_500_until_it_can(void **state)
+{
+    (void)state;
+    CLEANUP(rig_teardown) struct service_rig rig;
+    rig_setup(&rig);
+    rig_enroll(&rig, "{}");
+    struct session session = rig_dps_session(&rig, 1, "leaf");
+    assert_true(connect_device(&rig, &session).is_admitted);
+    rig.is_disk_full = true;
+    send_register(&rig, &session);
+    assert_string_equal(rig_last_topic(&rig), "$dps/registrations/res/500/?$rid=1");
+    rig.is_disk_full = false;
+    send_register(&rig, &session);
+    assert_string_equal(rig_last_topic(&rig), "$dps/registrations/res/202/?$rid=1&retry-after=3");
+    assert_int_equal(rig.commit_count, 1);
+    send_poll(&rig, &session);
+    assert_string_equal(rig_last_topic(&rig), "$dps/registrations/res/200/?$rid=2");
+    assert_int_equal(rig.commit_count, 2);
+    finish(&rig, &session);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -339,6 +360,7 @@ int main(void)
         cmocka_unit_test(silent_service_hears_and_says_nothing),
         cmocka_unit_test(a_second_connection_ends_none_and_each_gets_its_own_reply),
         cmocka_unit_test(polls_are_counted),
+        cmocka_unit_test(what_cannot_be_written_is_answered_with_500_until_it_can),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

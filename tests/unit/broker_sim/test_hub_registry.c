@@ -69,11 +69,35 @@ static void broken_and_oversized_patches_change_nothing(void **state)
     assert_twin(device, "{\"desired\":{\"$version\":1},\"reported\":{\"$version\":1}}");
 }
 
+static void devices_and_twins_are_whole_after_a_restart(void **state)
+{
+    (void)state;
+    struct store *kept = NULL;
+    assert_int_equal(store_open(NULL, &kept, NULL), 0);
+    struct hub_registry *before = hub_registry_new();
+    assert_int_equal(hub_registry_load(before, kept, NULL), 0);
+    assert_int_equal(hub_registry_put(before, "a.net", "dev-01", "AA", NULL), 0);
+    assert_int_equal(hub_registry_put(before, "b.net", "dev-01", "BB", NULL), 0);
+    assert_int_equal(hub_registry_put(before, "a.net", "DEV-01", "CC", NULL), 0);
+    assert_int_equal(patch(hub_registry_find(before, "dev-01"), "{\"x\":{\"y\":[1,null]}}", NULL), 0);
+    hub_registry_free(before);
+    CLEANUP(done) struct hub_registry *after = hub_registry_new();
+    assert_int_equal(hub_registry_load(after, kept, NULL), 0);
+    const struct hub_device *device = hub_registry_find(after, "dev-01");
+    assert_non_null(device);
+    assert_string_equal(device->hub, "b.net");
+    assert_string_equal(device->sha256, "BB");
+    assert_twin(device, "{\"desired\":{\"$version\":1},\"reported\":{\"x\":{\"y\":[1,null]},\"$version\":2}}");
+    assert_string_equal(hub_registry_find(after, "DEV-01")->sha256, "CC");
+    store_close(kept);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(registering_again_moves_the_device_and_keeps_its_twin),
         cmocka_unit_test(twin_starts_empty_and_takes_merge_patches),
+        cmocka_unit_test(devices_and_twins_are_whole_after_a_restart),
         cmocka_unit_test(broken_and_oversized_patches_change_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
