@@ -98,6 +98,14 @@ int json_write_file(const char *path, const cJSON *json, mode_t mode, struct err
     return file_write_atomic(path, text, strlen(text), mode, error);
 }
 
+int json_write_unsynced(const char *path, const cJSON *json, mode_t mode, struct error *error)
+{
+    CLEANUP_FREE char *text = json_print_pretty(json);
+    if (!text)
+        return error_set_memory(error);
+    return file_write_unsynced(path, text, strlen(text), mode, error);
+}
+
 /*
  * Printing, in one pass over the tree: cJSON's own printer leaves UTF-8 as it is, writes 1790000000000000 as 1.79e+15 (right, and unreadable), and
  * asks the C library to print and to read back each number; a handshake's events are hundreds of them.

@@ -27,6 +27,8 @@ enum { JSON_FILE_MAX_BYTES = 4 * 1024 * 1024, JSON_DEPTH_MAX = 64 };
 cJSON *json_parse(const char *text, size_t length_bytes, const char *name, struct error *error);
 cJSON *json_read_file(const char *path, struct error *error);
 int json_write_file(const char *path, const cJSON *json, mode_t mode, struct error *error);
+/* As file_write_unsynced: safe from a kill, not from a power cut. */
+int json_write_unsynced(const char *path, const cJSON *json, mode_t mode, struct error *error);
 
 /* One line, or indented by two spaces; non-ASCII as \uXXXX. malloc'ed; NULL when out of memory. */
 char *json_print_line(const cJSON *json);

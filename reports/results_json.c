@@ -200,7 +200,8 @@ int results_write(const struct result_run *run, struct error *error)
     CLEANUP_FREE char *path = path_join(run->directory, RESULTS_FILE);
     if (!json || !path)
         return error_set_memory(error);
-    return json_write_file(path, json, 0644, error);
+    /* A disk takes milliseconds to sync, and this is written after every row. */
+    return run->ended_unix_us ? json_write_file(path, json, 0644, error) : json_write_unsynced(path, json, 0644, error);
 }
 
 /* ---- reading ---- */
