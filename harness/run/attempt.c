@@ -13,7 +13,7 @@
 DEFINE_CLEANUP(struct recipe *, recipe_free)
 DEFINE_CLEANUP(struct pki *, pki_free)
 
-enum { SETTLE_DEVICE_MS = 2000, SETTLE_MIN_MS = 100, CHAIN_MAX_BYTES = 64 * 1024 };
+enum { SETTLE_DEVICE_MS = 2000, SETTLE_MIN_MS = 50, CHAIN_MAX_BYTES = 64 * 1024 };
 
 /* ---- whose fault ---- */
 

@@ -6,9 +6,9 @@ set -euo pipefail
 . "$DPSBENCH_SOURCE/tests/e2e/lib.sh"
 cd "$scratch"
 
-for scale in 4 50; do
-    # A handshake under sanitizers takes several device seconds at 50.
-    [[ $scale != 50 || $DPSBENCH_TIME_SCALE == 20 ]] || continue
+for scale in 4 100; do
+    # A handshake under sanitizers takes several device seconds at 100.
+    [[ $scale != 100 || $DPSBENCH_TIME_SCALE == 40 ]] || continue
     it "all cases at time scale $scale"
     code=0
     "$DPSBENCH_BIN/dpsbench" run --time-scale "$scale" --out "out-$scale" >table 2>log || code=$?

@@ -199,6 +199,26 @@ static void what_waits_long_enough_does_not(void **state)
 /* At scale 10 its 30 device seconds are 3 s. */
 #define LIMITED "in_order: [{event: mqtt.puback}, {event: mqtt.publish, after_s: {max: 30}}]"
 
+static void the_work_of_the_machine_makes_nothing_late(void **state)
+{
+    struct fixture *fixture = *state;
+    read_row(fixture, ONE_STEP, LIMITED);
+    show_at(fixture, "mqtt.puback", 1000000);
+    show_at(fixture, "mqtt.publish", 1000000 + 3240000);
+    assert_false(watch_is_violated(&fixture->watch));
+}
+
+static void what_comes_later_than_that_fails(void **state)
+{
+    struct fixture *fixture = *state;
+    read_row(fixture, ONE_STEP, LIMITED);
+    show_at(fixture, "mqtt.puback", 1000000);
+    show_at(fixture, "mqtt.publish", 1000000 + 3260000);
+    assert_true(watch_is_violated(&fixture->watch));
+    judge(fixture);
+    assert_string_equal(fixture->result.reason.got, "mqtt.publish, 32.6 device seconds after it");
+}
+
 static bool is_overdue_after_ms(struct fixture *fixture, int64_t ms)
 {
     enum { STARTED_US = 5000000 };
@@ -357,6 +377,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(bears_as_many_as_the_case_allows, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_comes_too_early_in_device_seconds_fails, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_waits_long_enough_does_not, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(the_work_of_the_machine_makes_nothing_late, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_comes_later_than_that_fails, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_overdue_is_not_waited_for, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_outcome_names_the_fault_that_the_case_asked_for_and_no_close_notify, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_known_and_overdue_is_waited_for_only_with_the_rest, set_up, tear_down),
