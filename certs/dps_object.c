@@ -1,5 +1,7 @@
 #include "certs/dps_object.h"
 
+#include "certs/sas_token.h"
+
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
@@ -163,6 +165,69 @@ static int read_status(const struct build *build)
     return 0;
 }
 
+static const char *const key_names[DPS_PAIR] = {"primaryKey", "secondaryKey"};
+
+static int read_symmetric_keys(const struct build *build)
+{
+    struct dps_object *object = &build->entry->object;
+    const cJSON *keys = json_path(build->entry->json, "attestation.symmetricKey");
+    for (size_t i = 0; i < DPS_PAIR; i++) {
+        const char *text = json_string(keys, key_names[i], "");
+        CLEANUP_SAS_KEY struct sas_key key = {.length_bytes = 0};
+        struct error error = ERROR_INIT;
+        char member[64];
+        snprintf(member, sizeof member, "attestation.symmetricKey.%s", key_names[i]);
+        if (*text && sas_key_read(text, &key, &error))
+            return fail(build, member, "%s; leave both keys out of an object that is put through the simulator, and they are made",
+                        error.text);
+        object->symmetric_keys[i] = *text ? text : NULL;
+    }
+    if (!object->symmetric_keys[DPS_PRIMARY] && !object->symmetric_keys[DPS_SECONDARY])
+        tell(build, "attestation.symmetricKey", "holds no key, so no device can match; write primaryKey, the base64 of 16 to 64 bytes");
+    return 0;
+}
+
+/* Of an object that is put: the former keys, or new ones. Returns -1 when out of memory or randomness. */
+static int fill_symmetric_keys(cJSON *json, const struct dps_entry *old)
+{
+    cJSON *attestation = (cJSON *)json_member(json, "attestation");
+    if (strcmp(json_string(attestation, "type", ""), "symmetricKey") != 0)
+        return 0;
+    cJSON *keys = (cJSON *)json_member(attestation, "symmetricKey");
+    if (!keys && json_set(attestation, "symmetricKey", keys = cJSON_CreateObject()))
+        return -1;
+    for (size_t i = 0; i < DPS_PAIR; i++) {
+        CLEANUP_SAS_KEY struct sas_key key = {.length_bytes = 0};
+        char text[SAS_KEY_TEXT_BYTES];
+        const char *former = old ? old->object.symmetric_keys[i] : NULL;
+        if (!cJSON_IsObject(keys) || json_member(keys, key_names[i]))
+            continue;
+        if (!former && sas_key_make(&key, NULL))
+            return -1;
+        if (!former)
+            sas_key_format(&key, text);
+        if (json_set_string(keys, key_names[i], former ? former : text))
+            return -1;
+    }
+    return 0;
+}
+
+static int read_attestation_type(const struct build *build, const char *type)
+{
+    static const char *const names[] = {[DPS_ATTESTATION_X509] = "x509",
+                                        [DPS_ATTESTATION_SYMMETRIC_KEY] = "symmetricKey",
+                                        [DPS_ATTESTATION_TPM] = "tpm",
+                                        [DPS_ATTESTATION_NONE] = "none"};
+    for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
+        if (strcmp(type, names[i]) != 0)
+            continue;
+        build->entry->object.attestation = (enum dps_attestation)i;
+        build->entry->object.is_x509 = i == DPS_ATTESTATION_X509;
+        return 0;
+    }
+    return fail(build, "attestation.type", "'%s' is not one of x509, symmetricKey, tpm, none", type);
+}
+
 static int read_attestation(const struct build *build)
 {
     struct dps_object *object = &build->entry->object;
@@ -170,12 +235,13 @@ static int read_attestation(const struct build *build)
     if (!attestation)
         return fail(build, "attestation", "is missing; expected {\"type\": \"x509\", \"x509\": {...}}");
     const char *type = json_string(attestation, "type", json_member(attestation, "x509") ? "x509" : "");
-    object->is_x509 = strcmp(type, "x509") == 0;
+    if (read_attestation_type(build, type))
+        return -1;
     if (object->is_x509)
         return object->kind == DPS_GROUP ? read_group_certificates(build) : read_client_certificates(build);
-    if (strcmp(type, "symmetricKey") != 0 && strcmp(type, "tpm") != 0 && strcmp(type, "none") != 0)
-        return fail(build, "attestation.type", "'%s' is not one of x509, symmetricKey, tpm, none", type);
-    tell(build, "attestation.type", "only x509 is simulated here: the object is kept and matches no device");
+    if (object->attestation == DPS_ATTESTATION_SYMMETRIC_KEY)
+        return read_symmetric_keys(build);
+    tell(build, "attestation.type", "only x509 and symmetricKey are simulated here: the object is kept and matches no device");
     return 0;
 }
 
@@ -279,8 +345,8 @@ int dps_json_stamp(enum dps_kind kind, cJSON *json, const struct dps_entry *old,
     char now[DPS_TIME_BYTES];
     format_now(kind, clock, now);
     CLEANUP_FREE char *etag = dps_etag_new(clock);
-    return !etag || json_set_string(json, "etag", etag) || json_set_string(dates, created_name(kind), created ? created : now) ||
-                   json_set_string(dates, updated_name(kind), now)
+    return !etag || fill_symmetric_keys(json, old) || json_set_string(json, "etag", etag) ||
+                   json_set_string(dates, created_name(kind), created ? created : now) || json_set_string(dates, updated_name(kind), now)
                ? -1
                : 0;
 }

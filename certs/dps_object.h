@@ -36,7 +36,10 @@ void dps_entry_free(struct dps_entry *entry); /* NULL allowed */
 DEFINE_CLEANUP(struct dps_entry *, dps_entry_free)
 #define CLEANUP_ENTRY CLEANUP(dps_entry_free_cleanup)
 
-/* New etag and update time; the creation time is `old`'s when there is one. Before dps_entry_new. Returns -1 when out of memory. */
+/*
+ * New etag and update time, and symmetric keys where they are left out; creation time and keys are `old`'s when there is one. Before
+ * dps_entry_new. Returns -1 when out of memory.
+ */
 int dps_json_stamp(enum dps_kind kind, cJSON *json, const struct dps_entry *old, const struct clock *clock);
 /* Where a certificate object keeps certificate and isVerified: its `properties`, or the object itself. Lent. */
 cJSON *dps_certificate_holder(cJSON *json);

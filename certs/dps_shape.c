@@ -26,7 +26,8 @@ struct member {
 #define PAIR(path) M(path, OBJECT) CERTIFICATE(path ".primary") CERTIFICATE(path ".secondary")
 
 #define COMMON                                                                                                                             \
-    M("attestation", OBJECT) M("attestation.type", TEXT) M("attestation.tpm", FREE) M("attestation.symmetricKey", FREE)                    \
+    M("attestation", OBJECT) M("attestation.type", TEXT) M("attestation.tpm", FREE) M("attestation.symmetricKey", OBJECT)                  \
+    M("attestation.symmetricKey.primaryKey", TEXT) M("attestation.symmetricKey.secondaryKey", TEXT)                                        \
     M("attestation.x509", OBJECT) PAIR("attestation.x509.clientCertificates") PAIR("attestation.x509.signingCertificates")                 \
     M("attestation.x509.caReferences", OBJECT) M("attestation.x509.caReferences.primary", TEXT)                                            \
     M("attestation.x509.caReferences.secondary", TEXT) M("capabilities", OBJECT) M("capabilities.iotEdge", BOOL)                           \

@@ -49,6 +49,9 @@ bool certificate_ref_matches(const struct certificate_ref *ref, const X509 *cert
 
 enum { DPS_PRIMARY, DPS_SECONDARY, DPS_PAIR };
 
+/* attestation.type of an enrollment or a group. */
+enum dps_attestation { DPS_ATTESTATION_X509, DPS_ATTESTATION_SYMMETRIC_KEY, DPS_ATTESTATION_TPM, DPS_ATTESTATION_NONE };
+
 /* Read only; lent by the state, valid until the next call that changes it (put, delete, reload, verify, drop, free). */
 struct dps_object {
     enum dps_kind kind;
@@ -58,10 +61,12 @@ struct dps_object {
     const char *place;                             /* "certificates/root-ca.json", or "lease 'L'" */
     const char *lease;                             /* NULL: an object of the folder */
     bool is_enabled;                               /* enrollment, group: provisioningStatus; true for a certificate */
-    bool is_x509;                                  /* enrollment, group: attestation.type; others are kept and never match */
+    enum dps_attestation attestation;              /* enrollment, group; tpm and none are kept and never match */
+    bool is_x509;                                  /* enrollment, group: attestation is that; true for a certificate */
     bool is_verified;                              /* certificate */
     struct certificate_ref certificates[DPS_PAIR]; /* enrollment: clientCertificates; group: signingCertificates; certificate: the first */
     const char *ca_references[DPS_PAIR];           /* group: names of certificates; NULL: none */
+    const char *symmetric_keys[DPS_PAIR];          /* enrollment, group: base64 that sas_key_read takes; NULL: none */
     const char *verification_code;                 /* certificate: asked for and not yet used; else NULL */
 };
 
@@ -104,7 +109,8 @@ cJSON *dps_state_list(const struct dps_state *state, enum dps_kind kind);
 /*
  * Create or replace.
  *
- * json        lent; Azure's shape; its etag and dates are ignored and made anew.
+ * json        lent; Azure's shape; its etag and dates are ignored and made anew. Symmetric keys that it leaves out are those of the object that
+ *             is replaced, or are made.
  * etag        NULL: no check; "*": must exist; else must be the present one (CONFLICT).
  * lease       NULL: into the folder, written before the call returns. Else memory only, gone with dps_state_drop_lease(). BUSY (rig):
  *             another lease has an object of that name.

@@ -1,7 +1,7 @@
 /*
  * broker_sim/dps/dps.h - the Device Provisioning Service: CONNECT, SUBSCRIBE, register, operation status
  *
- * What:     decides who may connect (CONNECT's own rules, then the judge of certs/attestation.h under the profile of the scenario), answers
+ * What:     decides who may connect (CONNECT's own rules, then a SAS token, or the judge of certs/attestation.h under the profile of the scenario), answers
  * requests, and gives assigned devices an identity at the hub. Emits attestation.verdict, dps.request, dps.reply, dps.warning,
  * dps.assigned. Not here: rules about certificates (certs/attestation.h), the bytes of MQTT (front_door), how bodies look (reply.h).
  * Source:   "Communicate with DPS using the MQTT protocol", Azure documentation; field logs: docs/fidelity.md says which is which.
@@ -18,21 +18,48 @@
 #include "broker_sim/service_port.h"
 #include "certs/dps_state.h"
 
-/* What a CONNECT is refused for before the judge is asked: CONNACK 5. X(id, rule id, mend) */
+/*
+ * What a CONNECT is refused for before the judge is asked: CONNACK 5, or, where a knob says so, a reply with code and message.
+ * X(id, rule id, error code, message, mend)
+ */
 #define DPS_CONNECT_RULES(X)                                                                                                               \
-    X(USER_NAME, "connect.user-name", "send the user name {idScope}/registrations/{registrationId}/api-version=2019-03-31")                \
-    X(API_VERSION, "connect.api-version", "end the user name with /api-version=2019-03-31")                                                \
-    X(ID_SCOPE, "connect.id-scope", "give the device the ID scope of this service (CONFIG_AZURE_IOT_HUB_DPS_ID_SCOPE in Nordic's sample)") \
-    X(CLIENT_ID, "connect.client-id", "use the registration id as MQTT client id")
+    X(USER_NAME, "connect.user-name", 0, NULL, "send the user name {idScope}/registrations/{registrationId}/api-version=2019-03-31")       \
+    X(API_VERSION, "connect.api-version", 0, NULL, "end the user name with /api-version=2019-03-31")                                       \
+    X(UNKNOWN_API_VERSION, "connect.unknown-api-version", 400000, "Bad Request",                                                           \
+      "say api-version=2019-03-31 or a later one that is known")                                                                           \
+    X(ID_SCOPE, "connect.id-scope", 404001, "Not found",                                                                                   \
+      "give the device the ID scope of this service (CONFIG_AZURE_IOT_HUB_DPS_ID_SCOPE in Nordic's sample)")                               \
+    X(CLIENT_ID, "connect.client-id", 0, NULL, "use the registration id as MQTT client id")
+
+/* The same for a CONNECT with a SAS token. */
+#define DPS_SAS_RULES(X)                                                                                                                   \
+    X(TOKEN, "sas.token", 401000, "Unauthorized",                                                                                          \
+      "send SharedAccessSignature sr={idScope}%2Fregistrations%2F{registrationId}&sig=...&se=...&skn=registration as the password")        \
+    X(RESOURCE, "sas.resource", 401000, "Unauthorized", "sign sr={idScope}%2Fregistrations%2F{registrationId} of this very CONNECT")       \
+    X(POLICY, "sas.policy", 401000, "Unauthorized", "say skn=registration")                                                                \
+    X(EXPIRED, "sas.expired", 401000, "Unauthorized", "make a token with a later se; set the device's clock")                              \
+    X(NO_ENROLLMENT, "sas.no-enrollment", 404201, "Not found", "add an enrollment or a group with attestation.type \"symmetricKey\"")      \
+    X(SIGNATURE, "sas.signature", 401000, "Unauthorized", "sign with a key of the enrollment, or with the key derived from the group's")   \
+    X(GROUP_KEY, "sas.group-key", 401000, "Unauthorized",                                                                                  \
+      "give the device the derived key: base64 of HMAC-SHA256 over the registration id, with the group's key")                             \
+    X(TPM, "sas.tpm", 401000, "Unauthorized", "use a certificate or a symmetric key: TPM attestation is not supported over MQTT")
 
 struct dps;
 
+/* One instance of the service, chosen by the ID scope of CONNECT. All lent. */
+struct dps_tenant {
+    const char *id_scope;
+    const struct dps_state *state;
+    struct registration_store *registrations;
+};
+
+enum { DPS_TENANTS_MAX = 8 };
+
 struct dps_options {
-    const char *id_scope;                     /* lent */
-    const struct dps_state *state;            /* lent */
-    struct scenario_table *scenarios;         /* lent */
-    struct registration_store *registrations; /* lent */
-    struct hub_registry *hubs;                /* lent */
+    struct dps_tenant tenants[DPS_TENANTS_MAX];
+    size_t tenant_count;              /* one at least */
+    struct scenario_table *scenarios; /* lent */
+    struct hub_registry *hubs;        /* lent */
     struct event_sink sink;
     struct service_port port;
 };

@@ -5,26 +5,26 @@
 
 #include <string.h>
 
-static bool is_refused_in_reply(const struct attestation_verdict *verdict)
+static bool is_refused_in_reply(const struct dps_decision *decision)
 {
-    return verdict->surface == ATTESTATION_SURFACE_RES400 || verdict->surface == ATTESTATION_SURFACE_RES401 ||
-           verdict->surface == ATTESTATION_SURFACE_RES404;
+    return decision->surface == ATTESTATION_SURFACE_RES400 || decision->surface == ATTESTATION_SURFACE_RES401 ||
+           decision->surface == ATTESTATION_SURFACE_RES404;
 }
 
 /* Field logs show the refusal and then a closed connection (azure-iot-sdk-c issue 2021, azure-iot-sdk-python issue 797). */
 static void reply_refusal(const struct dps *dps, const struct exchange *exchange)
 {
-    const struct attestation_verdict *verdict = exchange->own->verdict;
-    exchange_reply_error(dps, exchange, verdict->error_code, verdict->message);
+    const struct dps_decision *decision = &exchange->own->decision;
+    exchange_reply_error(dps, exchange, decision->error_code, decision->message);
     exchange_close_after_refusal(dps, exchange);
 }
 
 /* Individual: the enrollment's deviceId, else the registration id. Group: always the registration id. */
-static void fill_assignment(const struct dps *dps, const struct exchange *exchange, struct registration_outcome *outcome)
+static void fill_assignment(const struct exchange *exchange, struct registration_outcome *outcome)
 {
-    const struct attestation_verdict *verdict = exchange->own->verdict;
+    const struct dps_decision *decision = &exchange->own->decision;
     const char *registration_id = exchange->own->registration_id;
-    const struct dps_object *object = dps_state_find(dps->options.state, verdict->match_kind, verdict->match_id);
+    const struct dps_object *object = dps_state_find(exchange->own->tenant->state, decision->match_kind, decision->match_id);
     const cJSON *json = object ? object->json : NULL;
     const char *device_id = outcome->is_group ? registration_id : json_string(json, "deviceId", registration_id);
     snprintf(outcome->device_id, sizeof outcome->device_id, "%s", device_id);
@@ -52,17 +52,17 @@ static void end_otherwise(const struct dps *dps, const struct exchange *exchange
 /* polls: how many status requests it takes; may be changed. */
 static struct registration_outcome outcome_of(const struct dps *dps, const struct exchange *exchange, int64_t *polls)
 {
-    const struct attestation_verdict *verdict = exchange->own->verdict;
-    struct registration_outcome outcome = {.status = REGISTRATION_ASSIGNED, .is_group = verdict->match_kind == DPS_GROUP};
-    snprintf(outcome.enrollment_id, sizeof outcome.enrollment_id, "%s", verdict->match_id ? verdict->match_id : "");
-    if (verdict->surface == ATTESTATION_SURFACE_FAILED) {
+    const struct dps_decision *decision = &exchange->own->decision;
+    struct registration_outcome outcome = {.status = REGISTRATION_ASSIGNED, .is_group = decision->match_kind == DPS_GROUP};
+    snprintf(outcome.enrollment_id, sizeof outcome.enrollment_id, "%s", decision->match_id);
+    if (decision->surface == ATTESTATION_SURFACE_FAILED) {
         outcome.status = REGISTRATION_FAILED;
-        outcome.error_code = verdict->error_code;
-        snprintf(outcome.error_message, sizeof outcome.error_message, "%s", verdict->message ? verdict->message : "");
-    } else if (verdict->surface == ATTESTATION_SURFACE_DISABLED) {
+        outcome.error_code = decision->error_code;
+        snprintf(outcome.error_message, sizeof outcome.error_message, "%s", decision->message ? decision->message : "");
+    } else if (decision->surface == ATTESTATION_SURFACE_DISABLED) {
         outcome.status = REGISTRATION_DISABLED;
     } else {
-        fill_assignment(dps, exchange, &outcome);
+        fill_assignment(exchange, &outcome);
         end_otherwise(dps, exchange, &outcome, polls);
     }
     return outcome;
@@ -116,7 +116,8 @@ static void on_register(const struct dps *dps, const struct exchange *exchange, 
     struct registration_outcome outcome = outcome_of(dps, exchange, &polls);
     const struct registration *registration;
     int status;
-    if (registration_register(dps->options.registrations, exchange->own->registration_id, &outcome, polls, &status, &registration, NULL)) {
+    if (registration_register(exchange->own->tenant->registrations, exchange->own->registration_id, &outcome, polls, &status, &registration,
+                              NULL)) {
         reply_trouble(dps, exchange);
         return;
     }
@@ -131,7 +132,7 @@ static void on_status(const struct dps *dps, const struct exchange *exchange)
     struct error error = ERROR_INIT;
     bool has_ended_now;
     int status;
-    if (registration_poll(dps->options.registrations, exchange->own->registration_id, exchange->request.operation_id, &status,
+    if (registration_poll(exchange->own->tenant->registrations, exchange->own->registration_id, exchange->request.operation_id, &status,
                           &has_ended_now, &registration, &error)) {
         if (error.code == ERROR_NOT_FOUND)
             exchange_reply_error(dps, exchange, 404203, "Operation not found.");
@@ -168,7 +169,7 @@ void dps_message(struct dps *dps, const struct session *session, const char *top
     bool is_register = exchange.request.operation == DPS_REGISTER;
     if (exchange_has_fault(dps, &exchange, is_register ? KNOB_reply_status : KNOB_poll_status))
         exchange_reply_fault(dps, &exchange, (int)(is_register ? exchange.knobs.reply_status : exchange.knobs.poll_status));
-    else if (is_refused_in_reply(exchange.own->verdict))
+    else if (is_refused_in_reply(&exchange.own->decision))
         reply_refusal(dps, &exchange);
     else if (is_register)
         on_register(dps, &exchange, payload, length_bytes);

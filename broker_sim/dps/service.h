@@ -4,6 +4,7 @@
 #ifndef BROKER_SIM_DPS_SERVICE_H
 #define BROKER_SIM_DPS_SERVICE_H
 
+#include "broker_sim/dps/api_version.h"
 #include "broker_sim/dps/dps.h"
 #include "certs/attestation.h"
 
@@ -16,9 +17,42 @@ struct dps {
     struct dps_options options;
 };
 
+/* Why a CONNECT is refused before, or in place of, the judge of certificates. `class` as in attestation rules, or "sas". */
+struct dps_rule {
+    const char *name;
+    const char *class;
+    int error_code; /* where a knob shows the refusal in a reply */
+    const char *message;
+    const char *mend;
+};
+
+struct dps_refusal {
+    const struct dps_rule *rule; /* NULL: none */
+    char text[ERROR_TEXT_MAX_BYTES];
+};
+
+/* Returns -1. */
+int dps_refuse(struct dps_refusal *refusal, const struct dps_rule *rule, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* What was decided at CONNECT: a plain value. */
+struct dps_decision {
+    enum attestation_surface surface; /* NONE: accepted */
+    int return_code;                  /* surface connack */
+    int error_code;                   /* surfaces res4xx, failed */
+    const char *message;              /* likewise; lent for ever */
+    bool is_matched;                  /* an enrollment or a group was found */
+    bool has_symmetric_key;           /* matched by a token, not by a certificate */
+    bool is_lower_id;                 /* a group's key was derived for the registration id in lower case */
+    enum dps_kind match_kind;
+    char match_id[DPS_ID_MAX_BYTES + 1];
+    const char *matched; /* by a token: "primary key"; lent for ever */
+};
+
 /* What DPS knows of one admitted connection: session->service. */
 struct dps_session {
-    struct attestation_verdict *verdict;
+    const struct dps_tenant *tenant; /* NULL: an unknown ID scope, to be refused in a reply */
+    struct dps_decision decision;
+    struct api_version api_version;
     bool is_subscribed;
     bool is_ending; /* a scenario closes it: no request is answered any more */
     char registration_id[CLAIMED_ID_MAX_BYTES + 1];

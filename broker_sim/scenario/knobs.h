@@ -61,7 +61,14 @@
     WORD(MQTT, close_how, 0, "how the service closes: close_notify and FIN, FIN alone, or RST", NULL, "close_notify", "fin", "reset")      \
     WORD(MQTT, silent_after, 0,                                                                                                            \
          "nothing goes down to the device any more after its CONNECT, the CONNACK, the SUBACK; is_silent is: after the PUBACK", NULL,      \
-         "never", "connect", "connack", "suback")
+         "never", "connect", "connack", "suback")                                                                                          \
+    WORD(DPS, unknown_api_version, 0,                                                                                                      \
+         "an api-version that is a date, but none that is known: taken, CONNACK 5, or 400 with 400000 to the register request",            \
+         "nothing public", "accept", "connack", "reply")                                                                                   \
+    WORD(DPS, unknown_id_scope, 0, "an unknown ID scope: CONNACK 5, or 404 with 404001 to the register request", "nothing public",         \
+         "connack", "reply")                                                                                                               \
+    WORD(DPS, sas_refusal, 0, "a bad SAS token: CONNACK 5, or 401 with 401000 (no enrollment: 404 with 404201) to the register request",   \
+         "azure-sdk-for-c issue 2235 for CONNACK 5, tests of Microsoft's device SDKs for 401000", "connack", "reply")
 
 struct knobs {
 #define NUMBER(layer, name, ...) int64_t name;
@@ -107,6 +114,8 @@ struct knob {
 /* The words of knobs that services ask for, in the order of the list. */
 enum reply_body { REPLY_BODY_JSON, REPLY_BODY_TRUNCATED, REPLY_BODY_EMPTY, REPLY_BODY_TEXT };
 enum end_as { END_AS_ASSIGNED, END_AS_FAILED, END_AS_DISABLED, END_AS_NEVER };
+enum unknown_api_version { UNKNOWN_ACCEPTED, UNKNOWN_AT_CONNECT, UNKNOWN_IN_REPLY };
+enum refused_where { REFUSED_AT_CONNECT, REFUSED_IN_REPLY };
 enum close_at { CLOSE_NEVER, CLOSE_BEFORE_CONNACK, CLOSE_AFTER_SUBACK, CLOSE_BETWEEN_POLLS };
 
 extern const struct knob knob_list[KNOB_COUNT];

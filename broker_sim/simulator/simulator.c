@@ -628,10 +628,9 @@ static int make_buses(struct simulator *simulator, struct error *error)
 static int make_services(struct simulator *simulator, struct error *error)
 {
     struct dps_options dps = {
-        .id_scope = simulator->options->id_scope,
-        .state = simulator->state,
+        .tenants = {{.id_scope = simulator->options->id_scope, .state = simulator->state, .registrations = simulator->registrations}},
+        .tenant_count = 1,
         .scenarios = simulator->scenarios,
-        .registrations = simulator->registrations,
         .hubs = simulator->devices,
         .sink = sink_of(simulator),
         .port = port_of(simulator),

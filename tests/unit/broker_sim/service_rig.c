@@ -57,10 +57,9 @@ static void make_services(struct service_rig *rig)
                                 .close_after_reply = on_close_after,
                                 .close_later = on_close_after,
                                 .close = on_close};
-    struct dps_options dps = {.id_scope = RIG_ID_SCOPE,
-                              .state = rig->state,
+    struct dps_options dps = {.tenants = {{.id_scope = RIG_ID_SCOPE, .state = rig->state, .registrations = rig->registrations}},
+                              .tenant_count = 1,
                               .scenarios = rig->scenarios,
-                              .registrations = rig->registrations,
                               .hubs = rig->devices,
                               .sink = sink,
                               .port = port};

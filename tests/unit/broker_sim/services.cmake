@@ -4,6 +4,7 @@ dpsbench_unit_test(test_dps_registration SOURCES test_dps_registration.c DEPENDS
 dpsbench_unit_test(test_hub_registry SOURCES test_hub_registry.c DEPENDS sim_hub)
 dpsbench_unit_test(test_control_request SOURCES test_control_request.c DEPENDS sim_control)
 dpsbench_unit_test(test_dps_service SOURCES test_dps_service.c service_rig.c DEPENDS sim_dps sim_hub certs)
+dpsbench_unit_test(test_dps_sas SOURCES test_dps_sas.c service_rig.c DEPENDS sim_dps sim_hub certs)
 dpsbench_unit_test(test_dps_faults SOURCES test_dps_faults.c service_rig.c DEPENDS sim_dps sim_hub certs)
 dpsbench_unit_test(test_hub_service SOURCES test_hub_service.c service_rig.c DEPENDS sim_dps sim_hub certs)
 dpsbench_unit_test(test_control_methods SOURCES test_control_methods.c DEPENDS sim_control)

@@ -65,6 +65,7 @@ static void every_rule_of_connect_and_hub_has_a_row(void **state)
     if (!fidelity_find(table, name))                                                                                                       \
         complain(&has_failed, "no row for the rule", name);
     DPS_CONNECT_RULES(X)
+    DPS_SAS_RULES(X)
     HUB_RULES(X)
 #undef X
     assert_false(has_failed);

@@ -446,11 +446,50 @@ static void other_attestations_are_kept_and_match_nobody(void **unused)
 {
     (void)unused;
     CLEANUP_SCRATCH struct scratch scratch = scratch_make();
-    write_object(&scratch, "enrollments/s.json",
-                 "{'registrationId':'s','attestation':{'type':'symmetricKey','symmetricKey':{'primaryKey':'k'}}}");
+    write_object(&scratch, "enrollments/t.json", "{'registrationId':'t','attestation':{'type':'tpm','tpm':{'endorsementKey':'k'}}}");
     CLEANUP_STATE struct dps_state *state = open_state(&scratch);
-    expect_notice(state, false, "enrollments/s.json: attestation.type: only x509 is simulated here");
-    assert_false(must_find(state, DPS_ENROLLMENT, "s")->is_x509);
+    expect_notice(state, false, "enrollments/t.json: attestation.type: only x509 and symmetricKey are simulated here");
+    assert_false(must_find(state, DPS_ENROLLMENT, "t")->is_x509);
+    assert_int_equal(must_find(state, DPS_ENROLLMENT, "t")->attestation, DPS_ATTESTATION_TPM);
+}
+
+#define KEY_ONE "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
+
+static void symmetric_keys_are_read_and_a_bad_one_is_named_but_not_told(void **unused)
+{
+    (void)unused;
+    CLEANUP_SCRATCH struct scratch scratch = scratch_make();
+    write_object(&scratch, "enrollments/s.json",
+                 "{'registrationId':'s','attestation':{'type':'symmetricKey','symmetricKey':{'primaryKey':'" KEY_ONE "'}}}");
+    write_object(&scratch, "enrollmentGroups/bad.json",
+                 "{'enrollmentGroupId':'bad','attestation':{'type':'symmetricKey','symmetricKey':{'secondaryKey':'hunter2'}}}");
+    write_object(&scratch, "enrollments/none.json", "{'registrationId':'none','attestation':{'type':'symmetricKey'}}");
+    CLEANUP_STATE struct dps_state *state = open_state(&scratch);
+    const struct dps_object *object = must_find(state, DPS_ENROLLMENT, "s");
+    assert_int_equal(object->attestation, DPS_ATTESTATION_SYMMETRIC_KEY);
+    assert_string_equal(object->symmetric_keys[DPS_PRIMARY], KEY_ONE);
+    assert_null(object->symmetric_keys[DPS_SECONDARY]);
+    expect_notice(state, true, "enrollmentGroups/bad.json: attestation.symmetricKey.secondaryKey: is not the base64 of 16 to 64 bytes");
+    expect_notice(state, false, "enrollments/none.json: attestation.symmetricKey: holds no key");
+    for (size_t i = 0; i < dps_state_notice_count(state); i++)
+        assert_null(strstr(dps_state_notice(state, i).text, "hunter2"));
+}
+
+static void symmetric_keys_that_are_left_out_are_made_and_then_kept(void **unused)
+{
+    (void)unused;
+    CLEANUP_SCRATCH struct scratch scratch = scratch_make();
+    CLEANUP_STATE struct dps_state *state = open_state(&scratch);
+    static const char text[] = "{\"enrollmentGroupId\":\"g\",\"attestation\":{\"type\":\"symmetricKey\"}}";
+    CLEANUP_JSON cJSON *json = json_parse(text, strlen(text), "t", NULL);
+    const struct dps_object *object = NULL;
+    assert_int_equal(dps_state_put(state, DPS_GROUP, json, NULL, NULL, &object, NULL), 0);
+    CLEANUP_FREE char *primary = strdup(object->symmetric_keys[DPS_PRIMARY]), *secondary = strdup(object->symmetric_keys[DPS_SECONDARY]);
+    assert_int_equal(strlen(primary), 88);
+    assert_string_not_equal(primary, secondary);
+    assert_int_equal(dps_state_put(state, DPS_GROUP, json, NULL, NULL, &object, NULL), 0);
+    assert_string_equal(object->symmetric_keys[DPS_PRIMARY], primary);
+    assert_string_equal(object->symmetric_keys[DPS_SECONDARY], secondary);
 }
 
 static void two_files_of_one_name_are_told_and_the_first_counts(void **unused)
@@ -710,6 +749,8 @@ int main(void)
         cmocka_unit_test(an_id_longer_than_the_limit_is_refused),
         cmocka_unit_test(unknown_members_are_told_once_and_kept),
         cmocka_unit_test(other_attestations_are_kept_and_match_nobody),
+        cmocka_unit_test(symmetric_keys_are_read_and_a_bad_one_is_named_but_not_told),
+        cmocka_unit_test(symmetric_keys_that_are_left_out_are_made_and_then_kept),
         cmocka_unit_test(two_files_of_one_name_are_told_and_the_first_counts),
         cmocka_unit_test(a_reread_sees_new_changed_and_removed_files),
         cmocka_unit_test(a_file_that_breaks_keeps_its_last_good_version),
