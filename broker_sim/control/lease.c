@@ -1,6 +1,6 @@
 #include "broker_sim/control/lease.h"
 
-#include "broker_sim/dps/identifier.h"
+#include "base/uuid.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,7 +46,7 @@ int lease_add(struct lease_table *table, const char *lane, int64_t ttl_s, struct
         free(lease);
         return -1;
     }
-    identifier_uuid(lease->id);
+    uuid_make(lease->id);
     snprintf(lease->lane, sizeof lease->lane, "%s", lane);
     lease->next = table->first;
     table->first = lease;

@@ -93,7 +93,7 @@ struct reply_error reply_error_of(int status)
 cJSON *reply_error_body(int error_code, const char *message, int64_t unix_us)
 {
     char tracking_id[UUID_TEXT_BYTES];
-    identifier_uuid(tracking_id);
+    uuid_make(tracking_id);
     CLEANUP_JSON cJSON *body = cJSON_CreateObject();
     if (!body || json_set_integer(body, "errorCode", error_code) || json_set_string(body, "trackingId", tracking_id) ||
         json_set_string(body, "message", message) || add_time(body, "timestampUtc", unix_us))

@@ -64,10 +64,10 @@ static int check_leaf(const struct hub *hub, const struct hub_device *device, co
     int64_t from_s = 0, to_s = 0, now_s = clock_unix_s(hub->options.sink.clock);
     if (leaf)
         certificate_sha256(leaf, sha256);
-    if (!leaf || strcmp(sha256, device->sha256) != 0)
+    if (!leaf || strcmp(sha256, device->thumbprints[0]) != 0)
         return refuse(judgement, HUB_THUMBPRINT, "device '%s' presented %s%s; it registered with %s%s", device->device_id,
                       leaf ? "the certificate with SHA-256 " : "no certificate", sha256,
-                      device->sha256[0] ? "the one with SHA-256 " : "none", device->sha256);
+                      device->thumbprints[0][0] ? "the one with SHA-256 " : "none", device->thumbprints[0]);
     if (certificate_validity(leaf, &from_s, &to_s) || now_s < from_s || now_s > to_s)
         return refuse(judgement, HUB_EXPIRED, "the certificate of device '%s' is %s", device->device_id,
                       now_s < from_s ? "not valid yet" : "expired");
@@ -257,13 +257,14 @@ static void on_twin_patch(const struct hub *hub, const struct session *session, 
 {
     struct hub_device *device = session->service;
     char version[48];
+    CLEANUP_JSON cJSON *patch = json_parse(payload ? payload : "", length_bytes, "reported properties", NULL);
     struct error error = ERROR_INIT;
     int status = 204;
-    if (hub_device_patch(device, payload, length_bytes, &error))
-        status = error.owner == ERROR_OWNER_DEVICE ? 400 : 500;
+    if (hub_device_twin_patch(device, TWIN_REPORTED, patch, &error))
+        status = error.owner == ERROR_OWNER_FILE ? 400 : 500;
     else if (service_commit(&hub->options.port, &error))
         status = 500;
-    snprintf(version, sizeof version, "&$version=%lld", (long long)device->reported_version);
+    snprintf(version, sizeof version, "&$version=%lld", (long long)device->twin.versions[TWIN_REPORTED]);
     answer(hub, session, "patch", status, rid_of(query), status == 204 ? version : "", NULL);
 }
 
@@ -276,7 +277,8 @@ void hub_message(struct hub *hub, uint64_t number, const struct session *session
     } else if (!session || !session->service) {
         return; /* nobody to answer */
     } else if (get) {
-        CLEANUP_JSON cJSON *twin = hub_device_twin(session->service);
+        const struct hub_device *device = session->service;
+        CLEANUP_JSON cJSON *twin = twin_for_device(&device->twin);
         answer(hub, session, "get", 200, rid_of(get), "", twin);
     } else {
         on_twin_patch(hub, session, patch, payload, length_bytes);

@@ -1,5 +1,6 @@
 #include "broker_sim/hub/registry.h"
 
+#include <ctype.h>
 #include <search.h>
 #include <string.h>
 
@@ -7,7 +8,26 @@ struct hub_registry {
     struct store *kept; /* NULL: nothing is kept */
     void *tree;         /* of struct hub_device, by device id */
     size_t count;
+    uint64_t message_count; /* so far: the next one's number */
 };
+
+static const char *const authentication_names[] = {
+    [HUB_BY_THUMBPRINT] = "selfSigned", [HUB_BY_CA] = "certificateAuthority", [HUB_BY_SAS] = "sas"};
+
+const char *hub_authentication_name(enum hub_authentication authentication)
+{
+    return authentication_names[authentication];
+}
+
+int hub_authentication_read(const char *name, enum hub_authentication *ret_authentication, struct error *error)
+{
+    for (size_t i = 0; i < ARRAY_COUNT(authentication_names); i++)
+        if (strcmp(name, authentication_names[i]) == 0)
+            return (int)(*ret_authentication = (enum hub_authentication)i, 0);
+    return error_set(error, ERROR_OWNER_FILE, ERROR_USAGE, "authentication '%.64s' is none of sas, selfSigned, certificateAuthority", name);
+}
+
+/* ---- the tree ---- */
 
 static int compare(const void *a, const void *b)
 {
@@ -17,9 +37,18 @@ static int compare(const void *a, const void *b)
 static void device_free(void *pointer)
 {
     struct hub_device *device = pointer;
-    cJSON_Delete(device->reported);
+    twin_done(&device->twin);
+    while (device->messages.first)
+        c2d_queue_end(&device->messages, device->messages.first, C2D_PURGED);
     free(device);
 }
+
+static inline void device_free_cleanup(struct hub_device **device)
+{
+    if (*device)
+        device_free(*device);
+}
+#define CLEANUP_DEVICE CLEANUP(device_free_cleanup)
 
 struct hub_registry *hub_registry_new(void)
 {
@@ -42,71 +71,189 @@ struct hub_device *hub_registry_find(const struct hub_registry *registry, const 
     return node ? *node : NULL;
 }
 
-static struct hub_device *add(struct hub_registry *registry, const char *device_id, struct error *error)
+size_t hub_registry_count(const struct hub_registry *registry)
+{
+    return registry->count;
+}
+
+struct walk {
+    void (*visit)(void *user, struct hub_device *device);
+    void *user;
+};
+
+static void walk_node(const void *node, VISIT order, void *closure)
+{
+    const struct walk *walk = closure;
+    if (order == postorder || order == leaf)
+        walk->visit(walk->user, *(struct hub_device *const *)node);
+}
+
+void hub_registry_each(const struct hub_registry *registry, void (*visit)(void *user, struct hub_device *device), void *user)
+{
+    struct walk walk = {visit, user};
+    twalk_r(registry->tree, walk_node, &walk);
+}
+
+static int check_name(const char *what, const char *name, size_t max_bytes, struct error *error)
+{
+    if (!name || !*name || strlen(name) > max_bytes)
+        return error_set(error, ERROR_OWNER_FILE, ERROR_USAGE, "%s is missing, or longer than %zu bytes", what, max_bytes);
+    return 0;
+}
+
+/* "A-Z, a-z, 0-9 and - . + % _ # * ? ! ( ) , : = @ $ '" is the documentation's list; it fits no topic with '/', '+' or '#'. */
+static int check_device_id(const char *device_id, struct error *error)
+{
+    if (check_name("deviceId", device_id, HUB_DEVICE_ID_MAX_BYTES, error))
+        return -1;
+    for (const char *at = device_id; *at; at++)
+        if (!isalnum((unsigned char)*at) && !strchr("-.%_*?!(),:=@$'", *at))
+            return error_set(error, ERROR_OWNER_FILE, ERROR_USAGE, "deviceId '%.128s' has a character that is not allowed", device_id);
+    return 0;
+}
+
+/* Not in the tree yet. */
+static struct hub_device *make(struct hub_registry *registry, const char *device_id, struct error *error)
 {
     if (registry->count >= HUB_DEVICES_MAX) {
         error_set(error, ERROR_OWNER_RIG, ERROR_LIMIT, "the hubs hold %d devices already", HUB_DEVICES_MAX);
         return NULL;
     }
-    struct hub_device *made = calloc(1, sizeof *made);
-    if (made) {
-        snprintf(made->device_id, sizeof made->device_id, "%s", device_id);
-        made->registry = registry;
-        made->reported_version = 1;
-        made->reported = cJSON_CreateObject();
-    }
-    if (!made || !made->reported || !tsearch(made, &registry->tree, compare)) {
+    CLEANUP_DEVICE struct hub_device *made = calloc(1, sizeof *made);
+    if (!made) {
         error_set_memory(error);
-        if (made)
-            device_free(made);
         return NULL;
     }
-    registry->count++;
-    return made;
+    made->registry = registry;
+    snprintf(made->device_id, sizeof made->device_id, "%s", device_id);
+    return twin_init(&made->twin, NULL, error) ? NULL : TAKE(made);
 }
 
-/* --- what is kept --- */
+static int add(struct hub_device *device, struct error *error)
+{
+    if (!tsearch(device, &device->registry->tree, compare))
+        return error_set_memory(error);
+    device->registry->count++;
+    return 0;
+}
 
-cJSON *hub_device_to_json(const struct hub_device *device)
+/* ---- JSON ---- */
+
+static int add_pair(cJSON *object, const char *first_name, const char *first, const char *second_name, const char *second)
+{
+    return json_set_string(object, first_name, *first ? first : NULL) || json_set_string(object, second_name, *second ? second : NULL);
+}
+
+static cJSON *authentication_json(const struct hub_device *device)
 {
     CLEANUP_JSON cJSON *json = cJSON_CreateObject();
-    if (!json || json_add_string(json, "hub", device->hub) || json_add_string(json, "sha256", device->sha256) ||
-        json_add(json, "reported", cJSON_Duplicate(device->reported, true)) ||
-        json_add_integer(json, "reportedVersion", device->reported_version))
+    if (json_set_string(json, "type", hub_authentication_name(device->authentication)))
+        return NULL;
+    cJSON *x509 = cJSON_AddObjectToObject(json, "x509Thumbprint"), *keys = cJSON_AddObjectToObject(json, "symmetricKey");
+    if (!x509 || !keys || add_pair(x509, "primaryThumbprint", device->thumbprints[0], "secondaryThumbprint", device->thumbprints[1]) ||
+        add_pair(keys, "primaryKey", device->keys[0], "secondaryKey", device->keys[1]))
         return NULL;
     return TAKE(json);
 }
 
+cJSON *hub_device_to_json(const struct hub_device *device)
+{
+    CLEANUP_JSON cJSON *json = cJSON_CreateObject();
+    if (json_set_string(json, "hub", device->hub) || json_set_string(json, "status", device->is_disabled ? "disabled" : "enabled") ||
+        json_set(json, "authentication", authentication_json(device)) || json_set(json, "twin", twin_json(&device->twin)))
+        return NULL;
+    if (device->has_kept_subscription && json_set_integer(json, "keptSubscriptionQos", device->kept_qos))
+        return NULL;
+    return TAKE(json);
+}
+
+static int read_status(const cJSON *json, struct hub_device *device, struct error *error)
+{
+    const char *status = json_string(json, "status", device->is_disabled ? "disabled" : "enabled");
+    bool is_disabled = strcmp(status, "disabled") == 0;
+    if (!is_disabled && strcmp(status, "enabled") != 0)
+        return error_set(error, ERROR_OWNER_FILE, ERROR_USAGE, "status '%.64s' is neither enabled nor disabled", status);
+    device->is_disabled = is_disabled;
+    return 0;
+}
+
+/* Hex of SHA-1 or SHA-256; people paste it with colons and in lower case. */
+static int read_thumbprint(const char *text, char ret_thumbprint[SHA256_HEX_BYTES], struct error *error)
+{
+    char hex[SHA256_HEX_BYTES];
+    size_t length = 0;
+    for (const char *at = text; *at; at++) {
+        if (*at == ':' || *at == ' ')
+            continue;
+        if (!isxdigit((unsigned char)*at) || length + 1 >= sizeof hex)
+            return error_set(error, ERROR_OWNER_FILE, ERROR_SYNTAX, "a thumbprint is 40 or 64 hex digits, not '%.80s'", text);
+        hex[length++] = (char)toupper((unsigned char)*at);
+    }
+    hex[length] = 0;
+    if (length != 0 && length != SHA1_HEX_BYTES - 1 && length != SHA256_HEX_BYTES - 1)
+        return error_set(error, ERROR_OWNER_FILE, ERROR_SYNTAX, "a thumbprint is 40 or 64 hex digits, not '%.80s'", text);
+    snprintf(ret_thumbprint, SHA256_HEX_BYTES, "%s", hex);
+    return 0;
+}
+
+static int read_key(const char *text, char ret_key[SAS_KEY_TEXT_BYTES], struct error *error)
+{
+    CLEANUP_SAS_KEY struct sas_key key = {.length_bytes = 0};
+    struct error why = ERROR_INIT;
+    if (*text && sas_key_read(text, &key, &why))
+        return error_set(error, ERROR_OWNER_FILE, ERROR_SYNTAX, "a symmetric key %s", why.text);
+    snprintf(ret_key, SAS_KEY_TEXT_BYTES, "%s", text);
+    return 0;
+}
+
+static int read_authentication(const cJSON *json, struct hub_device *device, struct error *error)
+{
+    static const char *const thumbprint_paths[] = {"x509Thumbprint.primaryThumbprint", "x509Thumbprint.secondaryThumbprint"};
+    static const char *const key_paths[] = {"symmetricKey.primaryKey", "symmetricKey.secondaryKey"};
+    const char *type = json_string(json, "type", NULL);
+    if (type && hub_authentication_read(type, &device->authentication, error))
+        return -1;
+    for (int i = 0; i < 2; i++) {
+        const cJSON *thumbprint = json_path(json, thumbprint_paths[i]), *key = json_path(json, key_paths[i]);
+        if ((cJSON_IsString(thumbprint) && read_thumbprint(thumbprint->valuestring, device->thumbprints[i], error)) ||
+            (cJSON_IsString(key) && read_key(key->valuestring, device->keys[i], error)))
+            return -1;
+    }
+    return 0;
+}
+
+/* What a person may change, and what is in the store. */
+static int read_identity(const cJSON *json, struct hub_device *device, struct error *error)
+{
+    const char *hub = json_string(json, "hub", device->hub);
+    if (check_name("hub", hub, HUB_TEXT_MAX_BYTES, error) || read_status(json, device, error) ||
+        read_authentication(json_member(json, "authentication"), device, error))
+        return -1;
+    if (hub != device->hub)
+        snprintf(device->hub, sizeof device->hub, "%s", hub);
+    return 0;
+}
+
 int hub_device_from_json(const cJSON *json, struct hub_device *device, struct error *error)
 {
-    const cJSON *reported = json_member(json, "reported");
-    cJSON *copy = cJSON_IsObject(reported) ? cJSON_Duplicate(reported, true) : cJSON_CreateObject();
-    if (!copy)
-        return error_set_memory(error);
-    cJSON_Delete(device->reported);
-    device->reported = copy;
-    device->reported_version = json_integer(json, "reportedVersion", 1);
-    snprintf(device->hub, sizeof device->hub, "%s", json_string(json, "hub", ""));
-    snprintf(device->sha256, sizeof device->sha256, "%s", json_string(json, "sha256", ""));
-    return 0;
-}
-
-static int load_row(void *user, const char *id, const cJSON *json, struct error *error)
-{
-    struct hub_registry *registry = user;
-    struct hub_device *device = add(registry, id, error);
-    return device ? hub_device_from_json(json, device, error) : -1;
-}
-
-int hub_registry_load(struct hub_registry *registry, struct store *kept, struct error *error)
-{
-    if (store_each(kept, STORE_DEVICE, load_row, registry, error))
+    const cJSON *twin_member = json_member(json, "twin");
+    struct twin twin;
+    if (read_identity(json, device, error))
         return -1;
-    registry->kept = kept;
+    if (twin_member) {
+        if (twin_read(twin_member, &twin, error))
+            return -1;
+        twin_done(&device->twin);
+        device->twin = twin;
+    }
+    device->has_kept_subscription = json_member(json, "keptSubscriptionQos") != NULL;
+    device->kept_qos = (int)json_integer(json, "keptSubscriptionQos", 0);
     return 0;
 }
 
-static int keep(const struct hub_device *device, struct error *error)
+/* ---- what is kept ---- */
+
+int hub_device_keep(struct hub_device *device, struct error *error)
 {
     if (!device->registry->kept)
         return 0;
@@ -114,74 +261,221 @@ static int keep(const struct hub_device *device, struct error *error)
     return json ? store_put(device->registry->kept, STORE_DEVICE, device->device_id, json, error) : error_set_memory(error);
 }
 
-/* --- changes --- */
-
-int hub_registry_put(struct hub_registry *registry, const char *hub, const char *device_id, const char *sha256, struct error *error)
+static int load_device(void *user, const char *id, const cJSON *json, struct error *error)
 {
-    struct hub_device *device = hub_registry_find(registry, device_id);
-    if (!device && !(device = add(registry, device_id, error)))
+    CLEANUP_DEVICE struct hub_device *device = make(user, id, error);
+    if (!device || hub_device_from_json(json, device, error) || add(device, error))
         return -1;
-    snprintf(device->hub, sizeof device->hub, "%s", hub);
-    snprintf(device->sha256, sizeof device->sha256, "%s", sha256);
-    return keep(device, error);
-}
-
-/* RFC 7396. json_parse bounds the depth. */
-static void merge(cJSON *target, const cJSON *patch)
-{
-    const cJSON *item;
-    cJSON_ArrayForEach(item, patch)
-    {
-        cJSON *present = cJSON_GetObjectItemCaseSensitive(target, item->string);
-        if (cJSON_IsNull(item)) {
-            cJSON_DeleteItemFromObjectCaseSensitive(target, item->string);
-        } else if (cJSON_IsObject(item) && cJSON_IsObject(present)) {
-            merge(present, item);
-        } else if (cJSON_IsObject(item)) {
-            json_set(target, item->string, cJSON_CreateObject());
-            merge(cJSON_GetObjectItemCaseSensitive(target, item->string), item);
-        } else {
-            json_set(target, item->string, cJSON_Duplicate(item, true));
-        }
-    }
-}
-
-int hub_device_patch(struct hub_device *device, const void *patch, size_t length_bytes, struct error *error)
-{
-    CLEANUP_JSON cJSON *json = json_parse(patch ? patch : "", length_bytes, "reported properties", error);
-    if (!json || !cJSON_IsObject(json)) {
-        error_set(error, ERROR_OWNER_DEVICE, ERROR_SYNTAX, "reported properties are not a JSON object");
-        return -1;
-    }
-    CLEANUP_JSON cJSON *merged = cJSON_Duplicate(device->reported, true);
-    if (!merged)
-        return error_set_memory(error);
-    merge(merged, json);
-    CLEANUP_FREE char *text = json_print_line(merged);
-    if (!text)
-        return error_set_memory(error);
-    if (strlen(text) > TWIN_MAX_BYTES)
-        return error_set(error, ERROR_OWNER_DEVICE, ERROR_LIMIT, "reported properties of %zu bytes; a twin holds %d", strlen(text),
-                         TWIN_MAX_BYTES);
-    cJSON *before = device->reported;
-    device->reported = merged;
-    device->reported_version++;
-    if (keep(device, error)) {
-        device->reported = before;
-        device->reported_version--;
-        return -1;
-    }
-    merged = NULL;
-    cJSON_Delete(before);
+    (void)TAKE(device);
     return 0;
 }
 
-cJSON *hub_device_twin(const struct hub_device *device)
+/* Sorted by id, which begins with the device id and ends with the number: each queue gets its order back. One that nobody can have any more is left out. */
+static int load_message(void *user, const char *id, const cJSON *json, struct error *error)
 {
-    CLEANUP_JSON cJSON *twin = cJSON_CreateObject();
-    cJSON *desired = cJSON_AddObjectToObject(twin, "desired");
-    if (!desired || json_set_integer(desired, "$version", 1) || json_set(twin, "reported", cJSON_Duplicate(device->reported, true)) ||
-        json_set_integer(cJSON_GetObjectItemCaseSensitive(twin, "reported"), "$version", device->reported_version))
-        return NULL;
-    return TAKE(twin);
+    (void)id;
+    struct hub_registry *registry = user;
+    struct c2d_message *message = NULL;
+    struct hub_device *device = hub_registry_find(registry, json_string(json, "deviceId", ""));
+    if (!device)
+        return 0;
+    if (c2d_message_read(json, &message, error))
+        return -1;
+    if (message->number >= registry->message_count)
+        registry->message_count = message->number + 1;
+    if (c2d_queue_add(&device->messages, message, NULL))
+        c2d_message_free(message);
+    return 0;
+}
+
+int hub_registry_load(struct hub_registry *registry, struct store *kept, struct error *error)
+{
+    if (store_each(kept, STORE_DEVICE, load_device, registry, error) || store_each(kept, STORE_MESSAGE, load_message, registry, error))
+        return -1;
+    registry->kept = kept;
+    return 0;
+}
+
+/* ---- changes ---- */
+
+static void copy_key(char to[SAS_KEY_TEXT_BYTES], const char *from)
+{
+    snprintf(to, SAS_KEY_TEXT_BYTES, "%s", from ? from : "");
+}
+
+static void apply(struct hub_device *device, const struct hub_assignment *assignment)
+{
+    snprintf(device->hub, sizeof device->hub, "%s", assignment->hub);
+    device->authentication = assignment->authentication;
+    snprintf(device->thumbprints[0], SHA256_HEX_BYTES, "%s", assignment->thumbprint ? assignment->thumbprint : "");
+    device->thumbprints[1][0] = 0;
+    copy_key(device->keys[0], assignment->keys[0]);
+    copy_key(device->keys[1], assignment->keys[1]);
+}
+
+static void purge(struct hub_device *device)
+{
+    while (device->messages.first)
+        hub_device_end_message(device, device->messages.first, C2D_PURGED);
+}
+
+static int assign_new(struct hub_registry *registry, const struct hub_assignment *assignment, struct error *error)
+{
+    CLEANUP_DEVICE struct hub_device *device = make(registry, assignment->device_id, error);
+    struct twin twin;
+    if (!device || twin_init(&twin, assignment->initial_twin, error))
+        return -1;
+    twin_done(&device->twin);
+    device->twin = twin;
+    apply(device, assignment);
+    if (hub_device_keep(device, error) || add(device, error))
+        return -1;
+    (void)TAKE(device);
+    return 0;
+}
+
+static int assign_again(struct hub_device *device, const struct hub_assignment *assignment, struct error *error)
+{
+    struct twin twin;
+    if (assignment->twin == HUB_TWIN_RESET) {
+        if (twin_init(&twin, assignment->initial_twin, error))
+            return -1;
+        twin_done(&device->twin);
+        device->twin = twin;
+        purge(device);
+    }
+    apply(device, assignment);
+    return hub_device_keep(device, error);
+}
+
+int hub_registry_assign(struct hub_registry *registry, const struct hub_assignment *assignment, struct error *error)
+{
+    if (check_name("deviceId", assignment->device_id, HUB_DEVICE_ID_MAX_BYTES, error) ||
+        check_name("hub", assignment->hub, HUB_TEXT_MAX_BYTES, error))
+        return -1;
+    struct hub_device *device = hub_registry_find(registry, assignment->device_id);
+    return device ? assign_again(device, assignment, error) : assign_new(registry, assignment, error);
+}
+
+static int make_keys(struct hub_device *device, struct error *error)
+{
+    CLEANUP_SAS_KEY struct sas_key key = {.length_bytes = 0};
+    for (int i = 0; i < 2; i++) {
+        if (device->keys[i][0])
+            continue;
+        if (sas_key_make(&key, error))
+            return -1;
+        sas_key_format(&key, device->keys[i]);
+    }
+    return 0;
+}
+
+int hub_registry_create(struct hub_registry *registry, const cJSON *json, struct hub_device **ret_device, struct error *error)
+{
+    const char *device_id = json_string(json, "deviceId", NULL);
+    if (check_device_id(device_id, error))
+        return -1;
+    if (hub_registry_find(registry, device_id))
+        return error_set(error, ERROR_OWNER_FILE, ERROR_EXISTS, "device '%s' exists already (IoT Hub: 409001 DeviceAlreadyExists)",
+                         device_id);
+    CLEANUP_DEVICE struct hub_device *device = make(registry, device_id, error);
+    if (!device)
+        return -1;
+    device->authentication = HUB_BY_SAS;
+    if (read_identity(json, device, error) || (device->authentication == HUB_BY_SAS && make_keys(device, error)) ||
+        hub_device_keep(device, error) || add(device, error))
+        return -1;
+    *ret_device = TAKE(device);
+    return 0;
+}
+
+int hub_device_update(struct hub_device *device, const cJSON *json, struct error *error)
+{
+    struct hub_device changed = *device;
+    if (read_identity(json, &changed, error) || (changed.authentication == HUB_BY_SAS && make_keys(&changed, error)))
+        return -1;
+    *device = changed;
+    return hub_device_keep(device, error);
+}
+
+int hub_registry_delete(struct hub_registry *registry, struct hub_device *device, struct error *error)
+{
+    if (store_delete(registry->kept, STORE_DEVICE, device->device_id, error))
+        return -1;
+    purge(device);
+    tdelete(device, &registry->tree, compare);
+    registry->count--;
+    device_free(device);
+    return 0;
+}
+
+int hub_device_twin_patch(struct hub_device *device, enum twin_part part, const cJSON *patch, struct error *error)
+{
+    struct twin *twin = &device->twin, before = *twin;
+    CLEANUP_JSON cJSON *copy = cJSON_Duplicate(twin->parts[part], true);
+    if (!copy)
+        return error_set_memory(error);
+    if (twin_patch(twin, part, patch, error))
+        return -1;
+    if (hub_device_keep(device, error) == 0)
+        return 0;
+    cJSON_Delete(twin->parts[part]);
+    *twin = before;
+    twin->parts[part] = TAKE(copy);
+    return -1;
+}
+
+/* ---- messages ---- */
+
+enum { MESSAGE_KEY_BYTES = HUB_DEVICE_ID_MAX_BYTES + 24 };
+
+static void message_key(const struct hub_device *device, const struct c2d_message *message, char key[MESSAGE_KEY_BYTES])
+{
+    snprintf(key, MESSAGE_KEY_BYTES, "%s/%020llu", device->device_id, (unsigned long long)message->number);
+}
+
+static int keep_message(const struct hub_device *device, const struct c2d_message *message, struct error *error)
+{
+    char key[MESSAGE_KEY_BYTES];
+    if (!device->registry->kept)
+        return 0;
+    CLEANUP_JSON cJSON *json = c2d_message_json(message);
+    if (!json || json_set_string(json, "deviceId", device->device_id))
+        return error_set_memory(error);
+    message_key(device, message, key);
+    return store_put(device->registry->kept, STORE_MESSAGE, key, json, error);
+}
+
+DEFINE_CLEANUP(struct c2d_message *, c2d_message_free)
+
+int hub_device_enqueue(struct hub_device *device, const cJSON *params, int64_t now_unix_s, struct c2d_message **ret_message,
+                       struct error *error)
+{
+    CLEANUP(c2d_message_free_cleanup) struct c2d_message *message = NULL;
+    uint64_t number = device->registry->message_count;
+    if (c2d_message_new(params, device->device_id, number, now_unix_s, &message, error) || keep_message(device, message, error))
+        return -1;
+    if (c2d_queue_add(&device->messages, message, error)) {
+        char key[MESSAGE_KEY_BYTES];
+        message_key(device, message, key);
+        store_delete(device->registry->kept, STORE_MESSAGE, key, NULL);
+        return -1;
+    }
+    device->registry->message_count++;
+    *ret_message = TAKE(message);
+    return 0;
+}
+
+void hub_device_count_delivery(struct hub_device *device, struct c2d_message *message)
+{
+    message->deliveries++;
+    keep_message(device, message, NULL);
+}
+
+void hub_device_end_message(struct hub_device *device, struct c2d_message *message, enum c2d_outcome outcome)
+{
+    char key[MESSAGE_KEY_BYTES];
+    message_key(device, message, key);
+    store_delete(device->registry->kept, STORE_MESSAGE, key, NULL);
+    c2d_queue_end(&device->messages, message, outcome);
 }

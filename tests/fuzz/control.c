@@ -16,7 +16,7 @@ enum { REQUESTS_MAX = 64, STEP_US = 10 * 1000 * 1000 };
 
 static int lease_number;
 
-void identifier_uuid(char text[UUID_TEXT_BYTES])
+void uuid_make(char text[UUID_TEXT_BYTES])
 {
     snprintf(text, UUID_TEXT_BYTES, "L%d", ++lease_number);
 }

@@ -69,16 +69,17 @@ static void register_body(const uint8_t *data, size_t size)
         fuzz_check_error(&error);
 }
 
-static void twin_patch(const uint8_t *data, size_t size)
+static void reported(const uint8_t *data, size_t size)
 {
     struct hub_registry *registry = hub_registry_new();
     struct error error = ERROR_INIT;
     FUZZ_MUST(registry && hub_registry_put(registry, "hub", "dev-01", "", NULL) == 0);
     struct hub_device *device = hub_registry_find(registry, "dev-01");
     FUZZ_MUST(device);
-    if (hub_device_patch(device, data, size, &error))
+    CLEANUP_JSON cJSON *patch = json_parse((const char *)data, size, "patch", NULL);
+    if (hub_device_twin_patch(device, TWIN_REPORTED, patch, &error))
         fuzz_check_error(&error);
-    CLEANUP_JSON cJSON *twin = hub_device_twin(device);
+    CLEANUP_JSON cJSON *twin = twin_for_device(&device->twin);
     CLEANUP_FREE char *text = json_print_line(twin);
     FUZZ_MUST(text);
     for (const char *at = text; *at; at++)
@@ -97,7 +98,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (which == ARRAY_COUNT(readers))
         register_body(data + 1, size - 1);
     else if (which > ARRAY_COUNT(readers))
-        twin_patch(data + 1, size - 1);
+        reported(data + 1, size - 1);
     else
         readers[which](text);
     return 0;

@@ -56,7 +56,7 @@ static void assigns_an_enrolled_device_and_tells_the_hub(void **state)
     assert_string_equal(device->hub, "h.azure-devices.net");
     char sha256[SHA256_HEX_BYTES];
     certificate_sha256(pki_certificate(rig.pki, "leaf"), sha256);
-    assert_string_equal(device->sha256, sha256);
+    assert_string_equal(device->thumbprints[0], sha256);
     const cJSON *assigned = rig_last_event(&rig, EVENT_DPS_ASSIGNED);
     assert_string_equal(json_string(assigned, "device_id", ""), "meter-7");
     assert_int_equal(json_integer(assigned, "polls", 0), 1);

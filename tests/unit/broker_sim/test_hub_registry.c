@@ -4,6 +4,8 @@
 
 #include "tests/cmocka.h"
 
+static const char sha1[] = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
 static void done(struct hub_registry **registry)
 {
     hub_registry_free(*registry);
@@ -11,14 +13,22 @@ static void done(struct hub_registry **registry)
 
 static int patch(struct hub_device *device, const char *text, struct error *error)
 {
-    return hub_device_patch(device, text, strlen(text), error);
+    CLEANUP_JSON cJSON *json = cJSON_Parse(text);
+    return hub_device_twin_patch(device, TWIN_REPORTED, json, error);
 }
 
-static void assert_twin(const struct hub_device *device, const char *expected)
+static struct hub_device *create(struct hub_registry *registry, const char *text, struct error *error)
 {
-    CLEANUP_JSON cJSON *twin = hub_device_twin(device);
-    CLEANUP_FREE char *text = json_print_line(twin);
-    assert_string_equal(text, expected);
+    struct hub_device *device = NULL;
+    CLEANUP_JSON cJSON *json = cJSON_Parse(text);
+    return hub_registry_create(registry, json, &device, error) ? NULL : device;
+}
+
+static struct c2d_message *enqueue(struct hub_device *device, const char *text, struct error *error)
+{
+    struct c2d_message *message = NULL;
+    CLEANUP_JSON cJSON *json = cJSON_Parse(text);
+    return hub_device_enqueue(device, json, 1000, &message, error) ? NULL : message;
 }
 
 static void registering_again_moves_the_device_and_keeps_its_twin(void **state)
@@ -28,67 +38,231 @@ static void registering_again_moves_the_device_and_keeps_its_twin(void **state)
     assert_int_equal(hub_registry_put(registry, "a.net", "dev-01", "AA", NULL), 0);
     struct hub_device *device = hub_registry_find(registry, "dev-01");
     assert_int_equal(patch(device, "{\"x\":1}", NULL), 0);
+    assert_non_null(enqueue(device, "{\"body\":\"hello\"}", NULL));
     assert_int_equal(hub_registry_put(registry, "b.net", "dev-01", "BB", NULL), 0);
     assert_ptr_equal(device, hub_registry_find(registry, "dev-01"));
     assert_string_equal(device->hub, "b.net");
-    assert_string_equal(device->sha256, "BB");
-    assert_int_equal(device->reported_version, 2);
+    assert_string_equal(device->thumbprints[0], "BB");
+    assert_int_equal(device->twin.versions[TWIN_REPORTED], 2);
+    assert_int_equal(device->messages.count, 1);
     assert_null(hub_registry_find(registry, "DEV-01"));
+    assert_int_equal(hub_registry_count(registry), 1);
 }
 
-static void twin_starts_empty_and_takes_merge_patches(void **state)
+static void an_assignment_says_how_the_device_proves_itself_and_what_its_twin_becomes(void **state)
 {
     (void)state;
+    static const char key[] = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
     CLEANUP(done) struct hub_registry *registry = hub_registry_new();
-    assert_int_equal(hub_registry_put(registry, "a.net", "dev-01", "AA", NULL), 0);
+    CLEANUP_JSON cJSON *initial = cJSON_Parse("{\"tags\":{\"a\":1},\"properties\":{\"desired\":{\"b\":2}}}");
+    CLEANUP_JSON cJSON *broken = cJSON_Parse("{\"tags\":{\"a.b\":1}}");
+    struct hub_assignment assignment = {.hub = "a.net", .device_id = "dev-01", .thumbprint = "AA", .initial_twin = initial};
+    assert_int_equal(hub_registry_assign(registry, &assignment, NULL), 0);
     struct hub_device *device = hub_registry_find(registry, "dev-01");
-    assert_twin(device, "{\"desired\":{\"$version\":1},\"reported\":{\"$version\":1}}");
-    assert_int_equal(patch(device, "{\"a\":1,\"b\":{\"c\":2,\"d\":null},\"e\":null}", NULL), 0);
-    assert_twin(device, "{\"desired\":{\"$version\":1},\"reported\":{\"a\":1,\"b\":{\"c\":2},\"$version\":2}}");
-    assert_int_equal(patch(device, "{\"a\":null,\"b\":{\"d\":[3]},\"$version\":99}", NULL), 0);
-    assert_twin(device, "{\"desired\":{\"$version\":1},\"reported\":{\"b\":{\"c\":2,\"d\":[3]},\"$version\":3}}");
-}
-
-static void broken_and_oversized_patches_change_nothing(void **state)
-{
-    (void)state;
-    CLEANUP(done) struct hub_registry *registry = hub_registry_new();
-    assert_int_equal(hub_registry_put(registry, "a.net", "dev-01", "AA", NULL), 0);
-    struct hub_device *device = hub_registry_find(registry, "dev-01");
+    assert_int_equal(json_integer(device->twin.parts[TWIN_DESIRED], "b", 0), 2);
+    assert_int_equal(patch(device, "{\"x\":1}", NULL), 0);
+    assignment = (struct hub_assignment){
+        .hub = "b.net", .device_id = "dev-01", .authentication = HUB_BY_SAS, .keys = {key, NULL}, .initial_twin = initial};
+    assert_int_equal(hub_registry_assign(registry, &assignment, NULL), 0);
+    assert_int_equal(device->authentication, HUB_BY_SAS);
+    assert_string_equal(device->keys[0], key);
+    assert_string_equal(device->thumbprints[0], "");
+    assert_int_equal(device->twin.versions[TWIN_REPORTED], 2);
+    assert_non_null(enqueue(device, "{}", NULL));
+    assignment.twin = HUB_TWIN_RESET;
+    assert_int_equal(hub_registry_assign(registry, &assignment, NULL), 0);
+    assert_int_equal(device->twin.versions[TWIN_REPORTED], 1);
+    assert_int_equal(json_integer(device->twin.parts[TWIN_DESIRED], "b", 0), 2);
+    assert_int_equal(device->messages.count, 0);
     struct error error = ERROR_INIT;
-    assert_int_equal(patch(device, "", &error), -1);
-    assert_int_equal(patch(device, "[1]", &error), -1);
-    assert_int_equal(error.code, ERROR_SYNTAX);
-    char *large = malloc(TWIN_MAX_BYTES + 32);
-    memset(large, 'x', TWIN_MAX_BYTES + 32);
-    memcpy(large, "{\"a\":\"", 6);
-    memcpy(large + TWIN_MAX_BYTES + 20, "\"}", 3);
-    assert_int_equal(patch(device, large, &error), -1);
-    assert_int_equal(error.code, ERROR_LIMIT);
-    free(large);
-    assert_twin(device, "{\"desired\":{\"$version\":1},\"reported\":{\"$version\":1}}");
+    assignment.initial_twin = broken;
+    assignment.hub = "c.net";
+    assert_int_equal(hub_registry_assign(registry, &assignment, &error), -1);
+    assert_int_equal(error.owner, ERROR_OWNER_FILE);
+    assert_string_equal(device->hub, "b.net");
 }
 
-static void devices_and_twins_are_whole_after_a_restart(void **state)
+static void devices_are_made_and_changed_by_hand(void **state)
+{
+    (void)state;
+    CLEANUP(done) struct hub_registry *registry = hub_registry_new();
+    struct hub_device *sas = create(registry, "{\"deviceId\":\"sas-1\",\"hub\":\"h.net\"}", NULL);
+    assert_int_equal(sas->authentication, HUB_BY_SAS);
+    assert_int_equal(strlen(sas->keys[0]), 88);
+    assert_string_not_equal(sas->keys[0], sas->keys[1]);
+    struct hub_device *x509 = create(registry,
+                                     "{\"deviceId\":\"x-1\",\"hub\":\"h.net\",\"status\":\"disabled\",\"authentication\":{\"type\":"
+                                     "\"selfSigned\",\"x509Thumbprint\":{\"secondaryThumbprint\":"
+                                     "\"aa:aa:aa:aa:aa:aa:aa:aa:aa:aa:aa:aa:aa:aa:aa:aa:aa:aa:aa:aa\"}}}",
+                                     NULL);
+    assert_true(x509->is_disabled);
+    assert_string_equal(x509->thumbprints[0], "");
+    assert_string_equal(x509->thumbprints[1], sha1);
+    CLEANUP_JSON cJSON *change = cJSON_Parse("{\"status\":\"enabled\",\"authentication\":{\"type\":\"certificateAuthority\"}}");
+    assert_int_equal(hub_device_update(x509, change, NULL), 0);
+    assert_false(x509->is_disabled);
+    assert_int_equal(x509->authentication, HUB_BY_CA);
+    assert_string_equal(x509->hub, "h.net");
+    assert_int_equal(hub_registry_delete(registry, x509, NULL), 0);
+    assert_null(hub_registry_find(registry, "x-1"));
+    assert_int_equal(hub_registry_count(registry), 1);
+}
+
+static void refuses_identities_that_cannot_be(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        enum error_code code;
+        const char *words;
+    } rows[] = {
+        {"{\"hub\":\"h.net\"}", ERROR_USAGE, "deviceId"},
+        {"{\"deviceId\":\"a/b\",\"hub\":\"h.net\"}", ERROR_USAGE, "character"},
+        {"{\"deviceId\":\"a\"}", ERROR_USAGE, "hub is missing"},
+        {"{\"deviceId\":\"there\",\"hub\":\"h.net\"}", ERROR_EXISTS, "409001"},
+        {"{\"deviceId\":\"a\",\"hub\":\"h.net\",\"status\":\"off\"}", ERROR_USAGE, "'off'"},
+        {"{\"deviceId\":\"a\",\"hub\":\"h.net\",\"authentication\":{\"type\":\"tpm\"}}", ERROR_USAGE, "'tpm'"},
+        {"{\"deviceId\":\"a\",\"hub\":\"h.net\",\"authentication\":{\"x509Thumbprint\":{\"primaryThumbprint\":\"abc\"}}}", ERROR_SYNTAX,
+         "hex"},
+        {"{\"deviceId\":\"a\",\"hub\":\"h.net\",\"authentication\":{\"symmetricKey\":{\"primaryKey\":\"abc\"}}}", ERROR_SYNTAX, "base64"},
+    };
+    CLEANUP(done) struct hub_registry *registry = hub_registry_new();
+    assert_non_null(create(registry, "{\"deviceId\":\"there\",\"hub\":\"h.net\"}", NULL));
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        struct error error = ERROR_INIT;
+        assert_null(create(registry, rows[i].text, &error));
+        assert_int_equal(error.code, rows[i].code);
+        assert_non_null(strstr(error.text, rows[i].words));
+    }
+    assert_int_equal(hub_registry_count(registry), 1);
+}
+
+static void messages_carry_properties_as_a_topic_has_them(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        const char *bag;
+        const char *body;
+    } rows[] = {
+        {"{\"messageId\":\"7\"}", "%24.mid=7&%24.to=%2Fdevices%2Fdev-01%2Fmessages%2Fdevicebound&iothub-ack=none", ""},
+        {"{\"messageId\":\"m 1\",\"body\":\"hi\",\"correlationId\":\"c\",\"userId\":\"u\",\"contentType\":\"application/json\","
+         "\"contentEncoding\":\"utf-8\",\"ttlInSeconds\":60,\"properties\":{\"k\":\"v 1&=\",\"\xc3\xa4\":\"\"}}",
+         "%24.mid=m%201&%24.exp=1970-01-01T00%3A17%3A40.000000Z&%24.to=%2Fdevices%2Fdev-01%2Fmessages%2Fdevicebound&%24.cid=c&%24.uid=u&"
+         "%24.ct=application%2Fjson&%24.ce=utf-8&iothub-ack=none&k=v%201%26%3D&%C3%A4=",
+         "hi"},
+        {"{\"messageId\":\"b\",\"bodyBase64\":\"aGVsbG8=\"}",
+         "%24.mid=b&%24.to=%2Fdevices%2Fdev-01%2Fmessages%2Fdevicebound&iothub-ack=none", "hello"},
+    };
+    CLEANUP(done) struct hub_registry *registry = hub_registry_new();
+    assert_int_equal(hub_registry_put(registry, "a.net", "dev-01", "AA", NULL), 0);
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        const struct c2d_message *message = enqueue(hub_registry_find(registry, "dev-01"), rows[i].text, NULL);
+        assert_string_equal(message->bag, rows[i].bag);
+        assert_int_equal(message->body_bytes, strlen(rows[i].body));
+        assert_string_equal((const char *)message->body, rows[i].body);
+    }
+}
+
+static void refuses_messages_that_cannot_be(void **state)
+{
+    (void)state;
+    static char large[C2D_BODY_MAX_BYTES + 64];
+    memset(large, 'x', sizeof large - 1);
+    memcpy(large, "{\"body\":\"", 9);
+    memcpy(large + sizeof large - 3, "\"}", 3);
+    const struct {
+        const char *text;
+        enum error_code code;
+    } rows[] = {
+        {"{\"body\":\"a\",\"bodyBase64\":\"aaaa\"}", ERROR_USAGE},
+        {"{\"bodyBase64\":\"a?==\"}", ERROR_SYNTAX},
+        {"{\"bodyBase64\":\"abc\"}", ERROR_SYNTAX},
+        {"{\"properties\":[1]}", ERROR_USAGE},
+        {"{\"properties\":{\"a\":1}}", ERROR_USAGE},
+        {"{\"ttlInSeconds\":0}", ERROR_USAGE},
+        {"{\"ttlInSeconds\":172801}", ERROR_USAGE},
+        {large, ERROR_LIMIT},
+    };
+    CLEANUP(done) struct hub_registry *registry = hub_registry_new();
+    assert_int_equal(hub_registry_put(registry, "a.net", "dev-01", "AA", NULL), 0);
+    struct hub_device *device = hub_registry_find(registry, "dev-01");
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        struct error error = ERROR_INIT;
+        assert_null(enqueue(device, rows[i].text, &error));
+        assert_int_equal(error.code, rows[i].code);
+    }
+    assert_int_equal(device->messages.count, 0);
+}
+
+static void fifty_messages_wait_and_no_more(void **state)
+{
+    (void)state;
+    CLEANUP(done) struct hub_registry *registry = hub_registry_new();
+    assert_int_equal(hub_registry_put(registry, "a.net", "dev-01", "AA", NULL), 0);
+    struct hub_device *device = hub_registry_find(registry, "dev-01");
+    for (int i = 0; i < 50; i++)
+        assert_non_null(enqueue(device, "{}", NULL));
+    struct error error = ERROR_INIT;
+    assert_null(enqueue(device, "{}", &error));
+    assert_int_equal(error.code, ERROR_LIMIT);
+    assert_non_null(strstr(error.text, "403004"));
+    hub_device_end_message(device, device->messages.first, C2D_COMPLETED);
+    assert_non_null(enqueue(device, "{}", NULL));
+}
+
+static void everything_is_there_after_a_restart(void **state)
 {
     (void)state;
     struct store *kept = NULL;
     assert_int_equal(store_open(NULL, &kept, NULL), 0);
     struct hub_registry *before = hub_registry_new();
     assert_int_equal(hub_registry_load(before, kept, NULL), 0);
-    assert_int_equal(hub_registry_put(before, "a.net", "dev-01", "AA", NULL), 0);
-    assert_int_equal(hub_registry_put(before, "b.net", "dev-01", "BB", NULL), 0);
-    assert_int_equal(hub_registry_put(before, "a.net", "DEV-01", "CC", NULL), 0);
-    assert_int_equal(patch(hub_registry_find(before, "dev-01"), "{\"x\":{\"y\":[1,null]}}", NULL), 0);
+    assert_int_equal(hub_registry_put(before, "a.net", "dev-01", sha1, NULL), 0);
+    assert_int_equal(hub_registry_put(before, "b.net", "dev-01", sha1, NULL), 0);
+    assert_int_equal(hub_registry_put(before, "a.net", "DEV-01", "", NULL), 0);
+    struct hub_device *device = hub_registry_find(before, "dev-01");
+    assert_int_equal(patch(device, "{\"x\":{\"y\":[1,null]}}", NULL), 0);
+    device->has_kept_subscription = true;
+    device->kept_qos = 1;
+    device->is_disabled = true;
+    assert_int_equal(hub_device_keep(device, NULL), 0);
+    for (int i = 0; i < 12; i++) {
+        char text[64];
+        snprintf(text, sizeof text, "{\"messageId\":\"m%d\",\"bodyBase64\":\"AAEC\"}", i);
+        assert_non_null(enqueue(device, text, NULL));
+    }
+    hub_device_count_delivery(device, device->messages.first->next);
+    hub_device_end_message(device, device->messages.first, C2D_COMPLETED);
+    struct hub_device *gone = create(before, "{\"deviceId\":\"gone\",\"hub\":\"h.net\"}", NULL);
+    assert_non_null(enqueue(gone, "{}", NULL));
+    assert_int_equal(hub_registry_delete(before, gone, NULL), 0);
+    assert_int_equal(store_flush(kept, NULL), 0);
     hub_registry_free(before);
+
     CLEANUP(done) struct hub_registry *after = hub_registry_new();
     assert_int_equal(hub_registry_load(after, kept, NULL), 0);
-    const struct hub_device *device = hub_registry_find(after, "dev-01");
-    assert_non_null(device);
+    device = hub_registry_find(after, "dev-01");
     assert_string_equal(device->hub, "b.net");
-    assert_string_equal(device->sha256, "BB");
-    assert_twin(device, "{\"desired\":{\"$version\":1},\"reported\":{\"x\":{\"y\":[1,null]},\"$version\":2}}");
-    assert_string_equal(hub_registry_find(after, "DEV-01")->sha256, "CC");
+    assert_string_equal(device->thumbprints[0], sha1);
+    assert_true(device->is_disabled && device->has_kept_subscription);
+    assert_int_equal(device->kept_qos, 1);
+    assert_int_equal(device->twin.versions[TWIN_REPORTED], 2);
+    assert_int_equal(device->messages.count, 11);
+    const struct c2d_message *message = device->messages.first;
+    assert_string_equal(message->id, "m1");
+    assert_int_equal(message->deliveries, 1);
+    assert_memory_equal(message->body, "\0\1\2", 3);
+    assert_int_equal(message->body_bytes, 3);
+    assert_int_equal(message->expires_unix_s, 1000 + C2D_TTL_DEFAULT_S);
+    for (int i = 1; message; message = message->next, i++) {
+        char id[8];
+        snprintf(id, sizeof id, "m%d", i);
+        assert_string_equal(message->id, id);
+    }
+    assert_string_equal(enqueue(device, "{\"messageId\":\"new\"}", NULL)->id, "new");
+    assert_non_null(hub_registry_find(after, "DEV-01"));
+    assert_null(hub_registry_find(after, "gone"));
     store_close(kept);
 }
 
@@ -96,9 +270,13 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(registering_again_moves_the_device_and_keeps_its_twin),
-        cmocka_unit_test(twin_starts_empty_and_takes_merge_patches),
-        cmocka_unit_test(devices_and_twins_are_whole_after_a_restart),
-        cmocka_unit_test(broken_and_oversized_patches_change_nothing),
+        cmocka_unit_test(an_assignment_says_how_the_device_proves_itself_and_what_its_twin_becomes),
+        cmocka_unit_test(devices_are_made_and_changed_by_hand),
+        cmocka_unit_test(refuses_identities_that_cannot_be),
+        cmocka_unit_test(messages_carry_properties_as_a_topic_has_them),
+        cmocka_unit_test(refuses_messages_that_cannot_be),
+        cmocka_unit_test(fifty_messages_wait_and_no_more),
+        cmocka_unit_test(everything_is_there_after_a_restart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
