@@ -179,14 +179,14 @@ static x509_stack *chain_of(const struct pki *pki, const char *members)
 
 /* ---- asking ---- */
 
-static struct attestation_verdict *ask_signed(const struct dps_state *state, const x509_stack *chain, int signed_count, const char *id,
-                                              const char *profile)
+static struct attestation_verdict *ask_at(const struct dps_state *state, const x509_stack *chain, int signed_count, const char *id,
+                                          const char *profile, int64_t now_unix_s)
 {
     struct attestation_question question = {.chain = chain,
                                             .signed_count = signed_count,
                                             .registration_id = id,
                                             .state = state,
-                                            .now_unix_s = clock_unix_s(&clock_system),
+                                            .now_unix_s = now_unix_s,
                                             .profile = profile ? attestation_profile_find(profile) : NULL};
     struct attestation_verdict *verdict = NULL;
     struct error error = ERROR_INIT;
@@ -198,7 +198,7 @@ static struct attestation_verdict *ask_signed(const struct dps_state *state, con
 
 static struct attestation_verdict *ask(const struct dps_state *state, const x509_stack *chain, const char *id, const char *profile)
 {
-    return ask_signed(state, chain, 0, id, profile);
+    return ask_at(state, chain, 0, id, profile, clock_unix_s(&clock_system));
 }
 
 static char *fired(const struct attestation_verdict *verdict)
@@ -221,9 +221,9 @@ static int count_signed(const x509_stack *chain)
 
 /* Asked again, CA signatures come from memory, the chain's own from the handshake: not a word of the verdict may change. */
 static void check_again(const struct dps_state *state, const x509_stack *chain, const struct row *row, const char *profile,
-                        const struct attestation_verdict *verdict)
+                        int64_t now_unix_s, const struct attestation_verdict *verdict)
 {
-    CLEANUP_VERDICT struct attestation_verdict *again = ask_signed(state, chain, count_signed(chain), row->id, profile);
+    CLEANUP_VERDICT struct attestation_verdict *again = ask_at(state, chain, count_signed(chain), row->id, profile, now_unix_s);
     CLEANUP_JSON cJSON *expected = attestation_verdict_json(verdict), *got = attestation_verdict_json(again);
     if (!cJSON_Compare(expected, got, true))
         fail_msg("chain '%s' as '%s': another verdict when its signatures are known", row->chain, row->id);
@@ -234,7 +234,8 @@ static void check_row(const struct pki *pki, const struct row *row, const char *
     CLEANUP_SCRATCH struct scratch scratch = scratch_make();
     CLEANUP_STATE struct dps_state *state = state_of(scratch.dir, pki, row->known);
     CLEANUP_CHAIN x509_stack *chain = chain_of(pki, row->chain);
-    CLEANUP_VERDICT struct attestation_verdict *verdict = ask(state, chain, row->id, profile);
+    int64_t now_unix_s = clock_unix_s(&clock_system);
+    CLEANUP_VERDICT struct attestation_verdict *verdict = ask_at(state, chain, 0, row->id, profile, now_unix_s);
     CLEANUP_FREE char *rules = fired(verdict);
     bool is_good = strcmp(rules, row->rules) == 0 && (!row->match == !verdict->match_id) &&
                    (!row->match || strcmp(row->match, verdict->match_id) == 0) && (!row->text || strstr(verdict->text, row->text)) &&
@@ -243,7 +244,7 @@ static void check_row(const struct pki *pki, const struct row *row, const char *
         fail_msg("chain '%s' as '%s', DPS knows '%s':\n expected %s, match %s, '%s', '%s'\n got      %s, match %s, '%s', '%s'", row->chain,
                  row->id, row->known, row->rules, row->match ? row->match : "none", row->text ? row->text : "", row->mend ? row->mend : "",
                  rules, verdict->match_id ? verdict->match_id : "none", verdict->text, verdict->mend);
-    check_again(state, chain, row, profile, verdict);
+    check_again(state, chain, row, profile, now_unix_s, verdict);
 }
 
 /* ---- rows ---- */
