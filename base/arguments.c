@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-enum { OPTIONS_MAX = 64 };
+enum { OPTIONS_MAX = 128 };
 
 /* An option as getopt sees it: argp's own, those of the table, and its aliases with what they are aliases of. */
 struct option_name {
@@ -152,13 +152,23 @@ static void check(const struct option_list *list, int argc, char **argv)
     }
 }
 
-int arguments_parse(const struct argp *argp, int argc, char **argv, void *input)
+static int parse(const struct argp *argp, int argc, char **argv, unsigned flags, void *input)
 {
     struct option_list list = {.command = base_name(argv[0])};
     collect(argp, &list);
     check(&list, argc, argv);
     argp_err_exit_status = ARGUMENTS_EXIT_USAGE;
-    return argp_parse(argp, (unsigned)argc, argv, 0, NULL, input);
+    return argp_parse(argp, argc, argv, flags, NULL, input);
+}
+
+int arguments_parse(const struct argp *argp, int argc, char **argv, void *input)
+{
+    return parse(argp, argc, argv, 0, input);
+}
+
+int arguments_parse_in_order(const struct argp *argp, int argc, char **argv, void *input)
+{
+    return parse(argp, argc, argv, ARGP_IN_ORDER, input);
 }
 
 void arguments_refuse(const struct argp_state *state, const char *format, ...)

@@ -18,6 +18,8 @@ enum { ARGUMENTS_EXIT_USAGE = 2 };
  * argv[0] may be a path, or the full name of a command ("dpsbench run"). Returns what a parser returned when that is an error.
  */
 int arguments_parse(const struct argp *argp, int argc, char **argv, void *input);
+/* The same, but words that stand alone reach the parser between the options, where they stand, and not behind all of them. */
+int arguments_parse_in_order(const struct argp *argp, int argc, char **argv, void *input);
 
 /* For parsers, in the place of argp_error: the text names the word and what would be right. Ends the program. */
 void arguments_refuse(const struct argp_state *state, const char *format, ...) __attribute__((noreturn, format(printf, 2, 3)));
