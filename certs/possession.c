@@ -73,12 +73,15 @@ static int check_code(const struct dps_state *state, const struct dps_object *ob
     size_t count = certificate_common_names(proof, &cn);
     if (count == 1 && strcmp(cn, object->verification_code) == 0)
         return 0;
-    return refuse(error, object,
-                  "the verification certificate's CN is '%s', the verification code is '%s'; make it again with -subj \"/CN=%s\" (asking "
-                  "for a code once more makes the former one void: dpsbench certificate verification-code %s --state %s)",
-                  cn ? cn : "(none)", object->verification_code, object->verification_code, object->id, state->dir);
+    return refuse(
+        error, object,
+        "the verification certificate's CN is '%s', the verification code is '%s'; make it again with -subj \"/CN=%s\" (asking "
+        "for a code once more makes the former one void: dpsbench az iot dps certificate generate-verification-code -n %s --etag '*' "
+        "--state %s)",
+        cn ? cn : "(none)", object->verification_code, object->verification_code, object->id, state->dir);
 }
 
+/* The words and the code are those of azure-iot-sdk-c issue 1347 and azure-cli issue 5376, where IoT Hub said them. */
 static int check_signer(const struct dps_object *object, const X509 *proof, struct error *error)
 {
     const X509 *ca = object->certificates[DPS_PRIMARY].certificate;
@@ -89,18 +92,24 @@ static int check_signer(const struct dps_object *object, const X509 *proof, stru
         return error_set_memory(error);
     bool has_same_name = X509_NAME_cmp(X509_get_issuer_name(proof), X509_get_subject_name(ca)) == 0;
     return refuse(error, object,
-                  "the verification certificate was issued by '%s', and the key of '%s' did not sign it%s; sign it with the private key "
-                  "that belongs to this very certificate (openssl x509 -req -CA THIS.pem -CAkey THIS.key)",
-                  issuer, subject, has_same_name ? ": the names agree, the keys do not" : "");
+                  "Proof-Of-Possession failed. Issuer certificate '%s' cannot be found in the certificate chain. (Azure: IH400053): the "
+                  "verification certificate was issued by '%s', and the key of '%s' did not sign it%s; sign it with the private key that "
+                  "belongs to this very certificate (openssl x509 -req -CA THIS.pem -CAkey THIS.key): an intermediate is proven with the "
+                  "intermediate's own key, not with its root's",
+                  subject, issuer, subject, has_same_name ? ": the names agree, the keys do not" : "");
 }
 
 static int check_proof(const struct dps_state *state, const struct dps_object *object, const void *pem, size_t length_bytes,
                        struct error *error)
 {
+    if (!object->verification_code && object->is_verified)
+        return refuse(error, object, "it is verified already: there is nothing to prove");
     if (!object->verification_code)
-        return refuse(error, object,
-                      "no verification code has been asked for; ask first: dpsbench certificate verification-code %s --state %s",
-                      object->id, state->dir);
+        return refuse(
+            error, object,
+            "no verification code has been asked for; ask first: dpsbench az iot dps certificate generate-verification-code -n %s "
+            "--etag '*' --state %s",
+            object->id, state->dir);
     CLEANUP_X509 X509 *proof = NULL;
     if (certificate_read_text(pem, length_bytes, "verification certificate", &proof, error))
         return -1;

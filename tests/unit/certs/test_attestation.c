@@ -315,9 +315,9 @@ static const struct row refused[] = {
     /* C10 */
     {"leaf root", "dev-01", "root- g:grp=ref:root", "ca.not-verified", NULL,
      "the CA 'CN=Root' of the device's chain is uploaded as certificate 'root', but its possession has not been proven",
-     "dpsbench certificate verification-code root --state /tmp/"},
+     "dpsbench az iot dps certificate generate-verification-code -n root --etag '*' --state /tmp/"},
     {"leaf root", "dev-01", "root- g:grp=sign:root", "ca.not-verified", NULL, NULL,
-     "dpsbench certificate verify root --certificate FILE --state "},
+     "dpsbench az iot dps certificate verify -n root --path FILE --etag '*' --state "},
     {"leaf", "dev-01", "root- g:grp=ref:root", "ca.not-verified", NULL, "certificate 'root'", NULL},
     {"leaf-sub sub", "dev-01", "root- g:grp=sign:sub", "ca.not-verified", NULL, "certificate 'root'", NULL},
     {"leaf-sub sub", "dev-01", "root+ sub- g:grp=ref:sub", "ca.not-verified", "grp", "certificate 'sub'", NULL},

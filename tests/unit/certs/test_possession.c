@@ -136,10 +136,9 @@ static void says_why_a_proof_is_none(void **unused)
     CLEANUP_SCRATCH struct scratch scratch = scratch_make();
     CLEANUP_STATE struct dps_state *state = state_with_root(&scratch, false);
     CLEANUP_FREE char *early = prove("root", "ABC");
-    refuse_proof(
-        state, NULL, early, ERROR_REFUSED,
-        "certificate 'root-ca': no verification code has been asked for; ask first: dpsbench certificate verification-code root-ca "
-        "--state ");
+    refuse_proof(state, NULL, early, ERROR_REFUSED,
+                 "certificate 'root-ca': no verification code has been asked for; ask first: dpsbench az iot dps certificate "
+                 "generate-verification-code -n root-ca --etag '*' --state ");
     CLEANUP_FREE char *old_code = strdup(ask_for_code(state, NULL)->verification_code);
     CLEANUP_FREE char *old_etag = strdup(dps_state_find(state, DPS_CERTIFICATE, "root-ca")->etag);
     CLEANUP_FREE char *code = strdup(ask_for_code(state, NULL)->verification_code);
@@ -150,14 +149,19 @@ static void says_why_a_proof_is_none(void **unused)
     refuse_proof(state, old_etag, good, ERROR_CONFLICT, "is stale (Azure: 412 Precondition Failed)");
     snprintf(part, sizeof part, "the verification certificate's CN is '%s', the verification code is '%s'", old_code, code);
     refuse_proof(state, NULL, of_old_code, ERROR_REFUSED, part);
-    refuse_proof(
-        state, NULL, by_other, ERROR_REFUSED,
-        "the verification certificate was issued by 'CN=Other,O=Example', and the key of 'CN=Root,O=Example' did not sign it; sign");
+    refuse_proof(state, NULL, by_other, ERROR_REFUSED,
+                 "Proof-Of-Possession failed. Issuer certificate 'CN=Root,O=Example' cannot be found in the certificate chain. (Azure: "
+                 "IH400053): the "
+                 "verification certificate was issued by 'CN=Other,O=Example', and the key of 'CN=Root,O=Example' did not sign it; sign");
     refuse_proof(state, NULL, by_twin, ERROR_REFUSED, "did not sign it: the names agree, the keys do not");
     refuse_proof(state, NULL, root, ERROR_REFUSED, "the verification certificate's CN is 'Root'");
     refuse_proof(state, NULL, "nonsense", ERROR_SYNTAX, "verification certificate: no certificate in it");
     refuse_proof(state, NULL, "", ERROR_SYNTAX, "verification certificate: the file is empty");
     assert_int_equal(dps_state_verify(state, "root-ca", "*", good, strlen(good), NULL, NULL), 0);
+    struct error error = ERROR_INIT;
+    assert_int_equal(dps_state_verify(state, "root-ca", "*", good, strlen(good), NULL, &error), -1);
+    assert_int_equal(error.code, ERROR_REFUSED);
+    assert_non_null(strstr(error.text, "certificate 'root-ca': it is verified already"));
 }
 
 static void an_unknown_name_and_a_stale_etag_get_no_code(void **unused)
