@@ -1,6 +1,7 @@
 #include "harness/cli/cli.h"
 
 #include "base/log.h"
+#include "harness/cli/az_command.h"
 
 static const char intro[] =
     "A bench for the X.509 provisioning of nRF91 devices through Azure DPS: runs cases on a device (a virtual DK when\n"
@@ -17,16 +18,38 @@ static const char certs_text[] = "Make the keys and certificates of a recipe as 
                                  "  dpsbench certs list\n"
                                  "  dpsbench certs make server/p256 --out pki";
 
-static const char certificate_text[] = "CA certificates of the simulator: create, prove possession, show, list, delete\v"
+static const char az_text[] =
+    "The commands of Azure's command line for DPS, on the simulator: put `dpsbench` in front of `az`\v"
+    "Examples:\n"
+    "  dpsbench az iot dps certificate create --certificate-name root-ca --path rootCA.pem --state sim\n"
+    "  dpsbench az iot dps enrollment-group create --enrollment-id line-1 --certificate-path rootCA.pem --state sim\n"
+    "  dpsbench az iot dps enrollment --help";
+
+static const char certificate_text[] = "Short for `dpsbench az iot dps certificate`: CA certificates of the simulator\v"
                                        "Examples:\n"
-                                       "  dpsbench certificate create root-ca --path rootCA.pem --state sim\n"
-                                       "  dpsbench certificate verification-code root-ca --state sim\n"
-                                       "  dpsbench certificate verify root-ca --certificate verificationCert.pem --state sim";
+                                       "  dpsbench certificate create -n root-ca --path rootCA.pem --state sim";
 
 static const char sim_text[] = "What a simulator can do to devices\v"
                                "Examples:\n"
                                "  dpsbench sim knobs\n"
                                "  dpsbench sim knobs mqtt --json";
+
+static const struct command dps_commands[] = {
+    {"certificate", "CA certificates: upload, prove possession, show, list, delete", NULL, az_certificate_commands},
+    {"enrollment", "Individual enrollments, and what has registered", NULL, az_enrollment_commands},
+    {"enrollment-group", "Enrollment groups, and what has registered", NULL, az_group_commands},
+    {NULL, NULL, NULL, NULL},
+};
+
+static const struct command iot_commands[] = {
+    {"dps", "The Device Provisioning Service", NULL, dps_commands},
+    {NULL, NULL, NULL, NULL},
+};
+
+static const struct command az_commands[] = {
+    {"iot", "Azure IoT", NULL, iot_commands},
+    {NULL, NULL, NULL, NULL},
+};
 
 static const struct command commands[] = {
     {"run", "Run cases and report", cli_run, NULL},
@@ -34,7 +57,8 @@ static const struct command commands[] = {
     {"list", "List the rows that there are to run", cli_list, NULL},
     {"try", "Try a device's own files, without a board: would DPS assign it, and if not, why", cli_try, NULL},
     {"certs", certs_text, NULL, cli_certs_commands},
-    {"certificate", certificate_text, NULL, cli_certificate_commands},
+    {"az", az_text, NULL, az_commands},
+    {"certificate", certificate_text, NULL, az_certificate_commands},
     {"sim", sim_text, NULL, cli_sim_commands},
     {NULL, NULL, NULL, NULL},
 };

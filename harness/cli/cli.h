@@ -13,8 +13,6 @@ int cli_run(int argc, char **argv);
 int cli_list(int argc, char **argv);
 int cli_show(int argc, char **argv);
 int cli_try(int argc, char **argv);
-/* `dpsbench certificate ...`; ends with an empty one. */
-extern const struct command cli_certificate_commands[];
 /* `dpsbench sim ...`; ends with an empty one. */
 extern const struct command cli_sim_commands[];
 /* `dpsbench certs ...`; ends with an empty one. */

@@ -7,7 +7,7 @@ set -euo pipefail
 
 name=gateway0001
 state="$scratch/state"
-mkdir -p "$scratch/openssl" "$state/enrollments"
+mkdir -p "$scratch/openssl"
 cd "$scratch/openssl"
 
 it 'the certificate: at least one field besides the Common Name'
@@ -15,8 +15,8 @@ printf 'IT\n.\n.\nExample\n.\n%s\n.\n' "$name" |
     openssl req -x509 -newkey rsa:2048 -keyout root-private-key.pem -nodes -out root-cert.pem >openssl.log 2>&1
 
 it 'the individual enrollment: primary certificate, device id, everything else at its default'
-jq -n --rawfile certificate root-cert.pem --arg name "$name" '{registrationId: $name, deviceId: $name, provisioningStatus: "enabled",
-    attestation: {type: "x509", x509: {clientCertificates: {primary: {certificate: $certificate}}}}}' >"$state/enrollments/$name.json"
+"$DPSBENCH_BIN/dpsbench" az iot dps enrollment create --enrollment-id "$name" --device-id "$name" --attestation-type x509 \
+    --certificate-path root-cert.pem --state "$state" >/dev/null
 
 start_simulator --profile connack
 

@@ -13,7 +13,7 @@ make_self_signed alone dev-01
 # The ```sh blocks of the page, as block.1, block.2, ...
 awk '/^```sh$/ { n++; inside = 1; next } /^```$/ { inside = 0 } inside { print > ("block." n) }' "$DPSBENCH_SOURCE/docs/by-hand.md"
 blocks=(block.*)
-is "${#blocks[@]}" 9
+is "${#blocks[@]}" 10
 
 # run_block N: in this shell, so that what it defines stays; what it starts is ended at the end
 run_block() {
@@ -26,10 +26,12 @@ it 'starts'
 run_block 1
 until_line "$state/events.jsonl" '*simulator.ready*'
 run_block 2
+run_block 3 >list.txt
+is "$(cat list.txt)" ''
 
 it 'watches'
-run_block 3
-[[ $(run_block 4) == *simulator.ready* ]] || fail 'block 4 shows no event'
+run_block 4
+[[ $(run_block 5) == *simulator.ready* ]] || fail 'block 5 shows no event'
 
 # The watcher runs in the background: it is there when it sees what we publish ourselves.
 until grep -qs marker wire.txt; do
@@ -37,7 +39,7 @@ until grep -qs marker wire.txt; do
 done
 
 it 'keeps the service quiet'
-run_block 5
+run_block 6
 until_event scenario.set '"is_silent":true'
 mkfifo pipe
 device dev-01 alone "${subscribe[@]}" pub "$put" '' 1 recv pub "${get/'$rid=2'/'$rid=1'}" '' 1 recv disconnect >pipe &
@@ -47,18 +49,18 @@ exec {device_fd}<pipe
 until_line wire.txt '*iotdps-register*'
 
 it 'answers by hand'
-run_block 6
 run_block 7
+run_block 8
 until read -r -t 30 line <&"$device_fd" && [[ $line == MESSAGE* ]]; do :; done
 is "$line" 'MESSAGE $dps/registrations/res/202/?$rid=1&retry-after=3 {"operationId":"5.0000000000000000.by-hand","status":"assigning"}'
 until_line wire.txt '*operationId=5.0000000000000000.by-hand*'
-run_block 8
+run_block 9
 until read -r -t 30 line <&"$device_fd" && [[ $line == MESSAGE* ]]; do :; done
 [[ $line == *'res/429/?$rid=1&retry-after=30 '*429001* ]] || fail "$line"
 wait "$device_pid"
 
 it 'gives the device back to the service'
-run_block 9
+run_block 10
 result sync >/dev/null
 [[ $(register dev-01 alone) == *'/res/401/'* ]] || fail 'the service is still quiet'
 holds verdicts.txt '"verdict":"refused"'

@@ -1,7 +1,7 @@
 #!/bin/bash
 # The forum thread "nrf91 at connect sdk - azure iot hub dps - understanding certificates", replayed word for word with the real openssl:
-# its steps 1 to 5, 8 and 9, and the `cat` of 12, unchanged; `dpsbench certificate` where it says `az iot dps certificate` (6, 7, 10); the JSON of an
-# enrollment group where it says `az iot dps enrollment-group create` (11); three AT writes where it says `nrfcredstore` (12).
+# its steps 1 to 5, 8 and 9, and the `cat` of 12, unchanged; its steps 6, 7, 10 and 11 with `dpsbench az` where it says `az`, and with values for its
+# <placeholders>; three AT writes where it says `nrfcredstore` (12).
 set -euo pipefail
 
 # shellcheck source=tests/e2e/lib.sh
@@ -10,11 +10,26 @@ set -euo pipefail
 uuid=50503041-3633-4261-803d-1e2b8f70111a # the thread's <device uuid>
 other=50503041-3633-4261-803d-1e2b8f70111b # one digit off
 state="$scratch/state"
-mkdir -p "$scratch/openssl" "$state/enrollmentGroups"
+mkdir -p "$scratch/openssl" "$state"
 cd "$scratch/openssl"
+PATH=$DPSBENCH_BIN:$PATH
+export DPSBENCH_STATE=$state
+etag_1='' code='' etag_2=''
 
-certificate() {
-    "$DPSBENCH_BIN/dpsbench" certificate "$@" --state "$state"
+# The four lines of the thread that talk to Azure, word for word.
+cat >azure.txt <<'THREAD'
+6. az iot dps certificate create --dps-name <dps-name> --resource-group <rg> --certificate-name root-ca --path rootCA.pem
+7. az iot dps certificate generate-verification-code --dps-name <dps-name> --resource-group <rg> --certificate-name root-ca --etag "<etag 1>"
+10. az iot dps certificate verify --dps-name <dps name> --resource-group <rg> --certificate-name root-ca --path verificationCert.pem --etag "<etag 2>"
+11. az iot dps enrollment-group create --dps-name <dps name> --resource-group <rg> --enrollment-id <enrollment-gr-id> --certificate-path rootCA.pem --provisioning-status enabled --iot-hubs <iot hub url> --allocation-policy static
+THREAD
+
+# azure STEP: run it.
+azure() {
+    local line
+    line=$(sed -n "s/^$1\\. az /dpsbench az /p" azure.txt | sed -e 's/<dps.name>/thread-dps/; s/<rg>/thread-rg/; s/<enrollment-gr-id>/thread/' \
+        -e 's/<iot hub url>/thread-hub.azure-devices.net/' -e "s/<etag 1>/$etag_1/; s/<etag 2>/$etag_2/")
+    bash -euc "$line"
 }
 
 it 'steps 1 to 5: root, device key, request, certificate'
@@ -27,23 +42,25 @@ it 'steps 1 to 5: root, device key, request, certificate'
 } >openssl.log 2>&1
 
 it 'steps 6 to 10: upload the root, prove that its key is ours'
-certificate create root-ca --path rootCA.pem >created.json
+azure 6 >created.json
 is "$(jq -r .properties.isVerified created.json)" false
-code=$(certificate verification-code root-ca)
+etag_1=$(jq -r .etag created.json)
+azure 7 >asked.json
+code=$(jq -r .properties.verificationCode asked.json) etag_2=$(jq -r .etag asked.json)
 [[ $code =~ ^[0-9A-F]{48}$ ]] || fail "verification code '$code'"
 {
     openssl req -new -key rootCA.key -out verification.csr -subj "/CN=$code"
     openssl x509 -req -in verification.csr -CA rootCA.pem -CAkey rootCA.key -CAcreateserial -out verificationCert.pem -days 1 -sha256
 } >>openssl.log 2>&1
-certificate show root-ca >asked.json
-certificate verify root-ca --path verificationCert.pem --etag "$(jq -r .etag asked.json)" >verified.json
+azure 10 >verified.json
 is "$(jq -r .properties.isVerified verified.json)" true
 is "$(jq -rs '.[].etag' created.json asked.json verified.json | sort -u | wc -l)" 3
 
 it 'step 11: an enrollment group with the root among its signing certificates'
-jq -n --rawfile root rootCA.pem '{enrollmentGroupId: "thread", provisioningStatus: "enabled", allocationPolicy: "static",
-    iotHubs: ["thread-hub.azure-devices.net"], attestation: {type: "x509", x509: {signingCertificates: {primary: {certificate: $root}}}}}' \
-    >"$state/enrollmentGroups/thread.json"
+azure 11 >group.json
+is "$(jq -r '[.enrollmentGroupId, .provisioningStatus, .allocationPolicy, .iotHubs[0]] | @tsv' group.json)" \
+    $'thread\tenabled\tstatic\tthread-hub.azure-devices.net'
+is "$(jq -r '.attestation.x509.signingCertificates.primary.info.sha1Thumbprint' group.json)" "$(jq -r .properties.thumbprint verified.json)"
 
 it 'step 12: one file with the chain'
 cat device.crt rootCA.pem >device_fullchain.pem
