@@ -1,7 +1,7 @@
 /* dpsbench az iot dps certificate ...: CA certificates of the service, and the proof that their keys are ours */
 #include "base/log.h"
+#include "certs/dps_view.h"
 #include "harness/cli/az_command.h"
-#include "harness/cli/az_view.h"
 
 #include <openssl/x509v3.h>
 #include <string.h>
@@ -9,7 +9,7 @@
 static int answer(struct az_call *call, cJSON *object, bool with_certificate, struct error *error)
 {
     CLEANUP_JSON cJSON *owned = object;
-    return az_answer(call, az_certificate_view(owned, with_certificate), error);
+    return az_answer(call, dps_certificate_view(owned, with_certificate), error);
 }
 
 /* The service takes what cannot sign, and every device of it is refused later. */
@@ -122,7 +122,8 @@ static int list(struct az_call *call, struct error *error)
     if (!value || object_store_list(call->store, DPS_CERTIFICATE, &objects, error))
         return value ? -1 : error_set_memory(error);
     const cJSON *object;
-    cJSON_ArrayForEach(object, objects) if (!cJSON_AddItemToArray(value, az_certificate_view(object, true))) return error_set_memory(error);
+    cJSON_ArrayForEach(object,
+                       objects) if (!cJSON_AddItemToArray(value, dps_certificate_view(object, true))) return error_set_memory(error);
     return az_answer(call, TAKE(view), error);
 }
 

@@ -1,7 +1,7 @@
 /* dpsbench az iot dps enrollment ..., enrollment-group ...: what there is to register against, and what has registered */
+#include "certs/dps_view.h"
 #include "harness/cli/az_command.h"
 #include "harness/cli/az_enrollment_json.h"
-#include "harness/cli/az_view.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +14,7 @@ static const char *id_of(const struct az_call *call, enum dps_kind kind)
 static int answer(struct az_call *call, enum dps_kind kind, cJSON *object, bool with_keys, struct error *error)
 {
     CLEANUP_JSON cJSON *owned = object;
-    return az_answer(call, az_enrollment_view(kind, owned, with_keys || az_flag(call->arguments, AZ_SHOW_KEYS)), error);
+    return az_answer(call, dps_enrollment_view(kind, owned, with_keys || az_flag(call->arguments, AZ_SHOW_KEYS)), error);
 }
 
 /* ---- create, update, delete ---- */
@@ -110,7 +110,7 @@ static int list(struct az_call *call, enum dps_kind kind, struct error *error)
     {
         if (left-- == 0)
             break;
-        if (!cJSON_AddItemToArray(views, az_enrollment_view(kind, object, false)))
+        if (!cJSON_AddItemToArray(views, dps_enrollment_view(kind, object, false)))
             return error_set_memory(error);
     }
     return az_answer(call, TAKE(views), error);

@@ -1,4 +1,4 @@
-#include "harness/cli/az_view.h"
+#include "certs/dps_view.h"
 
 #include <openssl/evp.h>
 #include <string.h>
@@ -77,7 +77,7 @@ static cJSON *certificate_properties(const cJSON *object, bool with_certificate)
     return code && json_set(properties, "verificationCode", cJSON_Duplicate(code, true)) ? NULL : TAKE(properties);
 }
 
-cJSON *az_certificate_view(const cJSON *object, bool with_certificate)
+cJSON *dps_certificate_view(const cJSON *object, bool with_certificate)
 {
     CLEANUP_JSON cJSON *view = cJSON_CreateObject();
     CLEANUP_FREE char *id = NULL;
@@ -212,7 +212,7 @@ static int set_members(cJSON *view, const cJSON *object, const struct member *me
     return 0;
 }
 
-cJSON *az_enrollment_view(enum dps_kind kind, const cJSON *object, bool with_keys)
+cJSON *dps_enrollment_view(enum dps_kind kind, const cJSON *object, bool with_keys)
 {
     CLEANUP_JSON cJSON *view = cJSON_CreateObject();
     if (json_set(view, "attestation", attestation_view(json_member(object, "attestation"), with_keys)) ||
