@@ -17,6 +17,14 @@ struct dps *dps_new(const struct dps_options *options)
     return dps;
 }
 
+int dps_add_tenant(struct dps *dps, const struct dps_tenant *tenant, struct error *error)
+{
+    if (dps->options.tenant_count == DPS_TENANTS_MAX)
+        return error_set(error, ERROR_OWNER_FILE, ERROR_LIMIT, "there are %d ID scopes already", DPS_TENANTS_MAX);
+    dps->options.tenants[dps->options.tenant_count++] = *tenant;
+    return 0;
+}
+
 void dps_free(struct dps *dps)
 {
     free(dps);

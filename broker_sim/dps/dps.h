@@ -46,11 +46,38 @@
 
 struct dps;
 
+/* A device that has attested and registers. All lent. */
+struct dps_applicant {
+    const char *registration_id;
+    bool is_group;        /* attested by a group, not by an individual enrollment */
+    const X509 *leaf;     /* NULL: by a token */
+    const cJSON *payload; /* of the register request; NULL: none */
+};
+
+/* Why it is turned away: res/{status} with code and message, after which the service closes. */
+struct dps_turned_away {
+    int status;
+    int error_code;
+    const char *message; /* lent for ever */
+};
+
+/* What stands between attestation and assignment at some tenants: an application (IoT Central) with a will of its own. */
+struct dps_application {
+    void *user;
+    /* false: turned away. */
+    bool (*admit)(void *user, const struct session *session, const struct dps_applicant *applicant, struct dps_turned_away *ret_answer);
+    /* The hub that the device is to be assigned to, whatever the enrollment says; lent until the next change. */
+    const char *(*hub)(void *user, const char *registration_id);
+    /* It has been assigned. */
+    void (*assigned)(void *user, const char *registration_id);
+};
+
 /* One instance of the service, chosen by the ID scope of CONNECT. All lent. */
 struct dps_tenant {
     const char *id_scope;
     const struct dps_state *state;
     struct registration_store *registrations;
+    const struct dps_application *application; /* NULL: none, plain DPS */
 };
 
 enum { DPS_TENANTS_MAX = 8 };
@@ -66,6 +93,8 @@ struct dps_options {
 
 struct dps *dps_new(const struct dps_options *options); /* NULL when out of memory */
 void dps_free(struct dps *dps);                         /* NULL allowed */
+/* One more tenant, for good. LIMIT (file): DPS_TENANTS_MAX. */
+int dps_add_tenant(struct dps *dps, const struct dps_tenant *tenant, struct error *error);
 
 /* The front door's policy for sessions that are not a hub's. decide sets session->service, closed releases it. */
 struct admission dps_decide(struct dps *dps, struct session *session);

@@ -28,7 +28,9 @@ static void fill_assignment(const struct exchange *exchange, struct registration
     const cJSON *json = object ? object->json : NULL;
     const char *device_id = outcome->is_group ? registration_id : json_string(json, "deviceId", registration_id);
     snprintf(outcome->device_id, sizeof outcome->device_id, "%s", device_id);
-    snprintf(outcome->assigned_hub, sizeof outcome->assigned_hub, "%s", allocation_hub(json, registration_id));
+    const struct dps_application *application = exchange->own->tenant->application;
+    snprintf(outcome->assigned_hub, sizeof outcome->assigned_hub, "%s",
+             application ? application->hub(application->user, registration_id) : allocation_hub(json, registration_id));
     if (sk_X509_num(exchange->session->chain) > 0)
         certificate_sha256(sk_X509_value(exchange->session->chain, 0), outcome->leaf_sha256);
 }
@@ -75,6 +77,9 @@ static void on_ended(const struct dps *dps, const struct exchange *exchange, con
     if (registration->status != REGISTRATION_ASSIGNED)
         return;
     hub_registry_put(dps->options.hubs, outcome->assigned_hub, outcome->device_id, outcome->leaf_sha256, NULL);
+    const struct dps_application *application = exchange->own->tenant->application;
+    if (application)
+        application->assigned(application->user, exchange->own->registration_id);
     cJSON *event = dps_event_of(dps, EVENT_DPS_ASSIGNED), *data = event_data(event), *enrollment = cJSON_CreateObject();
     json_add_string(data, "device_id", outcome->device_id);
     json_add_string(data, "assigned_hub", outcome->assigned_hub);
@@ -148,6 +153,30 @@ static void on_status(const struct dps *dps, const struct exchange *exchange)
                                             dps_close_how(&exchange->knobs));
 }
 
+/* An application has the last word. It has been answered when this is true. */
+static bool is_turned_away(const struct dps *dps, const struct exchange *exchange, const void *payload, size_t length_bytes)
+{
+    const struct dps_application *application = exchange->own->tenant->application;
+    if (!application || exchange->own->decision.surface != ATTESTATION_SURFACE_NONE ||
+        dps_register_body_check(payload, length_bytes, exchange->own->registration_id, NULL))
+        return false;
+    CLEANUP_JSON cJSON *body = length_bytes ? json_parse(payload, length_bytes, "register body", NULL) : NULL;
+    const STACK_OF(X509) *chain = exchange->session->chain;
+    const struct dps_applicant applicant = {
+        .registration_id = exchange->own->registration_id,
+        .is_group = exchange->own->decision.match_kind == DPS_GROUP,
+        .leaf = sk_X509_num(chain) > 0 ? sk_X509_value(chain, 0) : NULL,
+        .payload = json_member(body, "payload"),
+    };
+    struct dps_turned_away answer;
+    if (application->admit(application->user, exchange->session, &applicant, &answer))
+        return false;
+    exchange_reply(dps, exchange, answer.status,
+                   reply_error_body(answer.error_code, answer.message, clock_unix_us(dps->options.sink.clock)));
+    exchange_close_after_refusal(dps, exchange);
+    return true;
+}
+
 static void warn_unsubscribed(const struct dps *dps, const struct exchange *exchange)
 {
     if (!exchange->own->is_subscribed)
@@ -171,8 +200,8 @@ void dps_message(struct dps *dps, const struct session *session, const char *top
         exchange_reply_fault(dps, &exchange, (int)(is_register ? exchange.knobs.reply_status : exchange.knobs.poll_status));
     else if (is_refused_in_reply(&exchange.own->decision))
         reply_refusal(dps, &exchange);
-    else if (is_register)
+    else if (is_register && !is_turned_away(dps, &exchange, payload, length_bytes))
         on_register(dps, &exchange, payload, length_bytes);
-    else
+    else if (!is_register)
         on_status(dps, &exchange);
 }
