@@ -2,6 +2,7 @@
 
 #include "base/cleanup.h"
 #include "base/files.h"
+#include "harness/rig/sweeper.h"
 #include "harness/run/attempt.h"
 #include "harness/run/evidence.h"
 #include "harness/run/plan.h"
@@ -24,6 +25,7 @@ struct run {
     struct plan plan;
     struct bench bench;
     struct progress progress;
+    struct sweeper *sweeper; /* of the private folder */
     struct result_run result;
     size_t rows_in_results; /* what is safe on the disk */
     size_t rows_in_junit;
@@ -60,9 +62,14 @@ static int make_directory(struct run *run, struct error *error)
     if (mkdir(private_directory, 0700))
         return errno == EEXIST ? refuse_folder(directory, error)
                                : error_set_errno(error, ERROR_OWNER_RIG, errno, "make folder '%s'", private_directory);
+    if (sweeper_start(private_directory, &run->sweeper, error)) {
+        rmdir(private_directory);
+        return -1;
+    }
     return timeline_open(directory, &run->bench.timeline, error);
 }
 
+/* By ourselves: the sweeper would wait for what a hook left running. */
 static void remove_private(struct run *run)
 {
     CLEANUP_FREE char *path = path_join(run->options->directory, ".private");
@@ -134,8 +141,9 @@ static void drain_loop(uv_loop_t *loop)
 
 static void tear_down(struct run *run)
 {
-    if (run->bench.timeline)
+    if (run->sweeper)
         remove_private(run);
+    sweeper_dismiss(TAKE(run->sweeper));
     timeline_close(TAKE(run->bench.timeline));
     key_cache_free(TAKE(run->bench.keys));
     waiting_free(TAKE(run->bench.waiting));

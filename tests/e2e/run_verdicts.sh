@@ -167,7 +167,7 @@ exits 3
 is "$(report .summary.fail)" 0
 nobody_left "$out"
 
-it 'loses at most the row in flight to kill -9, and leaves no process'
+it 'loses at most the row in flight to kill -9, and leaves no process and no private folder'
 start_run '*'
 await_row 2
 kill -KILL "$run_pid"
@@ -177,5 +177,9 @@ is "$(report .is_complete)" false
 deadline=$((SECONDS + 20))
 while pgrep -f -- "$out/.private/" >/dev/null; do
     ((SECONDS < deadline)) || nobody_left "$out"
+    read -rt 0.05 <> <(:) || true
+done
+until [[ ! -e $out/.private ]]; do
+    ((SECONDS < deadline)) || fail "$(ls -la "$out/.private") stays"
     read -rt 0.05 <> <(:) || true
 done
