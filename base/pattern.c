@@ -60,6 +60,8 @@ size_t pattern_cost(const char *text)
     for (const char *at = text; *at; at++) {
         if (*at == '(' && levels.depth == PATTERN_GROUPS_DEEP_MAX)
             return PATTERN_COST_MAX + 1;
+        if (*at == '\\' && at[1] >= '1' && at[1] <= '9')
+            return PATTERN_COST_MAX + 1;
         if (*at == '(')
             levels.sums[++levels.depth] = 0;
         else if (*at == ')' && levels.depth > 0)

@@ -92,7 +92,9 @@ static int read_pattern(struct expectation *expectation, struct yaml_node value,
     if (substitution_read(substitution, value, &text, error) || add_condition(expectation, value, CONDITION_MATCHES, text, 0, error))
         return -1;
     if (pattern_cost(text) > PATTERN_COST_MAX)
-        return yaml_fail(value, error, "'%s' repeats too much: unrolled it would have more than %d parts", text, PATTERN_COST_MAX);
+        return yaml_fail(value, error,
+                         "'%s' costs too much: with its repetitions unrolled it has more than %d parts, or it refers back (\\1)", text,
+                         PATTERN_COST_MAX);
     struct condition *condition = &expectation->conditions[expectation->condition_count - 1];
     int code = regcomp(&condition->pattern, text, REG_EXTENDED | REG_NOSUB);
     if (code) {

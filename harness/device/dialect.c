@@ -117,7 +117,9 @@ static int read_pattern(struct yaml_node node, struct entry *entry, struct error
     if (has_back_reference(text))
         return yaml_fail(node, error, "back-references are not supported");
     if (pattern_cost(text) > PATTERN_COST_MAX)
-        return yaml_fail(node, error, "'%s' repeats too much: unrolled it would have more than %d parts", text, PATTERN_COST_MAX);
+        return yaml_fail(node, error,
+                         "'%s' costs too much: with its repetitions unrolled it has more than %d parts, or it refers back (\\1)", text,
+                         PATTERN_COST_MAX);
     int rc = regcomp(&entry->pattern, text, REG_EXTENDED);
     if (rc) {
         char reason[128];
@@ -199,13 +201,10 @@ static int read_entries(struct yaml_node list, struct dialect *dialect, struct e
 static int read_dialect(struct yaml_node root, struct dialect *dialect, struct error *error)
 {
     static const char *const keys[] = {"format", "title", "events", NULL};
-    struct yaml_node format, title, events;
+    struct yaml_node title, events;
     const char *text;
-    int64_t version;
-    if (yaml_check_keys(root, "a dialect", keys, error) || yaml_require(root, "format", &format, error) ||
-        yaml_read_integer(format, 1, 1, &version, error))
-        return -1;
-    if (yaml_require(root, "title", &title, error) || yaml_read_string(title, &text, error))
+    if (yaml_check_format(root, "dialects", DIALECT_FORMAT, error) || yaml_check_keys(root, "a dialect", keys, error) ||
+        yaml_require(root, "title", &title, error) || yaml_read_string(title, &text, error))
         return -1;
     dialect->title = strdup(text);
     if (!dialect->title)

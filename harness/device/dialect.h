@@ -16,7 +16,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { DIALECT_MESSAGE_MAX_BYTES = 1024, DIALECT_ENTRIES_MAX = 256, DIALECT_CAPTURES_MAX = 8 };
+enum { DIALECT_FORMAT = 1, DIALECT_MESSAGE_MAX_BYTES = 1024, DIALECT_ENTRIES_MAX = 256, DIALECT_CAPTURES_MAX = 8 };
 
 /* X(name, captures, what it means); captures as "name:type ..." */
 #define DIALECT_EVENTS(X)                                                                                                                  \
