@@ -36,6 +36,16 @@ void ready_withdraw(const char *dir)
         unlink(path);
 }
 
+static int explain_missing(const char *path, const char *program, struct error *error)
+{
+    if (!error)
+        return -1;
+    error->owner = ERROR_OWNER_RIG;
+    if (error->code == ERROR_NOT_FOUND)
+        error_set(error, ERROR_OWNER_RIG, ERROR_NOT_FOUND, "read '%s': No such file or directory; start %s on that folder", path, program);
+    return -1;
+}
+
 int ready_read(const char *dir, const char *program, cJSON **ret_ready, struct error *error)
 {
     CLEANUP_FREE char *path = path_join(dir, "ready.json");
@@ -43,9 +53,7 @@ int ready_read(const char *dir, const char *program, cJSON **ret_ready, struct e
         return error_set_memory(error);
     CLEANUP_JSON cJSON *ready = json_read_file(path, error);
     if (!ready) {
-        if (error)
-            error->owner = ERROR_OWNER_RIG;
-        return -1;
+        return explain_missing(path, program, error);
     }
     const char *writer = json_string(ready, "program", "?");
     if (json_integer(ready, "v", 0) != READY_VERSION || strcmp(writer, program) != 0)

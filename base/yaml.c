@@ -336,6 +336,21 @@ int yaml_require(struct yaml_node map, const char *key, struct yaml_node *ret_va
     return 0;
 }
 
+int yaml_check_format(struct yaml_node map, const char *what, int64_t format, struct error *error)
+{
+    char wanted[32];
+    struct yaml_node node;
+    if (!yaml_is_map(map))
+        return 0;
+    if (yaml_require(map, "format", &node, error))
+        return -1;
+    snprintf(wanted, sizeof wanted, "%lld", (long long)format);
+    if (!yaml_text(node) || strcmp(yaml_text(node), wanted) != 0)
+        return yaml_fail(node, error, "format '%s': this version of dpsbench reads %s of format %s",
+                         yaml_text(node) ? yaml_text(node) : "(not a plain value)", what, wanted);
+    return 0;
+}
+
 size_t yaml_count(struct yaml_node node)
 {
     int count = yaml_is_map(node) ? fy_node_mapping_item_count(node.node) : yaml_is_list(node) ? fy_node_sequence_item_count(node.node) : 0;

@@ -57,6 +57,12 @@ int yaml_fail(struct yaml_node node, struct error *error, const char *format, ..
  */
 int yaml_check_keys(struct yaml_node map, const char *what, const char *const *allowed, struct error *error);
 
+/*
+ * Refuse a mapping whose `format` is missing or not the one number that we read; the error says which that is. To be asked before yaml_check_keys: a
+ * file of a later format may well have keys that we do not know. What is no mapping passes here: yaml_check_keys has the words for it.
+ */
+int yaml_check_format(struct yaml_node map, const char *what, int64_t format, struct error *error);
+
 /* The value of `key`, not-there when missing (or when `map` is not a mapping). */
 struct yaml_node yaml_get(struct yaml_node map, const char *key);
 /* As yaml_get, but missing or null is an error at the mapping. */

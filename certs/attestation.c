@@ -1,6 +1,7 @@
 #include "certs/attestation.h"
 
 #include "base/clock.h"
+#include "base/shell_word.h"
 #include "certs/attestation_path.h"
 #include "certs/attestation_rules.h"
 
@@ -387,12 +388,17 @@ static void add_not_verified(struct judge *judge, const struct dps_object *entry
     add_finding(judge, RULE_CA_NOT_VERIFIED,
                 "the CA '%s' of the device's chain is uploaded as certificate '%s', but its possession has not been proven",
                 certificate ? shown(subject) : "known by thumbprint", entry->id);
+    CLEANUP_FREE char *name = shell_word(entry->id), *dir = shell_word(judge->dir);
+    if (!name || !dir) {
+        judge->is_out_of_memory = true;
+        return;
+    }
     set_mend(
         judge,
         "dpsbench az iot dps certificate generate-verification-code -n %s --etag '*' --state %s; sign a certificate with that CN by this "
         "CA's key; then dpsbench az iot dps certificate verify -n %s --path FILE --etag '*' --state %s (or set isVerified to true in "
         "its file)",
-        entry->id, judge->dir, entry->id, judge->dir);
+        name, dir, name, dir);
 }
 
 /* An unverified certificate that is in the path, or that is the missing issuer. */

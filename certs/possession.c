@@ -1,5 +1,7 @@
 #include "certs/dps_state_model.h"
 
+#include "base/shell_word.h"
+
 #include <openssl/rand.h>
 #include <stdio.h>
 #include <string.h>
@@ -73,12 +75,15 @@ static int check_code(const struct dps_state *state, const struct dps_object *ob
     size_t count = certificate_common_names(proof, &cn);
     if (count == 1 && strcmp(cn, object->verification_code) == 0)
         return 0;
+    CLEANUP_FREE char *name = shell_word(object->id), *dir = shell_word(state->dir);
+    if (!name || !dir)
+        return error_set_memory(error);
     return refuse(
         error, object,
         "the verification certificate's CN is '%s', the verification code is '%s'; make it again with -subj \"/CN=%s\" (asking "
         "for a code once more makes the former one void: dpsbench az iot dps certificate generate-verification-code -n %s --etag '*' "
         "--state %s)",
-        cn ? cn : "(none)", object->verification_code, object->verification_code, object->id, state->dir);
+        cn ? cn : "(none)", object->verification_code, object->verification_code, name, dir);
 }
 
 /* The words and the code are those of azure-iot-sdk-c issue 1347 and azure-cli issue 5376, where IoT Hub said them. */
@@ -99,17 +104,24 @@ static int check_signer(const struct dps_object *object, const X509 *proof, stru
                   subject, issuer, subject, has_same_name ? ": the names agree, the keys do not" : "");
 }
 
+static int refuse_unasked(const struct dps_state *state, const struct dps_object *object, struct error *error)
+{
+    CLEANUP_FREE char *name = shell_word(object->id), *dir = shell_word(state->dir);
+    if (!name || !dir)
+        return error_set_memory(error);
+    return refuse(error, object,
+                  "no verification code has been asked for; ask first: dpsbench az iot dps certificate generate-verification-code -n %s "
+                  "--etag '*' --state %s",
+                  name, dir);
+}
+
 static int check_proof(const struct dps_state *state, const struct dps_object *object, const void *pem, size_t length_bytes,
                        struct error *error)
 {
     if (!object->verification_code && object->is_verified)
         return refuse(error, object, "it is verified already: there is nothing to prove");
     if (!object->verification_code)
-        return refuse(
-            error, object,
-            "no verification code has been asked for; ask first: dpsbench az iot dps certificate generate-verification-code -n %s "
-            "--etag '*' --state %s",
-            object->id, state->dir);
+        return refuse_unasked(state, object, error);
     CLEANUP_X509 X509 *proof = NULL;
     if (certificate_read_text(pem, length_bytes, "verification certificate", &proof, error))
         return -1;

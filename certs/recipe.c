@@ -363,10 +363,7 @@ static int read_server(struct recipe *recipe, struct yaml_node server, struct er
 static int read_head(struct recipe *recipe, struct yaml_node root, struct error *error)
 {
     static const char *const keys[] = {"format", "defect", "server", "members", NULL};
-    struct yaml_node format;
-    int64_t number;
-    if (yaml_check_keys(root, "a recipe", keys, error) || yaml_require(root, "format", &format, error) ||
-        yaml_read_integer(format, RECIPE_FORMAT, RECIPE_FORMAT, &number, error))
+    if (yaml_check_format(root, "recipes", RECIPE_FORMAT, error) || yaml_check_keys(root, "a recipe", keys, error))
         return -1;
     struct yaml_node defect = yaml_get(root, "defect");
     return yaml_is_null(defect) ? 0 : yaml_read_string(defect, &recipe->defect, error);

@@ -126,6 +126,13 @@ static void print_account(FILE *file, const struct result_row *row, int width)
         print_labelled(file, lines[i].label, lines[i].text, width);
 }
 
+/* Not what the account says anyway. */
+static const char *heading_reason(const struct result_row *row)
+{
+    const char *reason = text_or(row->reason.text, "");
+    return row->account.got && strcmp(row->account.got, reason) == 0 ? "" : reason;
+}
+
 static void print_failed(FILE *file, const struct result_run *run, const struct table_options *options, bool names_device)
 {
     for (size_t i = 0; i < run->row_count; i++) {
@@ -137,9 +144,8 @@ static void print_failed(FILE *file, const struct result_run *run, const struct 
         name_row(row, names_device, &name);
         fprintf(file, "\n%s: %s%s%s", bytes_text(&name), options->has_colour ? colours[row->verdict] : "", verdict_name(row->verdict),
                 options->has_colour ? "\033[0m" : "");
-        if (row->reason.text)
-            fprintf(file, ", %s", row->reason.text);
-        fputc('\n', file);
+        const char *reason = heading_reason(row);
+        fprintf(file, "%s%s\n", *reason ? ", " : "", reason);
         print_account(file, row, options->width);
     }
 }
@@ -148,10 +154,10 @@ void table_print_page(FILE *file, const struct result_run *run, const struct res
 {
     CLEANUP_FREE char *certificates = row->certificates ? path_join(run->directory, row->certificates) : NULL;
     CLEANUP(bytes_done) struct bytes name = {.max_bytes = CELL_MAX_BYTES};
+    const char *reason = heading_reason(row);
     name_row(row, has_many_devices(run), &name);
     fprintf(file, "%s: %s%s%s, %.1f s%s%s\n", bytes_text(&name), options->has_colour ? colours[row->verdict] : "",
-            verdict_name(row->verdict), options->has_colour ? "\033[0m" : "", (double)row->duration_ms / 1000, row->reason.text ? ", " : "",
-            text_or(row->reason.text, ""));
+            verdict_name(row->verdict), options->has_colour ? "\033[0m" : "", (double)row->duration_ms / 1000, *reason ? ", " : "", reason);
     print_labelled(file, "title", row->title, options->width);
     if (!row->account.got)
         print_labelled(file, "got", row->outcome, options->width);

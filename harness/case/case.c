@@ -332,10 +332,9 @@ static int check_head(struct yaml_node root, const char *case_id, struct error *
 {
     static const char *const keys[] = {"format",  "id",    "title",  "why",      "needs",    "vary",        "credentials", "server",
                                        "service", "steps", "expect", "findings", "budget_s", "fails_under", NULL};
-    struct yaml_node format, id;
-    int64_t version;
-    if (yaml_check_keys(root, "a case", keys, error) || yaml_require(root, "format", &format, error) ||
-        yaml_read_integer(format, CASE_FORMAT, CASE_FORMAT, &version, error) || yaml_require(root, "id", &id, error))
+    struct yaml_node id;
+    if (yaml_check_format(root, "cases", CASE_FORMAT, error) || yaml_check_keys(root, "a case", keys, error) ||
+        yaml_require(root, "id", &id, error))
         return -1;
     if (!yaml_text(id) || strcmp(yaml_text(id), case_id) != 0)
         return yaml_fail(id, error, "id '%s' is not the file's path below the folder of cases, '%s'", yaml_text(id) ? yaml_text(id) : "",

@@ -95,10 +95,8 @@ static int read_findings(struct yaml_node root, const struct event_vocabulary *v
                          struct error *error)
 {
     static const char *const keys[] = {"format", "findings", NULL};
-    struct yaml_node format, list = yaml_get(root, "findings");
-    int64_t version;
-    if (yaml_check_keys(root, KNOWN_FINDINGS_FILE, keys, error) || yaml_require(root, "format", &format, error) ||
-        yaml_read_integer(format, KNOWN_FINDINGS_FORMAT, KNOWN_FINDINGS_FORMAT, &version, error))
+    struct yaml_node list = yaml_get(root, "findings");
+    if (yaml_check_format(root, "known findings", KNOWN_FINDINGS_FORMAT, error) || yaml_check_keys(root, KNOWN_FINDINGS_FILE, keys, error))
         return -1;
     if (!yaml_is_list(list) || yaml_count(list) > KNOWN_FINDINGS_MAX)
         return yaml_fail(yaml_is_there(list) ? list : root, error, "`findings` must be a list of at most %d", KNOWN_FINDINGS_MAX);

@@ -220,10 +220,9 @@ int rig_read_text(const char *text, size_t length_bytes, const char *name, struc
     static const char *const keys[] = {"format", "devices", "simulator", NULL};
     CLEANUP(yaml_free_cleanup) struct yaml *yaml = yaml_read_text(text, length_bytes, name, error);
     CLEANUP(rig_done) struct rig rig = {0};
-    struct yaml_node format, devices;
-    int64_t version;
-    if (!yaml || yaml_check_keys(yaml_root(yaml), "a rig file", keys, error) || yaml_require(yaml_root(yaml), "format", &format, error) ||
-        yaml_read_integer(format, RIG_FORMAT, RIG_FORMAT, &version, error) || yaml_require(yaml_root(yaml), "devices", &devices, error) ||
+    struct yaml_node devices;
+    if (!yaml || yaml_check_format(yaml_root(yaml), "rig files", RIG_FORMAT, error) ||
+        yaml_check_keys(yaml_root(yaml), "a rig file", keys, error) || yaml_require(yaml_root(yaml), "devices", &devices, error) ||
         read_devices(&rig, devices, error) || check_one_scope(&rig, devices, error) ||
         read_simulator(&rig, yaml_get(yaml_root(yaml), "simulator"), error))
         return -1;

@@ -1,29 +1,23 @@
 #include "harness/run/rerun.h"
 
+#include "base/bytes.h"
 #include "base/cleanup.h"
+#include "base/shell_word.h"
 #include "harness/rig/place.h"
 
 #include <string.h>
 
 enum { COMMAND_MAX_BYTES = 64 * 1024 };
 
-static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-./:@%+=,";
-
-int rerun_append_word(struct bytes *text, const char *word)
+static int append_word(struct bytes *text, const char *word)
 {
-    if (*word && word[strspn(word, plain)] == 0)
-        return bytes_append_text(text, word);
-    if (bytes_append_byte(text, '\''))
-        return -1;
-    for (; *word; word++)
-        if (*word == '\'' ? bytes_append_text(text, "'\\''") : bytes_append_byte(text, (uint8_t)*word))
-            return -1;
-    return bytes_append_byte(text, '\'');
+    CLEANUP_FREE char *quoted = shell_word(word);
+    return quoted ? bytes_append_text(text, quoted) : -1;
 }
 
 static int append_option(struct bytes *text, const char *option, const char *value)
 {
-    return bytes_printf(text, " %s ", option) || rerun_append_word(text, value) ? -1 : 0;
+    return bytes_printf(text, " %s ", option) || append_word(text, value) ? -1 : 0;
 }
 
 static int append_options(struct bytes *text, const struct run_options *options, const struct rig_device *device)
@@ -42,7 +36,7 @@ char *rerun_command(const struct run_options *options, const struct rig_device *
 {
     CLEANUP(bytes_done) struct bytes text = {.max_bytes = COMMAND_MAX_BYTES};
     CLEANUP_FREE char *program = place_self();
-    if (!program || rerun_append_word(&text, program) || bytes_append_text(&text, " run ") || rerun_append_word(&text, row) ||
+    if (!program || append_word(&text, program) || bytes_append_text(&text, " run ") || append_word(&text, row) ||
         append_options(&text, options, device))
         return NULL;
     return strdup(bytes_text(&text));
@@ -52,8 +46,8 @@ char *rerun_show_command(const struct run_options *options, const char *row)
 {
     CLEANUP(bytes_done) struct bytes text = {.max_bytes = COMMAND_MAX_BYTES};
     CLEANUP_FREE char *program = place_self();
-    if (!program || rerun_append_word(&text, program) || bytes_append_text(&text, " show ") ||
-        rerun_append_word(&text, options->directory) || bytes_append_text(&text, " ") || rerun_append_word(&text, row))
+    if (!program || append_word(&text, program) || bytes_append_text(&text, " show ") || append_word(&text, options->directory) ||
+        bytes_append_text(&text, " ") || append_word(&text, row))
         return NULL;
     return strdup(bytes_text(&text));
 }

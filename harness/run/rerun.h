@@ -4,7 +4,6 @@
 #ifndef HARNESS_RUN_RERUN_H
 #define HARNESS_RUN_RERUN_H
 
-#include "base/bytes.h"
 #include "harness/run/run.h"
 
 /*
@@ -17,8 +16,5 @@ char *rerun_command(const struct run_options *options, const struct rig_device *
 
 /* "build/bin/dpsbench show reports/out/20261121T211500Z refused/wrong-chain:azure", likewise. */
 char *rerun_show_command(const struct run_options *options, const char *row);
-
-/* Append `word` as one word of a POSIX shell: as it is when it can stand so, else in quotes. */
-int rerun_append_word(struct bytes *text, const char *word);
 
 #endif

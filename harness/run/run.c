@@ -293,7 +293,7 @@ static void look_at_files(struct run *run, struct result_row *result)
     result->verdict = VERDICT_INCONCLUSIVE;
 }
 
-/* `broken`: why the bench is not up; NULL: it is. */
+/* `broken`: why the bench is not up, which nothing may hide; NULL: it is. */
 static void run_row(struct run *run, const struct case_row *row, const struct error *broken)
 {
     struct bench *bench = &run->bench;
@@ -301,11 +301,11 @@ static void run_row(struct run *run, const struct case_row *row, const struct er
     int64_t started_us = clock_mono_us(bench->clock);
     begin_row(run, row, &result);
     const char *need = unmet_need(row, bench->device);
-    if (need) {
+    if (broken) {
+        attempt_blame(bench, broken, &result);
+    } else if (need) {
         result.verdict = VERDICT_SKIP;
         result_setf(&result.reason.text, "device '%s' does not offer '%s'", bench->device->id, need);
-    } else if (broken) {
-        attempt_blame(bench, broken, &result);
     } else {
         attempt_run(bench, row, &result);
         look_at_files(run, &result);

@@ -1,8 +1,8 @@
 #include "harness/try/device_files.h"
 
 #include "base/files.h"
+#include "base/shell_word.h"
 #include "harness/try/pem_form.h"
-#include "harness/try/shell_word.h"
 
 #include <openssl/err.h>
 #include <openssl/pem.h>

@@ -1,9 +1,9 @@
 #include "harness/try/mend.h"
 
+#include "base/shell_word.h"
 #include "certs/attestation.h"
 #include "harness/try/certificate_notes.h"
 #include "harness/try/pem_form.h"
-#include "harness/try/shell_word.h"
 
 #include <string.h>
 

@@ -1,7 +1,7 @@
 #include "harness/try/pem_form.h"
 
 #include "base/cleanup.h"
-#include "harness/try/shell_word.h"
+#include "base/shell_word.h"
 
 #include <ctype.h>
 #include <string.h>

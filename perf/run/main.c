@@ -142,6 +142,9 @@ static void parse(int argc, char **argv, struct options *ret_options)
                                     .idle_count = IDLE_DEFAULT};
     find_build(ret_options->build);
     argp_err_exit_status = EXIT_USAGE;
+    /* As people call it, for help and errors. */
+    static char name[] = "bench perf";
+    argv[0] = name;
     arguments_parse(&argp, argc, argv, ret_options);
 }
 

@@ -5,6 +5,12 @@ set -euo pipefail
 source "$DPSBENCH_SOURCE/tests/e2e/lib.sh"
 perf=${DPSBENCH_BIN%/*}/perf
 
+it 'calls itself by the name under which people call it'
+code=0
+"$perf/run" --frob 2>"$scratch/err" || code=$?
+is "$code" 2
+holds "$scratch/err" "bench perf: error: unknown option '--frob'"
+
 it 'measures rates, memory and the time to ready, each load without a failure'
 TMPDIR=$scratch "$perf/run" --rounds 1 --count 40 --concurrency 8 --idle 40 --only rates --json >"$scratch/rates.json"
 is "$(jq -c '[.loads[].rounds[] | .failures, .wrong] | add' "$scratch/rates.json")" 0

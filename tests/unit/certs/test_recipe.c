@@ -30,7 +30,7 @@ static void every_complaint_has_a_place_and_the_allowed_words(void **state)
         const char *text;
         const char *expected;
     } rows[] = {
-        {"format: 2\nmembers: {a: {}}\n", "r.yaml:1:9: '2' is not a whole number from 1 to 1"},
+        {"format: 2\nmembers: {a: {}}\n", "r.yaml:1:9: format '2': this version of dpsbench reads recipes of format 1"},
         {"members: {}\n", "r.yaml:1:1: key 'format' is missing"},
         {"format: 1\nmembers: {}\n", "r.yaml:2:1: members must be a mapping"},
         {"format: 1\nmember: {}\n", "r.yaml:2:1: unknown key 'member' in a recipe; did you mean 'members'?"},

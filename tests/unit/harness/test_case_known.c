@@ -109,7 +109,7 @@ static void refuses_what_is_wrong_and_what_is_about_nothing(void **state)
         const char *from, *to, *complaint;
     } rows[] = {
         {"rows:", "row:", "cases/known-findings.yaml:3:5: unknown key 'row' in a known finding; did you mean 'rows'?"},
-        {"format: 1", "format: 2", ":1:9: '2' is not a whole number from 1 to 1"},
+        {"format: 1", "format: 2", ":1:9: format '2': this version of dpsbench reads known findings of format 1"},
         {"    source: https://example.com\n", "", "key 'source' is missing"},
         {"dialect: nordic, ", "", "key 'dialect' is missing"},
         {"console.connection-rejected", "console.conection-rejected", "did you mean 'console.connection-rejected'?"},

@@ -99,7 +99,7 @@ static void says_where_and_what_is_wrong(void **state)
         const char *from, *to, *complaint;
     } rows[] = {
         {"title: A", "titel: A", "cases/refused/wrong-chain.yaml:3:1: unknown key 'titel' in a case; did you mean 'title'?"},
-        {"format: 1", "format: 2", ":1:9: '2' is not a whole number from 1 to 1"},
+        {"format: 1", "format: 2", ":1:9: format '2': this version of dpsbench reads cases of format 1"},
         {"id: refused/wrong-chain\n", "id: refused/other\n", ":2:5: id 'refused/other' is not the file's path"},
         {"budget_s: 60\n", "", "key 'budget_s' is missing"},
         {"budget_s: 60", "budget_s: 0", "'0' is not a whole number from 1 to 3600"},

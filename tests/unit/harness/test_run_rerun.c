@@ -6,27 +6,6 @@
 
 #include "tests/cmocka.h"
 
-static void quotes_only_what_a_shell_would_take_apart(void **state)
-{
-    (void)state;
-    static const struct {
-        const char *word, *expected;
-    } rows[] = {
-        {"refused/wrong-chain:azure", "refused/wrong-chain:azure"},
-        {"my rig.yaml", "'my rig.yaml'"},
-        {"it's.yaml", "'it'\\''s.yaml'"},
-        {"$(reboot)", "'$(reboot)'"},
-        {"a;b", "'a;b'"},
-        {"~/x", "'~/x'"},
-        {"", "''"},
-    };
-    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
-        CLEANUP(bytes_done) struct bytes text = {.max_bytes = 1024};
-        assert_int_equal(rerun_append_word(&text, rows[i].word), 0);
-        assert_string_equal(bytes_text(&text), rows[i].expected);
-    }
-}
-
 static char *command_of(struct rig *rig, const struct run_options *options)
 {
     char *command = rerun_command(options, &rig->devices[0], "a/b:c");
@@ -73,7 +52,6 @@ static void the_program_is_one_that_can_be_called(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(quotes_only_what_a_shell_would_take_apart),
         cmocka_unit_test(names_the_row_alone_when_all_else_is_the_default),
         cmocka_unit_test(names_rig_device_cases_and_time_scale_when_they_were_chosen),
         cmocka_unit_test(the_program_is_one_that_can_be_called),

@@ -1,7 +1,6 @@
 /* How files are written, and what a shell takes. */
 #include "base/cleanup.h"
 #include "harness/try/pem_form.h"
-#include "harness/try/shell_word.h"
 
 #include <string.h>
 
@@ -114,17 +113,6 @@ static void sees_a_quote_that_no_at_command_can_carry(void **state)
     assert_non_null(notes_find(&notes, "modem.bad-byte"));
 }
 
-static void quotes_what_a_shell_would_mind(void **state)
-{
-    (void)state;
-    static const char *const pairs[][2] = {
-        {"certs/device-01.pem", "certs/device-01.pem"}, {"my file", "'my file'"}, {"it's", "'it'\\''s'"}, {"", "''"}, {"$(x)", "'$(x)'"}};
-    for (size_t i = 0; i < ARRAY_COUNT(pairs); i++) {
-        CLEANUP_FREE char *word = shell_word(pairs[i][0]);
-        assert_string_equal(word, pairs[i][1]);
-    }
-}
-
 static void keeps_notes_within_its_limit(void **state)
 {
     (void)state;
@@ -149,7 +137,6 @@ int main(void)
         cmocka_unit_test(refuses_two_blocks_on_one_line),
         cmocka_unit_test(knows_the_modems_limit_to_the_byte),
         cmocka_unit_test(sees_a_quote_that_no_at_command_can_carry),
-        cmocka_unit_test(quotes_what_a_shell_would_mind),
         cmocka_unit_test(keeps_notes_within_its_limit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

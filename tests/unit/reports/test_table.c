@@ -72,7 +72,7 @@ static void prints_rows_reasons_findings_and_the_closing_line(void **state)
         "  mend      the device has to do what the rule says; what it did: `dpsbench show out server/root-missing`\n"
         "  again     dpsbench run server/root-missing\n"
         "\n"
-        "x/z: inconclusive, the simulator ended\n"
+        "x/z: inconclusive\n"
         "  got       the simulator ended\n"
         "  mend      mend the rig or wait until it is well: this says nothing about the device\n"
         "\n"

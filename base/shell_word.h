@@ -1,8 +1,8 @@
 /*
- * harness/try/shell_word.h - a file's name as a person may paste it into a shell
+ * base/shell_word.h - a word of a command that we suggest, as a person may paste it into a shell
  */
-#ifndef HARNESS_TRY_SHELL_WORD_H
-#define HARNESS_TRY_SHELL_WORD_H
+#ifndef BASE_SHELL_WORD_H
+#define BASE_SHELL_WORD_H
 
 /* As it is when no shell minds it, else in single quotes. malloc'ed; NULL when out of memory. */
 char *shell_word(const char *text);

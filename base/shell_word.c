@@ -1,4 +1,4 @@
-#include "harness/try/shell_word.h"
+#include "base/shell_word.h"
 
 #include <ctype.h>
 #include <stdlib.h>
