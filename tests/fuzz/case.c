@@ -18,6 +18,15 @@ static void check_row(const struct case_row *row)
     }
 }
 
+const char fuzz_words[] = FUZZ_EDGE_WORDS
+    "format id title why needs vary credentials server service steps expect findings budget_s fails_under recipe root_ca "
+    "client_cert client_key text source min max in_order never console wire event where only after_s more_than catches name "
+    "member verified primary secondary signing_certificates ca_references disabled certificate device_id profile certificates "
+    "enrollment_groups enrollments knobs matches count absent lane none by-possession azure connack chip-erase reset "
+    "power-cycle leaf root sub-ca other-root device/sub-ca.yaml server/expired.yaml retry_after_s console.assigned "
+    "console.failed mqtt.connect dps.assigned attestation.verdict waits-for-ever retries-at-once ${registration_id} "
+    "${dps_host} ${sec_tag} chain.0.subject evidence.enrollment.kind ^(a|b)+$";
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct case_list list = {0};

@@ -19,6 +19,12 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+/* Of a target made with dpsbench_fuzz_text(): what text_mutator.c puts into its inputs, words with a space between them. */
+extern const char fuzz_words[];
+
+/* Values that any reader may stumble over. */
+#define FUZZ_EDGE_WORDS "0 1 -1 2 3600 2147483647 4294967296 9223372036854775807 1e300 nan true false null ~ '' ${surface} a * .. \\xff "
+
 #define FUZZ_MUST(condition)                                                                                                               \
     do {                                                                                                                                   \
         if (!(condition)) {                                                                                                                \
@@ -47,15 +53,22 @@ static inline __attribute__((unused)) void fuzz_check_error(const struct error *
         FUZZ_MUST((unsigned char)*at >= 0x20 && *at != 0x7f);
 }
 
-/* A folder of this process, in memory where the machine has such a place; made once, and emptied by the next process of the same id. */
+static char fuzz_folder_path[64];
+
+static inline __attribute__((unused)) void fuzz_remove_folder(void)
+{
+    dir_remove(fuzz_folder_path, NULL);
+}
+
+/* A folder of this process, in memory where the machine has such a place; gone with the process, unless that crashes. */
 static inline __attribute__((unused)) const char *fuzz_folder(void)
 {
-    static char path[64];
-    if (!path[0]) {
-        snprintf(path, sizeof path, "%s/dpsbench-fuzz-XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
-        FUZZ_MUST(mkdtemp(path));
+    if (!fuzz_folder_path[0]) {
+        snprintf(fuzz_folder_path, sizeof fuzz_folder_path, "%s/dpsbench-fuzz-XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
+        FUZZ_MUST(mkdtemp(fuzz_folder_path));
+        atexit(fuzz_remove_folder);
     }
-    return path;
+    return fuzz_folder_path;
 }
 
 #endif

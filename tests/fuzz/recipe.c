@@ -3,6 +3,13 @@
 
 #include "tests/fuzz/fuzz.h"
 
+const char fuzz_words[] = FUZZ_EDGE_WORDS
+    "format defect server members leaf intermediates root subject issuer key version digest not_before not_after extensions "
+    "basicConstraints keyUsage extendedKeyUsage subjectAltName subjectKeyIdentifier authorityKeyIdentifier ca pathlen "
+    "critical self p-256 p-384 rsa-2048 ed25519 sha256 md5 CN C O DC emailAddress digitalSignature keyCertSign decipherOnly "
+    "serverAuth OCSPSigning ${registration_id} ${dps_host} ${hosts} +1d -3650d +99999999d 127.0.0.1 ::1 *.example "
+    "intermediate none";
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct recipe *recipe = NULL;
