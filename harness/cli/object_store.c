@@ -3,6 +3,7 @@
 #include "base/files.h"
 #include "base/log.h"
 #include "base/ready.h"
+#include "base/shell_word.h"
 #include "certs/dps_state.h"
 #include "harness/control/control.h"
 
@@ -50,6 +51,17 @@ static int open_control(struct object_store *store, const cJSON *ready, struct e
     return control_open(&options, &store->control, error);
 }
 
+static int fail_missing(const char *directory, struct error *error)
+{
+    CLEANUP_FREE char *word = shell_word(directory);
+    if (!word)
+        return error_set_memory(error);
+    return error_set(error, ERROR_OWNER_FILE, ERROR_NOT_FOUND,
+                     "state folder '%s': No such file or directory; name the simulator's folder, or make one by starting it: dpsbench-sim "
+                     "--state %s",
+                     directory, word);
+}
+
 /* The lock says that somebody writes; ready.json says whether that is a simulator, and where. Both may be about to change. */
 static int open_either(struct object_store *store, const char *directory, struct error *error)
 {
@@ -59,6 +71,8 @@ static int open_either(struct object_store *store, const char *directory, struct
         CLEANUP_JSON cJSON *ready = NULL;
         if (dir_lock(directory, &store->lock_fd, &busy) == 0)
             return open_folder(store, directory, error);
+        if (busy.code == ERROR_NOT_FOUND)
+            return fail_missing(directory, error);
         if (busy.code != ERROR_BUSY)
             return error_set(error, busy.owner, busy.code, "%s", busy.text);
         if (ready_read(directory, "dpsbench-sim", &ready, NULL) == 0)

@@ -127,6 +127,13 @@ exits 3
 is "$(report .rows[0].verdict)" inconclusive
 holds "$scratch/stdout" 'ttyACM7'
 is "$(grep -c 'board: board:' "$scratch/stderr")" 0
+is "$(grep -c 'ttyACM7' <(sed '1,/^$/d' "$scratch/stdout"))" 1
+
+it 'does not let an unmet need hide a port that is not there'
+sed 's/^credentials:/needs: [antenna]\ncredentials:/' "$DPSBENCH_SOURCE/cases/server/root-missing.yaml" >"$cases/server/root-missing.yaml"
+run_cases --rig "$scratch/no-port.yaml" --cases "$cases"
+exits 3
+is "$(report .rows[0].verdict)" inconclusive
 
 # pid_of STATE: the program of the run under way with that state folder.
 pid_of() {

@@ -65,6 +65,14 @@ code=0
 is "$code" 3
 holds "$scratch/err" "is in use by dpsbench-sim with pid $sim_pid"
 
+it 'refuses a second virtual DK on the folder of another and names that'
+vdk=("$DPSBENCH_BIN/dpsbench-vdk" --state "$scratch/vdk" --connect 127.0.0.1:1 --id-scope 0ne1 --registration-id r --sec-tag 1)
+start_program vdk "${vdk[@]}"
+code=0
+"${vdk[@]}" >"$scratch/out" 2>"$scratch/err" || code=$?
+is "$code" 3
+holds "$scratch/err" "state folder '$scratch/vdk' is in use by dpsbench-vdk with pid $(jq .pid "$scratch/vdk.ready")"
+
 it 'says which port is in use, with status 3'
 code=0
 "$sim_program" --state "$scratch/sim two" --server-key p-256 --listen "$(ready dps)" >"$scratch/out" 2>"$scratch/err" || code=$?
