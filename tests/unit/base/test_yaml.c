@@ -193,6 +193,8 @@ static void refuses_what_makes_a_file_mean_something_else_than_it_shows(void **s
         {": 1\n", "case.yaml:1:1: a key must be"},
         {"a: \"x\\0y\"\n", "case.yaml:1:4: a text may not hold a NUL"},
         {"\"a\\0\": 1\n", "case.yaml:1:1: a text may not hold a NUL"},
+        {"b: 1\na: 'x\n  y'\n", "case.yaml:2:4: a text in quotes must end on its line"},
+        {"a: \"x \\\n  y\"\n", "case.yaml:1:4: a text in quotes must end on its line"},
     };
     for (size_t i = 0; i < ARRAY_COUNT(rows); i++)
         assert_refused(rows[i].text, strlen(rows[i].text), rows[i].start);

@@ -10,19 +10,22 @@
 /* What descriptors_for_sessions gives in a process with these limits, and the soft limit behind it. */
 static int sessions_with(rlim_t soft, rlim_t hard, size_t wanted, rlim_t soft_afterwards)
 {
+    enum { NOT_ALLOWED = 255, OTHER_LIMIT = 254 };
     pid_t pid = fork();
     assert_true(pid >= 0);
     if (pid == 0) {
         struct rlimit limit = {soft, hard};
         if (setrlimit(RLIMIT_NOFILE, &limit))
-            _exit(255);
+            _exit(NOT_ALLOWED);
         size_t count = descriptors_for_sessions(wanted);
         getrlimit(RLIMIT_NOFILE, &limit);
-        _exit(limit.rlim_cur == soft_afterwards ? (int)count : 254);
+        _exit(limit.rlim_cur == soft_afterwards ? (int)count : OTHER_LIMIT);
     }
     int status;
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_true(WIFEXITED(status));
+    if (WEXITSTATUS(status) == NOT_ALLOWED)
+        skip(); /* less is allowed here, or valgrind keeps the limits */
     return WEXITSTATUS(status);
 }
 
