@@ -2,8 +2,7 @@
 
 #include "base/clock.h"
 #include "base/shell_word.h"
-#include "certs/attestation_path.h"
-#include "certs/attestation_rules.h"
+#include "certs/attestation_judge.h"
 
 #include <ctype.h>
 #include <openssl/err.h>
@@ -14,22 +13,6 @@
 #include <time.h>
 
 DEFINE_CLEANUP(struct attestation_verdict *, attestation_verdict_free)
-
-/*
- * Findings are added in the order in which they decide: the first refusal is the verdict's rule. What cannot be allocated sets is_out_of_memory and
- * is looked at once, at the end.
- */
-struct judge {
-    const struct attestation_question *question;
-    const struct dps_state *state;
-    const char *registration_id;
-    const char *dir;
-    X509 *leaf;
-    char *leaf_subject;
-    struct chain_path path;
-    struct attestation_verdict *verdict;
-    bool is_out_of_memory;
-};
 
 /* ---- texts ---- */
 
@@ -47,15 +30,12 @@ static char *format_text(struct judge *judge, const char *format, va_list args)
     return text;
 }
 
-static void set_mend(struct judge *judge, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void add_finding(struct judge *judge, enum rule_index rule, const char *format, ...) __attribute__((format(printf, 3, 4)));
-
 static struct attestation_finding *last_finding(struct judge *judge)
 {
     return &judge->verdict->findings[judge->verdict->finding_count - 1];
 }
 
-static void add_finding(struct judge *judge, enum rule_index index, const char *format, ...)
+void judge_add(struct judge *judge, enum rule_index index, const char *format, ...)
 {
     struct attestation_verdict *verdict = judge->verdict;
     if (verdict->finding_count == ATTESTATION_FINDINGS_MAX)
@@ -64,14 +44,14 @@ static void add_finding(struct judge *judge, enum rule_index index, const char *
     struct attestation_finding *finding = &verdict->findings[verdict->finding_count++];
     va_list args;
     va_start(args, format);
-    *finding = (struct attestation_finding){.rule = rule, .severity = rule->severity, .text = format_text(judge, format, args)};
+    *finding = (struct attestation_finding){
+        .rule = rule, .severity = attestation_rule_severity(rule, verdict->profile), .text = format_text(judge, format, args)};
     va_end(args);
     finding->mend = strdup("");
     judge->is_out_of_memory |= !finding->mend;
 }
 
-/* The mend of the finding that was added last. */
-static void set_mend(struct judge *judge, const char *format, ...)
+void judge_mend(struct judge *judge, const char *format, ...)
 {
     struct attestation_finding *finding = last_finding(judge);
     va_list args;
@@ -81,7 +61,7 @@ static void set_mend(struct judge *judge, const char *format, ...)
     va_end(args);
 }
 
-static char *subject_of(struct judge *judge, const X509 *certificate)
+char *judge_subject_of(struct judge *judge, const X509 *certificate)
 {
     char *text = certificate_subject(certificate);
     judge->is_out_of_memory |= !text;
@@ -95,7 +75,12 @@ static char *issuer_of(struct judge *judge, const X509 *certificate)
     return text;
 }
 
-static const char *shown(const char *text)
+bool judge_shows(const struct judge *judge, enum rule_index rule)
+{
+    return attestation_rule_surface(attestation_rule_at(rule), judge->verdict->profile) != ATTESTATION_SURFACE_NONE;
+}
+
+const char *name_shown(const char *text)
 {
     return text && *text ? text : "(an empty name)";
 }
@@ -131,13 +116,29 @@ bool registration_id_is_valid(const char *registration_id)
     return !strchr("._:", registration_id[length - 1]);
 }
 
+static bool has_upper_case(const char *text)
+{
+    for (; *text; text++)
+        if (*text >= 'A' && *text <= 'Z')
+            return true;
+    return false;
+}
+
+static void check_upper_case(struct judge *judge)
+{
+    if (!judge_shows(judge, RULE_ID_UPPER_CASE) || !has_upper_case(judge->registration_id))
+        return;
+    judge_add(judge, RULE_ID_UPPER_CASE, "the registration id '%.200s' has upper case letters", judge->registration_id);
+    judge_mend(judge, "write registration id and CN in lower case");
+}
+
 static void check_grammar(struct judge *judge)
 {
     if (registration_id_is_valid(judge->registration_id))
         return;
-    add_finding(judge, RULE_ID_GRAMMAR, "the registration id '%.200s' is not one that DPS takes", judge->registration_id);
-    set_mend(judge, "use 1 to 128 letters, digits and - . _ :, with a letter, a digit or '-' at the end; set it in the device "
-                    "(AZURE_IOT_HUB_DPS registration id) and in the certificate's CN");
+    judge_add(judge, RULE_ID_GRAMMAR, "the registration id '%.200s' is not one that DPS takes", judge->registration_id);
+    judge_mend(judge, "use 1 to 128 letters, digits and - . _ :, with a letter, a digit or '-' at the end; set it in the device "
+                      "(AZURE_IOT_HUB_DPS registration id) and in the certificate's CN");
 }
 
 static bool cn_fits(const struct judge *judge)
@@ -148,9 +149,8 @@ static bool cn_fits(const struct judge *judge)
 static void add_mismatch(struct judge *judge)
 {
     const char *cn = judge->verdict->leaf_cn, *id = judge->registration_id;
-    add_finding(judge, RULE_ID_MISMATCH, "the certificate's CN is '%s', the registration id is '%s': DPS wants them to be the same", cn,
-                id);
-    set_mend(
+    judge_add(judge, RULE_ID_MISMATCH, "the certificate's CN is '%s', the registration id is '%s': DPS wants them to be the same", cn, id);
+    judge_mend(
         judge,
         "make the device's certificate again with that CN (openssl req ... -subj \"/CN=%s\"), or set the device's registration id to '%s'",
         id, cn);
@@ -160,14 +160,14 @@ static void check_cn(struct judge *judge)
 {
     size_t count = certificate_common_names(judge->leaf, NULL);
     if (count == 0) {
-        add_finding(judge, RULE_CN_MISSING, "the certificate's subject '%s' has no CN; DPS wants the registration id '%s' there",
-                    shown(judge->leaf_subject), judge->registration_id);
-        set_mend(judge, "make the device's certificate again with -subj \"/CN=%s\"", judge->registration_id);
+        judge_add(judge, RULE_CN_MISSING, "the certificate's subject '%s' has no CN; DPS wants the registration id '%s' there",
+                  name_shown(judge->leaf_subject), judge->registration_id);
+        judge_mend(judge, "make the device's certificate again with -subj \"/CN=%s\"", judge->registration_id);
     } else if (count > 1) {
-        add_finding(judge, RULE_CN_MULTIPLE,
-                    "the certificate's subject '%s' has %zu CNs; exactly one must be there, the registration id '%s'",
-                    shown(judge->leaf_subject), count, judge->registration_id);
-        set_mend(judge, "make the device's certificate again with -subj \"/CN=%s\"", judge->registration_id);
+        judge_add(judge, RULE_CN_MULTIPLE,
+                  "the certificate's subject '%s' has %zu CNs; exactly one must be there, the registration id '%s'",
+                  name_shown(judge->leaf_subject), count, judge->registration_id);
+        judge_mend(judge, "make the device's certificate again with -subj \"/CN=%s\"", judge->registration_id);
     } else if (!cn_fits(judge)) {
         add_mismatch(judge);
     }
@@ -181,20 +181,20 @@ static void check_times(struct judge *judge, const X509 *certificate, enum rule_
     bool is_readable = certificate_validity(certificate, &before, &after) == 0;
     if (is_readable && before <= now && now <= after)
         return;
-    CLEANUP_FREE char *subject = subject_of(judge, certificate);
+    CLEANUP_FREE char *subject = judge_subject_of(judge, certificate);
     char at[CLOCK_ISO8601_BYTES], now_text[CLOCK_ISO8601_BYTES];
     format_date(now, now_text);
     if (!is_readable) {
-        add_finding(judge, expired, "the validity of %s '%s' cannot be read", what, shown(subject));
-        set_mend(judge, "make the certificate again");
+        judge_add(judge, expired, "the validity of %s '%s' cannot be read", what, name_shown(subject));
+        judge_mend(judge, "make the certificate again");
     } else if (now > after) {
         format_date(after, at);
-        add_finding(judge, expired, "%s '%s' expired at %s; now it is %s", what, shown(subject), at, now_text);
-        set_mend(judge, "make a new certificate and write it into the device");
+        judge_add(judge, expired, "%s '%s' expired at %s; now it is %s", what, name_shown(subject), at, now_text);
+        judge_mend(judge, "make a new certificate and write it into the device");
     } else {
         format_date(before, at);
-        add_finding(judge, not_yet, "%s '%s' is valid from %s on; now it is %s", what, shown(subject), at, now_text);
-        set_mend(judge, "check the clock of the machine that made the certificate, or wait");
+        judge_add(judge, not_yet, "%s '%s' is valid from %s on; now it is %s", what, name_shown(subject), at, now_text);
+        judge_mend(judge, "check the clock of the machine that made the certificate, or wait");
     }
 }
 
@@ -213,9 +213,9 @@ static void check_ca_times(struct judge *judge)
 
 static void add_no_chain(struct judge *judge)
 {
-    add_finding(judge, RULE_CHAIN_NONE, "the device '%s' sent no certificate in the TLS handshake", judge->registration_id);
-    set_mend(judge, "write client certificate and private key into the security tag that the firmware uses (AT%%CMNG=0,TAG,1,... and "
-                    "AT%%CMNG=0,TAG,2,...; list: AT%%CMNG=1), both in one tag");
+    judge_add(judge, RULE_CHAIN_NONE, "the device '%s' sent no certificate in the TLS handshake", judge->registration_id);
+    judge_mend(judge, "write client certificate and private key into the security tag that the firmware uses (AT%%CMNG=0,TAG,1,... and "
+                      "AT%%CMNG=0,TAG,2,...; list: AT%%CMNG=1), both in one tag");
 }
 
 /* The device's own certificate must come first: its key signs the handshake. */
@@ -226,10 +226,10 @@ static bool check_first(struct judge *judge)
         const X509 *other = sk_X509_value(sent, i);
         if (X509_cmp(other, judge->leaf) == 0 || !path_issued(judge->leaf, other))
             continue;
-        CLEANUP_FREE char *subject = subject_of(judge, other);
-        add_finding(judge, RULE_CHAIN_ORDER, "the first certificate sent, '%s', is the issuer of number %d, '%s': the chain is upside down",
-                    shown(judge->leaf_subject), i + 1, shown(subject));
-        set_mend(judge, "put the device's certificate first, then its issuer: cat device.crt ca.pem > chain.pem");
+        CLEANUP_FREE char *subject = judge_subject_of(judge, other);
+        judge_add(judge, RULE_CHAIN_ORDER, "the first certificate sent, '%s', is the issuer of number %d, '%s': the chain is upside down",
+                  name_shown(judge->leaf_subject), i + 1, name_shown(subject));
+        judge_mend(judge, "put the device's certificate first, then its issuer: cat device.crt ca.pem > chain.pem");
         return false;
     }
     return true;
@@ -241,11 +241,11 @@ static void check_rest_of_order(struct judge *judge)
     for (size_t i = 1; i < judge->path.count; i++) {
         int at = judge->path.steps[i].sent_index;
         if (at >= 0 && at < last) {
-            CLEANUP_FREE char *subject = subject_of(judge, judge->path.steps[i].certificate);
-            add_finding(judge, RULE_CHAIN_ORDER, "'%s' stands at place %d of the chain sent, before the certificate that it signed",
-                        shown(subject), at + 1);
+            CLEANUP_FREE char *subject = judge_subject_of(judge, judge->path.steps[i].certificate);
+            judge_add(judge, RULE_CHAIN_ORDER, "'%s' stands at place %d of the chain sent, before the certificate that it signed",
+                      name_shown(subject), at + 1);
             last_finding(judge)->severity = ATTESTATION_WARN;
-            set_mend(judge, "send each certificate directly behind the one that it signed (RFC 5246 7.4.2)");
+            judge_mend(judge, "send each certificate directly behind the one that it signed (RFC 5246 7.4.2)");
             return;
         }
         last = at >= 0 ? at : last;
@@ -274,85 +274,16 @@ static void check_superfluous(struct judge *judge, bool is_extra_told)
     const x509_stack *sent = judge->question->chain;
     bool has_duplicate = false, has_extra = !is_extra_told;
     for (int i = 1; i < sk_X509_num(sent); i++) {
-        CLEANUP_FREE char *subject = subject_of(judge, sk_X509_value(sent, i));
+        CLEANUP_FREE char *subject = judge_subject_of(judge, sk_X509_value(sent, i));
         if (is_sent_twice(sent, i)) {
             if (!has_duplicate)
-                add_finding(judge, RULE_CHAIN_DUPLICATE, "'%s' was sent twice", shown(subject));
+                judge_add(judge, RULE_CHAIN_DUPLICATE, "'%s' was sent twice", name_shown(subject));
             has_duplicate = true;
         } else if (!is_used(judge, i)) {
             if (!has_extra)
-                add_finding(judge, RULE_CHAIN_EXTRA, "'%s' (place %d of the chain sent) does not belong to the chain", shown(subject),
-                            i + 1);
+                judge_add(judge, RULE_CHAIN_EXTRA, "'%s' (place %d of the chain sent) does not belong to the chain", name_shown(subject),
+                          i + 1);
             has_extra = true;
-        }
-    }
-}
-
-/* ---- warnings about what is taken all the same ---- */
-
-static void check_client_auth(struct judge *judge)
-{
-    EXTENDED_KEY_USAGE *usages = X509_get_ext_d2i(judge->leaf, NID_ext_key_usage, NULL, NULL);
-    if (!usages)
-        return;
-    bool has_it = false;
-    for (int i = 0; i < sk_ASN1_OBJECT_num(usages); i++) {
-        int nid = OBJ_obj2nid(sk_ASN1_OBJECT_value(usages, i));
-        has_it |= nid == NID_client_auth || nid == NID_anyExtendedKeyUsage;
-    }
-    EXTENDED_KEY_USAGE_free(usages);
-    if (has_it)
-        return;
-    add_finding(judge, RULE_NO_CLIENT_AUTH, "the extended key usage of the device's certificate does not name clientAuth");
-    set_mend(judge, "make it with extendedKeyUsage = clientAuth, or without the extension");
-}
-
-static void check_leaf_form(struct judge *judge)
-{
-    if (X509_get_version(judge->leaf) < X509_VERSION_3) {
-        add_finding(judge, RULE_LEAF_V1,
-                    "the device's certificate is version %ld, which has no extensions (openssl x509 -req without -extfile)",
-                    X509_get_version(judge->leaf) + 1);
-        set_mend(judge,
-                 "DPS takes it; for other services make it with -extfile (basicConstraints, keyUsage, extendedKeyUsage = clientAuth)");
-    }
-    check_client_auth(judge);
-}
-
-static bool is_weak_key(const X509 *certificate)
-{
-    EVP_PKEY *key = X509_get0_pubkey(certificate);
-    if (!key)
-        return false;
-    return EVP_PKEY_get_bits(key) < (EVP_PKEY_get_base_id(key) == EVP_PKEY_RSA ? 2048 : 224);
-}
-
-static bool is_weak_digest(const X509 *certificate)
-{
-    int digest = NID_undef;
-    if (!OBJ_find_sigid_algs(X509_get_signature_nid(certificate), &digest, NULL))
-        return false;
-    return digest == NID_sha1 || digest == NID_md5;
-}
-
-/* A root's own signature is not what trust rests on: its digest does not matter. */
-static void check_strength(struct judge *judge)
-{
-    bool has_key = false, has_digest = false;
-    for (size_t i = 0; i < judge->path.count; i++) {
-        const X509 *certificate = judge->path.steps[i].certificate;
-        if (!has_key && is_weak_key(certificate)) {
-            CLEANUP_FREE char *subject = subject_of(judge, certificate);
-            add_finding(judge, RULE_WEAK_KEY, "the key of '%s' is short: %d bits", shown(subject),
-                        EVP_PKEY_get_bits(X509_get0_pubkey(certificate)));
-            set_mend(judge, "use RSA with at least 2048 bits, or P-256");
-            has_key = true;
-        }
-        if (!has_digest && !certificate_is_self_issued(certificate) && is_weak_digest(certificate)) {
-            CLEANUP_FREE char *subject = subject_of(judge, certificate);
-            add_finding(judge, RULE_WEAK_DIGEST, "'%s' is signed with %s", shown(subject), OBJ_nid2ln(X509_get_signature_nid(certificate)));
-            set_mend(judge, "sign it with -sha256");
-            has_digest = true;
         }
     }
 }
@@ -384,16 +315,16 @@ static const struct dps_object *find_certificate_with(const struct dps_state *st
 static void add_not_verified(struct judge *judge, const struct dps_object *entry)
 {
     const X509 *certificate = entry->certificates[DPS_PRIMARY].certificate;
-    CLEANUP_FREE char *subject = certificate ? subject_of(judge, certificate) : NULL;
-    add_finding(judge, RULE_CA_NOT_VERIFIED,
+    CLEANUP_FREE char *subject = certificate ? judge_subject_of(judge, certificate) : NULL;
+    judge_add(judge, RULE_CA_NOT_VERIFIED,
                 "the CA '%s' of the device's chain is uploaded as certificate '%s', but its possession has not been proven",
-                certificate ? shown(subject) : "known by thumbprint", entry->id);
+                certificate ? name_shown(subject) : "known by thumbprint", entry->id);
     CLEANUP_FREE char *name = shell_word(entry->id), *dir = shell_word(judge->dir);
     if (!name || !dir) {
         judge->is_out_of_memory = true;
         return;
     }
-    set_mend(
+    judge_mend(
         judge,
         "dpsbench az iot dps certificate generate-verification-code -n %s --etag '*' --state %s; sign a certificate with that CN by this "
         "CA's key; then dpsbench az iot dps certificate verify -n %s --path FILE --etag '*' --state %s (or set isVerified to true in "
@@ -418,10 +349,11 @@ static bool same_subject(const X509 *candidate, const X509 *certificate)
 
 static void add_same_name(struct judge *judge, const char *name, const struct dps_object *known)
 {
-    add_finding(judge, RULE_CHAIN_SAME_NAME, "DPS knows a CA with the name '%s' (%s '%s'), but with another key than the one that signed",
-                shown(name), dps_kind_text(known->kind), known->id);
-    set_mend(judge, "two CAs were made with one name: sign the device's certificate with the key of the CA that is uploaded, or upload the "
-                    "CA that signed (compare: openssl x509 -noout -fingerprint -sha256)");
+    judge_add(judge, RULE_CHAIN_SAME_NAME, "DPS knows a CA with the name '%s' (%s '%s'), but with another key than the one that signed",
+              name_shown(name), dps_kind_text(known->kind), known->id);
+    judge_mend(judge,
+               "two CAs were made with one name: sign the device's certificate with the key of the CA that is uploaded, or upload the "
+               "CA that signed (compare: openssl x509 -noout -fingerprint -sha256)");
 }
 
 static const struct dps_object *find_named(const struct judge *judge, const X509 *below, bool (*fits)(const X509 *, const X509 *))
@@ -433,7 +365,7 @@ static const struct dps_object *find_named(const struct judge *judge, const X509
 static void judge_unknown_root(struct judge *judge)
 {
     const X509 *root = chain_path_top(&judge->path);
-    CLEANUP_FREE char *subject = subject_of(judge, root);
+    CLEANUP_FREE char *subject = judge_subject_of(judge, root);
     const struct dps_object *namesake = find_named(judge, root, same_subject);
     if (namesake) {
         add_same_name(judge, subject, namesake);
@@ -446,12 +378,13 @@ static void judge_unknown_root(struct judge *judge)
             certificate_ref_matches(&one->certificates[DPS_SECONDARY], root))
             group = one;
     }
-    add_finding(judge, RULE_CHAIN_UNKNOWN_CA, "the chain ends at '%s', which is not among the certificates of this DPS%s%s%s",
-                shown(subject), group ? "; enrollment group '" : "", group ? group->id : "",
-                group ? "' holds it, but a group's own certificate proves nothing" : "");
-    set_mend(judge,
-             "upload that CA (%s/certificates/NAME.json) and prove its possession, or sign the device's certificate by a CA that is there",
-             judge->dir);
+    judge_add(judge, RULE_CHAIN_UNKNOWN_CA, "the chain ends at '%s', which is not among the certificates of this DPS%s%s%s",
+              name_shown(subject), group ? "; enrollment group '" : "", group ? group->id : "",
+              group ? "' holds it, but a group's own certificate proves nothing" : "");
+    judge_mend(
+        judge,
+        "upload that CA (%s/certificates/NAME.json) and prove its possession, or sign the device's certificate by a CA that is there",
+        judge->dir);
 }
 
 static const X509 *find_sent_namesake(const struct judge *judge)
@@ -466,35 +399,35 @@ static const X509 *find_sent_namesake(const struct judge *judge)
 static void add_bad_signature(struct judge *judge)
 {
     const X509 *top = chain_path_top(&judge->path);
-    CLEANUP_FREE char *subject = subject_of(judge, top), *issuer = issuer_of(judge, top);
-    add_finding(judge, RULE_CHAIN_BAD_SIGNATURE,
-                "'%s' names '%s' as its issuer, but the key of the certificate sent under that name did not sign it", shown(subject),
-                shown(issuer));
-    set_mend(judge,
-             "send the CA certificate that belongs to the key that signed (openssl verify -partial_chain -trusted ca.pem device.crt), or "
-             "sign again");
+    CLEANUP_FREE char *subject = judge_subject_of(judge, top), *issuer = issuer_of(judge, top);
+    judge_add(judge, RULE_CHAIN_BAD_SIGNATURE,
+              "'%s' names '%s' as its issuer, but the key of the certificate sent under that name did not sign it", name_shown(subject),
+              name_shown(issuer));
+    judge_mend(judge,
+               "send the CA certificate that belongs to the key that signed (openssl verify -partial_chain -trusted ca.pem device.crt), or "
+               "sign again");
 }
 
 static void add_issuer_not_sent(struct judge *judge, const struct dps_object *group)
 {
     const X509 *top = chain_path_top(&judge->path);
-    CLEANUP_FREE char *subject = subject_of(judge, top), *issuer = issuer_of(judge, top);
+    CLEANUP_FREE char *subject = judge_subject_of(judge, top), *issuer = issuer_of(judge, top);
     int sent = sk_X509_num(judge->question->chain);
-    add_finding(judge, RULE_CHAIN_ISSUER_NOT_SENT,
-                "the issuer of '%s', '%s', was not sent (%d certificate%s came), and DPS has no verified certificate of it%s%s%s",
-                shown(subject), shown(issuer), sent, sent == 1 ? "" : "s", group ? "; enrollment group '" : "", group ? group->id : "",
-                group ? "' names it, which does not replace sending it" : "");
-    set_mend(judge,
-             "write the chain into the device, its own certificate first: cat device.crt issuer.pem > chain.pem, as client certificate "
-             "(AT%%CMNG type 1); or upload '%s' and prove its possession",
-             shown(issuer));
+    judge_add(judge, RULE_CHAIN_ISSUER_NOT_SENT,
+              "the issuer of '%s', '%s', was not sent (%d certificate%s came), and DPS has no verified certificate of it%s%s%s",
+              name_shown(subject), name_shown(issuer), sent, sent == 1 ? "" : "s", group ? "; enrollment group '" : "",
+              group ? group->id : "", group ? "' names it, which does not replace sending it" : "");
+    judge_mend(judge,
+               "write the chain into the device, its own certificate first: cat device.crt issuer.pem > chain.pem, as client certificate "
+               "(AT%%CMNG type 1); or upload '%s' and prove its possession",
+               name_shown(issuer));
 }
 
 /* The issuer of the top is neither sent nor verified. */
 static void judge_missing_issuer(struct judge *judge)
 {
     const X509 *top = chain_path_top(&judge->path);
-    CLEANUP_FREE char *subject = subject_of(judge, top), *issuer = issuer_of(judge, top);
+    CLEANUP_FREE char *subject = judge_subject_of(judge, top), *issuer = issuer_of(judge, top);
     const struct dps_object *group = find_group_with(judge->state, top, path_issued);
     const struct dps_object *namesake = group ? NULL : find_named(judge, top, path_names_issuer);
     if (find_sent_namesake(judge)) {
@@ -504,10 +437,10 @@ static void judge_missing_issuer(struct judge *judge)
     } else if (judge->path.count == 1 || group) {
         add_issuer_not_sent(judge, group);
     } else {
-        add_finding(judge, RULE_CHAIN_UNKNOWN_CA,
-                    "the chain ends at '%s', whose issuer '%s' was not sent and is not among the certificates of this DPS", shown(subject),
-                    shown(issuer));
-        set_mend(judge, "upload '%s' (%s/certificates/NAME.json) and prove its possession", shown(issuer), judge->dir);
+        judge_add(judge, RULE_CHAIN_UNKNOWN_CA,
+                  "the chain ends at '%s', whose issuer '%s' was not sent and is not among the certificates of this DPS",
+                  name_shown(subject), name_shown(issuer));
+        judge_mend(judge, "upload '%s' (%s/certificates/NAME.json) and prove its possession", name_shown(issuer), judge->dir);
     }
 }
 
@@ -530,21 +463,21 @@ static void check_issuers_are_cas(struct judge *judge)
         X509 *issuer = judge->path.steps[i].certificate;
         if (X509_check_ca(issuer))
             continue;
-        CLEANUP_FREE char *subject = subject_of(judge, issuer);
-        add_finding(judge, RULE_CHAIN_NOT_A_CA, "'%s' signed a certificate of the chain and is no CA certificate", shown(subject));
-        set_mend(judge, "make it with basicConstraints = critical,CA:TRUE");
+        CLEANUP_FREE char *subject = judge_subject_of(judge, issuer);
+        judge_add(judge, RULE_CHAIN_NOT_A_CA, "'%s' signed a certificate of the chain and is no CA certificate", name_shown(subject));
+        judge_mend(judge, "make it with basicConstraints = critical,CA:TRUE");
         return;
     }
 }
 
 static void add_self_signed(struct judge *judge)
 {
-    add_finding(judge, RULE_CHAIN_SELF_SIGNED,
-                "the device's certificate '%s' is self-signed, and no individual enrollment holds it: a group takes only certificates that "
-                "its CA signed",
-                shown(judge->leaf_subject));
-    set_mend(judge, "make an individual enrollment '%s' with this certificate, or have the group's CA sign the device's certificate",
-             judge->registration_id);
+    judge_add(judge, RULE_CHAIN_SELF_SIGNED,
+              "the device's certificate '%s' is self-signed, and no individual enrollment holds it: a group takes only certificates that "
+              "its CA signed",
+              name_shown(judge->leaf_subject));
+    judge_mend(judge, "make an individual enrollment '%s' with this certificate, or have the group's CA sign the device's certificate",
+               judge->registration_id);
 }
 
 /* ---- enrollments ---- */
@@ -609,9 +542,8 @@ static bool match_group_at(struct judge *judge, const struct dps_object *group, 
         add_not_verified(judge, reference);
     if (group->is_enabled)
         return true;
-    add_finding(judge, RULE_GROUP_DISABLED, "enrollment group '%s' is the first that names a CA of the chain, and it is disabled",
-                group->id);
-    set_mend(judge, "set its provisioningStatus to \"enabled\", if the device may come in");
+    judge_add(judge, RULE_GROUP_DISABLED, "enrollment group '%s' is the first that names a CA of the chain, and it is disabled", group->id);
+    judge_mend(judge, "set its provisioningStatus to \"enabled\", if the device may come in");
     return true;
 }
 
@@ -627,11 +559,36 @@ static void add_not_in_chain(struct judge *judge)
     bytes_init(&groups, ERROR_TEXT_MAX_BYTES / 2);
     list_groups(judge, &groups);
     const struct path_step *anchor = &judge->path.steps[judge->path.anchor];
-    CLEANUP_FREE char *subject = subject_of(judge, anchor->certificate);
-    add_finding(judge, RULE_GROUP_NOT_IN_CHAIN,
-                "the chain of '%s' leads to '%s', verified as certificate '%s', but no enrollment group names a CA of it (groups: %s)",
-                shown(judge->leaf_subject), shown(subject), anchor->known->id, bytes_text(&groups));
-    set_mend(judge, "name '%s' in the group's caReferences, or put a CA of this chain into its signingCertificates", anchor->known->id);
+    CLEANUP_FREE char *subject = judge_subject_of(judge, anchor->certificate);
+    judge_add(judge, RULE_GROUP_NOT_IN_CHAIN,
+              "the chain of '%s' leads to '%s', verified as certificate '%s', but no enrollment group names a CA of it (groups: %s)",
+              name_shown(judge->leaf_subject), name_shown(subject), anchor->known->id, bytes_text(&groups));
+    judge_mend(judge, "name '%s' in the group's caReferences, or put a CA of this chain into its signingCertificates", anchor->known->id);
+}
+
+static void add_twice(struct judge *judge, const struct dps_object *one, const struct dps_object *other)
+{
+    judge_add(judge, RULE_ENROLLMENT_TWICE, "the certificate stands in %s '%s' and in '%s'; Azure takes one in one enrollment alone",
+              dps_kind_text(one->kind), one->id, other->id);
+    judge_mend(judge, "take it out of one of the two");
+}
+
+static const struct dps_object *find_group_naming(const struct judge *judge, const X509 *certificate, size_t from)
+{
+    const struct dps_object *reference;
+    for (size_t i = from; i < dps_state_count(judge->state, DPS_GROUP); i++) {
+        const struct dps_object *group = dps_state_at(judge->state, DPS_GROUP, i);
+        if (group->is_x509 && group_names(judge, group, certificate, &reference) != DPS_PAIR)
+            return group;
+    }
+    return NULL;
+}
+
+static void check_other_groups(struct judge *judge, size_t matched, const X509 *certificate)
+{
+    const struct dps_object *other = find_group_naming(judge, certificate, matched + 1);
+    if (other)
+        add_twice(judge, dps_state_at(judge->state, DPS_GROUP, matched), other);
 }
 
 /* From the leaf's issuer upward: the first group that names a certificate decides, enabled or not. */
@@ -639,8 +596,10 @@ static void match_groups(struct judge *judge)
 {
     for (size_t step = 1; step < judge->path.count; step++)
         for (size_t i = 0; i < dps_state_count(judge->state, DPS_GROUP); i++)
-            if (match_group_at(judge, dps_state_at(judge->state, DPS_GROUP, i), judge->path.steps[step].certificate))
+            if (match_group_at(judge, dps_state_at(judge->state, DPS_GROUP, i), judge->path.steps[step].certificate)) {
+                check_other_groups(judge, i, judge->path.steps[step].certificate);
                 return;
+            }
     add_not_in_chain(judge);
 }
 
@@ -652,38 +611,30 @@ static bool has_x509_group(const struct dps_state *state)
     return false;
 }
 
-/* An enrollment under another name that holds the leaf: the device, or the enrollment, has the wrong name. */
-static const struct dps_object *find_enrollment_of_leaf(const struct judge *judge)
+/* Another enrollment that holds the leaf: the device, or the enrollment, has the wrong name; or it stands in two. */
+static const struct dps_object *find_enrollment_of_leaf(const struct judge *judge, const struct dps_object *except)
 {
-    struct certificate_ref leaf = {0};
+    struct certificate_ref leaf = {.certificate = NULL};
     if (dps_state_count(judge->state, DPS_ENROLLMENT) == 0)
         return NULL;
     certificate_sha1(judge->leaf, leaf.sha1);
     certificate_sha256(judge->leaf, leaf.sha256);
-    for (size_t i = 0; i < dps_state_count(judge->state, DPS_ENROLLMENT); i++) {
-        const struct dps_object *enrollment = dps_state_at(judge->state, DPS_ENROLLMENT, i);
-        for (size_t j = 0; j < DPS_PAIR; j++) {
-            const struct certificate_ref *ref = &enrollment->certificates[j];
-            if (*ref->sha256 ? strcmp(ref->sha256, leaf.sha256) == 0 : *ref->sha1 && strcmp(ref->sha1, leaf.sha1) == 0)
-                return enrollment;
-        }
-    }
-    return NULL;
+    return dps_state_find_holder(judge->state, DPS_ENROLLMENT, &leaf, except);
 }
 
 static void add_no_enrollment(struct judge *judge, const struct dps_object *of_leaf)
 {
-    add_finding(judge, RULE_ENROLLMENT_NONE, "no individual enrollment is named '%s', and there is no X.509 enrollment group%s%s%s",
-                judge->registration_id, of_leaf ? "; the certificate is in individual enrollment '" : "", of_leaf ? of_leaf->id : "",
-                of_leaf ? "'" : "");
-    set_mend(judge, "make an enrollment: %s/enrollments/%s.json or %s/enrollmentGroups/NAME.json (docs/state-folder.md)", judge->dir,
-             judge->registration_id, judge->dir);
+    judge_add(judge, RULE_ENROLLMENT_NONE, "no individual enrollment is named '%s', and there is no X.509 enrollment group%s%s%s",
+              judge->registration_id, of_leaf ? "; the certificate is in individual enrollment '" : "", of_leaf ? of_leaf->id : "",
+              of_leaf ? "'" : "");
+    judge_mend(judge, "make an enrollment: %s/enrollments/%s.json or %s/enrollmentGroups/NAME.json (docs/state-folder.md)", judge->dir,
+               judge->registration_id, judge->dir);
 }
 
 static void judge_by_groups(struct judge *judge)
 {
     bool is_self_signed = judge->path.count == 1 && judge->path.is_top_self_signed;
-    const struct dps_object *of_leaf = find_enrollment_of_leaf(judge);
+    const struct dps_object *of_leaf = find_enrollment_of_leaf(judge, NULL);
     bool has_group = has_x509_group(judge->state);
     if (of_leaf && judge->verdict->leaf_cn && !cn_fits(judge)) {
         check_cn(judge);
@@ -711,16 +662,16 @@ static void add_other_certificate(struct judge *judge, const struct dps_object *
     certificate_sha1(judge->leaf, sha1);
     const char *primary = enrollment->certificates[DPS_PRIMARY].sha1, *secondary = enrollment->certificates[DPS_SECONDARY].sha1;
     if (!enrollment->is_x509)
-        add_finding(judge, RULE_ENROLLMENT_OTHER, "individual enrollment '%s' is not for X.509, and the device came with a certificate",
-                    enrollment->id);
+        judge_add(judge, RULE_ENROLLMENT_OTHER, "individual enrollment '%s' is not for X.509, and the device came with a certificate",
+                  enrollment->id);
     else
-        add_finding(judge, RULE_ENROLLMENT_OTHER,
-                    "individual enrollment '%s' holds another certificate: the device sent SHA-1 %s, primary is %s, secondary is %s",
-                    enrollment->id, sha1, *primary ? primary : "not set or known by SHA-256", *secondary ? secondary : "not set");
-    set_mend(judge,
-             "put the device's certificate into %s (clientCertificates.primary or .secondary), or write the enrolled one, with its key, "
-             "into the device",
-             enrollment->place);
+        judge_add(judge, RULE_ENROLLMENT_OTHER,
+                  "individual enrollment '%s' holds another certificate: the device sent SHA-1 %s, primary is %s, secondary is %s",
+                  enrollment->id, sha1, *primary ? primary : "not set or known by SHA-256", *secondary ? secondary : "not set");
+    judge_mend(judge,
+               "put the device's certificate into %s (clientCertificates.primary or .secondary), or write the enrolled one, with its key, "
+               "into the device",
+               enrollment->place);
 }
 
 static void judge_by_enrollment(struct judge *judge, const struct dps_object *enrollment)
@@ -730,10 +681,13 @@ static void judge_by_enrollment(struct judge *judge, const struct dps_object *en
     if (!is_match)
         add_other_certificate(judge, enrollment);
     check_leaf_times(judge);
+    const struct dps_object *other = is_match ? find_enrollment_of_leaf(judge, enrollment) : NULL;
+    if (other)
+        add_twice(judge, enrollment, other);
     if (!is_match || enrollment->is_enabled)
         return;
-    add_finding(judge, RULE_ENROLLMENT_DISABLED, "individual enrollment '%s' is disabled", enrollment->id);
-    set_mend(judge, "set its provisioningStatus to \"enabled\", if the device may come in");
+    judge_add(judge, RULE_ENROLLMENT_DISABLED, "individual enrollment '%s' is disabled", enrollment->id);
+    judge_mend(judge, "set its provisioningStatus to \"enabled\", if the device may come in");
 }
 
 /* ---- the verdict ---- */
@@ -742,11 +696,11 @@ static void describe_path(struct judge *judge)
 {
     for (size_t i = 0; i < judge->path.count; i++) {
         const struct path_step *step = &judge->path.steps[i];
-        CLEANUP_FREE char *subject = subject_of(judge, step->certificate), *text = NULL;
+        CLEANUP_FREE char *subject = judge_subject_of(judge, step->certificate), *text = NULL;
         const char *how = step->sent_index >= 0 ? "sent" : "known";
         const char *entry = step->known ? step->known->id : "";
         const char *state = !step->known ? "" : step->known->is_verified ? ", verified as '" : ", not verified as '";
-        if (asprintf(&text, "%s (%s%s%s%s)", shown(subject), how, state, entry, step->known ? "'" : "") < 0)
+        if (asprintf(&text, "%s (%s%s%s%s)", name_shown(subject), how, state, entry, step->known ? "'" : "") < 0)
             text = NULL;
         judge->is_out_of_memory |= !text || !cJSON_AddItemToArray(judge->verdict->path, cJSON_CreateString(text));
     }
@@ -756,7 +710,7 @@ static void describe_chain(struct judge *judge)
 {
     const x509_stack *sent = judge->question->chain;
     for (int i = 0; i < sk_X509_num(sent); i++) {
-        CLEANUP_FREE char *subject = subject_of(judge, sk_X509_value(sent, i));
+        CLEANUP_FREE char *subject = judge_subject_of(judge, sk_X509_value(sent, i));
         judge->is_out_of_memory |= !subject || !cJSON_AddItemToArray(judge->verdict->chain, cJSON_CreateString(subject));
     }
 }
@@ -764,7 +718,7 @@ static void describe_chain(struct judge *judge)
 static void judge_chain(struct judge *judge)
 {
     judge->leaf = sk_X509_value(judge->question->chain, 0);
-    judge->leaf_subject = subject_of(judge, judge->leaf);
+    judge->leaf_subject = judge_subject_of(judge, judge->leaf);
     if (certificate_common_names(judge->leaf, &judge->verdict->leaf_cn) && !judge->verdict->leaf_cn)
         judge->is_out_of_memory = true;
     chain_path_build(judge->question->chain, judge->question->signed_count, judge->state, &judge->path);
@@ -773,13 +727,15 @@ static void judge_chain(struct judge *judge)
     bool is_leaf_first = check_first(judge);
     if (is_leaf_first) {
         check_grammar(judge);
+        check_upper_case(judge);
         if (enrollment)
             judge_by_enrollment(judge, enrollment);
         else
             judge_by_groups(judge);
     }
-    check_leaf_form(judge);
-    check_strength(judge);
+    if (is_leaf_first)
+        judge_check_leaf(judge);
+    judge_check_forms(judge);
     /* Upside down, nothing fits; and an individual enrollment looks at the leaf alone. */
     check_superfluous(judge, is_leaf_first && !enrollment);
 }
@@ -798,6 +754,7 @@ static void set_surface(struct attestation_verdict *verdict)
     bool has_body = verdict->surface == ATTESTATION_SURFACE_RES400 || verdict->surface == ATTESTATION_SURFACE_RES401 ||
                     verdict->surface == ATTESTATION_SURFACE_RES404 || verdict->surface == ATTESTATION_SURFACE_FAILED;
     verdict->return_code = verdict->surface == ATTESTATION_SURFACE_CONNACK ? 5 : 0;
+    verdict->verify_error = verdict->surface == ATTESTATION_SURFACE_TLS_ALERT ? rule->verify_error : 0;
     verdict->error_code = has_body ? rule->error_code : 0;
     verdict->message = has_body ? rule->message : NULL;
 }

@@ -21,13 +21,14 @@ enum attestation_outcome { ATTESTATION_ACCEPTED, ATTESTATION_REFUSED, ATTESTATIO
 enum attestation_severity { ATTESTATION_NOTE, ATTESTATION_WARN, ATTESTATION_REFUSE };
 
 #define ATTESTATION_SURFACES(X)                                                                                                            \
-    X(NONE, "none")         /* the device sees nothing of it */                                                                            \
-    X(CONNACK, "connack")   /* CONNACK with a return code */                                                                               \
-    X(RES400, "res400")     /* $dps/registrations/res/400/ with an error body */                                                           \
-    X(RES401, "res401")     /* $dps/registrations/res/401/ with an error body, then the connection is closed */                            \
-    X(RES404, "res404")     /* $dps/registrations/res/404/ with an error body */                                                           \
-    X(FAILED, "failed")     /* 202, then a poll says status "failed" with errorCode and errorMessage */                                    \
-    X(DISABLED, "disabled") /* 202, then a poll says status "disabled" */
+    X(NONE, "none")           /* the device sees nothing of it */                                                                          \
+    X(CONNACK, "connack")     /* CONNACK with a return code */                                                                             \
+    X(RES400, "res400")       /* $dps/registrations/res/400/ with an error body */                                                         \
+    X(RES401, "res401")       /* $dps/registrations/res/401/ with an error body, then the connection is closed */                          \
+    X(RES404, "res404")       /* $dps/registrations/res/404/ with an error body */                                                         \
+    X(FAILED, "failed")       /* 202, then a poll says status "failed" with errorCode and errorMessage */                                  \
+    X(DISABLED, "disabled")   /* 202, then a poll says status "disabled" */                                                                \
+    X(TLS_ALERT, "tls-alert") /* the handshake ends with a TLS alert */
 
 enum attestation_surface {
 #define X(id, name) ATTESTATION_SURFACE_##id,
@@ -49,6 +50,7 @@ struct attestation_rule {
     enum attestation_evidence evidence;
     const char *azure;   /* what Azure does, one sentence */
     const char *source;  /* where that stands */
+    int verify_error;    /* X509_V_ERR_...: what a verifying TLS server calls it; 0: it does not see it */
     int error_code;      /* of the error body: 401002 ...; 0: none */
     const char *message; /* of the error body; NULL: none */
 };
@@ -66,6 +68,8 @@ const struct attestation_profile *attestation_profile_at(size_t index);
 /* NULL when there is none of that name. "azure" is the default profile. */
 const struct attestation_profile *attestation_profile_find(const char *name);
 enum attestation_surface attestation_rule_surface(const struct attestation_rule *rule, const struct attestation_profile *profile);
+/* The rule's own, or REFUSE where the profile shows it. */
+enum attestation_severity attestation_rule_severity(const struct attestation_rule *rule, const struct attestation_profile *profile);
 
 const char *attestation_outcome_name(enum attestation_outcome outcome); /* "accepted", "refused", "disabled" */
 const char *attestation_surface_name(enum attestation_surface surface); /* "connack" ... */
@@ -81,6 +85,7 @@ struct attestation_question {
     const struct dps_state *state;
     int64_t now_unix_s;
     const struct attestation_profile *profile; /* NULL: azure */
+    const char *pasted;                        /* the device's PEM as a person pasted it, where one did; NULL: not known */
 };
 
 /* One rule that fired. Texts are malloc'ed and belong to the verdict. */
@@ -102,6 +107,7 @@ struct attestation_verdict {
     size_t finding_count;
     enum attestation_surface surface; /* NONE when accepted */
     int return_code;                  /* surface connack, else 0 */
+    int verify_error;                 /* surface tls-alert: X509_V_ERR_..., or 0 where no certificate came; else 0 */
     int error_code;                   /* surfaces res4xx and failed, else 0 */
     const char *message;              /* likewise, else NULL; lent for ever */
     bool is_matched;                  /* an enrollment or a group was found (accepted, disabled, or refused afterwards) */

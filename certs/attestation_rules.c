@@ -1,45 +1,50 @@
 #include "certs/attestation_rules.h"
 
+#include <openssl/x509_vfy.h>
 #include <string.h>
 
+/* What it is called without the prefix; 0 stays 0. */
+#define X509_V_ERR_0 0
+
 static const struct attestation_rule rules[] = {
-#define X(name, rule_id, rule_class, rule_severity, rule_evidence, azure_surface, connack_surface, code, rule_message, text, rule_source)  \
+#define X(name, rule_id, rule_class, rule_severity, rule_evidence, surfaces, error, code, rule_message, text, rule_source)                 \
     [RULE_##name] = {.id = (rule_id),                                                                                                      \
                      .class = (rule_class),                                                                                                \
                      .severity = ATTESTATION_##rule_severity,                                                                              \
                      .evidence = ATTESTATION_##rule_evidence,                                                                              \
                      .azure = (text),                                                                                                      \
                      .source = (rule_source),                                                                                              \
+                     .verify_error = X509_V_ERR_##error,                                                                                   \
                      .error_code = (code),                                                                                                 \
                      .message = (rule_message)},
     ATTESTATION_RULES(X)
 #undef X
 };
 
-enum { PROFILE_AZURE, PROFILE_CONNACK, PROFILE_COUNT };
+enum {
+#define X(id, name, text) PROFILE_##id,
+    ATTESTATION_PROFILES(X)
+#undef X
+        PROFILE_COUNT
+};
 
 static const struct attestation_profile profiles[] = {
-    [PROFILE_AZURE] = {.name = "azure",
-                       .text = "each refusal where the best public evidence shows it, mostly 401 after the registration request"},
-    [PROFILE_CONNACK] = {.name = "connack", .text = "every refusal at CONNECT, with return code 5"},
+#define X(id, profile_name, profile_text) [PROFILE_##id] = {.name = (profile_name), .text = (profile_text)},
+    ATTESTATION_PROFILES(X)
+#undef X
 };
 
 /* A profile is a column. */
-static const unsigned char surfaces[PROFILE_COUNT][RULE_COUNT] = {
-    [PROFILE_AZURE] =
-        {
-#define X(name, id, class, severity, evidence, azure_surface, connack_surface, code, message, text, source)                                \
-    [RULE_##name] = ATTESTATION_SURFACE_##azure_surface,
-            ATTESTATION_RULES(X)
+static const unsigned char surface_table[RULE_COUNT][PROFILE_COUNT] = {
+#define COLUMNS(azure, connack, azure_2018, strict_tls, gateway_guide)                                                                     \
+    {                                                                                                                                      \
+        ATTESTATION_SURFACE_##azure, ATTESTATION_SURFACE_##connack, ATTESTATION_SURFACE_##azure_2018, ATTESTATION_SURFACE_##strict_tls,    \
+            ATTESTATION_SURFACE_##gateway_guide                                                                                            \
+    }
+#define X(name, id, class, severity, evidence, surfaces, ...) [RULE_##name] = COLUMNS surfaces,
+    ATTESTATION_RULES(X)
 #undef X
-        },
-    [PROFILE_CONNACK] =
-        {
-#define X(name, id, class, severity, evidence, azure_surface, connack_surface, code, message, text, source)                                \
-    [RULE_##name] = ATTESTATION_SURFACE_##connack_surface,
-            ATTESTATION_RULES(X)
-#undef X
-        },
+#undef COLUMNS
 };
 
 static const char *const surface_names[] = {
@@ -76,7 +81,12 @@ const struct attestation_profile *attestation_profile_find(const char *name)
 
 enum attestation_surface attestation_rule_surface(const struct attestation_rule *rule, const struct attestation_profile *profile)
 {
-    return (enum attestation_surface)surfaces[profile - profiles][rule - rules];
+    return (enum attestation_surface)surface_table[rule - rules][profile - profiles];
+}
+
+enum attestation_severity attestation_rule_severity(const struct attestation_rule *rule, const struct attestation_profile *profile)
+{
+    return attestation_rule_surface(rule, profile) == ATTESTATION_SURFACE_NONE ? rule->severity : ATTESTATION_REFUSE;
 }
 
 const char *attestation_outcome_name(enum attestation_outcome outcome)

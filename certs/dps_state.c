@@ -134,6 +134,7 @@ int dps_state_show(struct dps_state *state, enum dps_kind kind)
         qsort(fresh.items, fresh.count, sizeof(struct dps_entry *), compare_entries);
     free_list(&state->visible[kind], false);
     state->visible[kind] = fresh;
+    holder_index_done(&state->holders[kind]);
     return rc;
 }
 
@@ -167,6 +168,18 @@ const struct dps_object *dps_state_find(const struct dps_state *state, enum dps_
 {
     struct dps_entry *entry = find_visible(state, kind, id);
     return entry ? &entry->object : NULL;
+}
+
+const struct dps_object *dps_state_find_holder(const struct dps_state *state, enum dps_kind kind, const struct certificate_ref *certificate,
+                                               const struct dps_object *except)
+{
+    /* The index is a memory of what the lists say; const to the caller. */
+    struct holder_index *index = (struct holder_index *)&state->holders[kind];
+    const struct dps_list *visible = &state->visible[kind];
+    if (!index->slots && holder_index_make(index, (const struct dps_object *const *)visible->items, visible->count))
+        return NULL;
+    const struct dps_object *found = holder_index_find(index, certificate->sha256, except);
+    return found ? found : holder_index_find(index, certificate->sha1, except);
 }
 
 static int set_not_found(const struct dps_state *state, enum dps_kind kind, const char *id, struct error *error)
@@ -414,6 +427,7 @@ void dps_state_free(struct dps_state *state)
     if (!state)
         return;
     for (int kind = 0; kind < DPS_KIND_COUNT; kind++) {
+        holder_index_done(&state->holders[kind]);
         free_list(&state->visible[kind], false);
         free_list(&state->folder[kind], true);
         free_list(&state->leased[kind], true);

@@ -100,6 +100,12 @@ size_t dps_state_count(const struct dps_state *state, enum dps_kind kind);
 const struct dps_object *dps_state_at(const struct dps_state *state, enum dps_kind kind, size_t index);
 /* NULL when there is none. */
 const struct dps_object *dps_state_find(const struct dps_state *state, enum dps_kind kind, const char *id);
+/*
+ * An enrollment or a group, other than `except` (NULL: any), that holds the certificate as primary or secondary, by thumbprint. Both thumbprints of
+ * `certificate` are given. Does not scan. NULL when there is none.
+ */
+const struct dps_object *dps_state_find_holder(const struct dps_state *state, enum dps_kind kind, const struct certificate_ref *certificate,
+                                               const struct dps_object *except);
 /* As find, NOT_FOUND (file) with a text that names what there is. */
 int dps_state_get(const struct dps_state *state, enum dps_kind kind, const char *id, const struct dps_object **ret_object,
                   struct error *error);

@@ -5,6 +5,7 @@
 #define CERTS_DPS_STATE_MODEL_H
 
 #include "certs/dps_object.h"
+#include "certs/holder_index.h"
 #include "certs/signature_memory.h"
 
 struct dps_list {
@@ -23,8 +24,9 @@ struct dps_state {
     const struct clock *clock;
     struct dps_list folder[DPS_KIND_COUNT];
     struct dps_list leased[DPS_KIND_COUNT];
-    struct dps_list visible[DPS_KIND_COUNT]; /* lent from the two above; sorted by id */
-    struct signature_memory *signatures;     /* of the judge */
+    struct dps_list visible[DPS_KIND_COUNT];     /* lent from the two above; sorted by id */
+    struct holder_index holders[DPS_KIND_COUNT]; /* of the visible ones; made when asked for */
+    struct signature_memory *signatures;         /* of the judge */
     struct dps_told *notices;
     size_t notice_count;
     char **warned; /* every warning ever given: each only once */

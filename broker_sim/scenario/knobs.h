@@ -30,8 +30,11 @@
     INTEGER(ANY, fault_times, 0, 1000, 0,                                                                                                  \
             "how often each of the faults below happens, then the service behaves; 0: every time. Counted from scenario.set on", NULL)     \
     WORD(DPS, profile, 0,                                                                                                                  \
-         "where a refusal shows: 'azure' at the register request (res/401), as the service does today; 'connack' as CONNACK 5",            \
-         "azure-iot-sdk-c issue 2021 for res/401, azure-docs issue 69882 for CONNACK 5", "azure", "connack")                               \
+         "where a refusal shows: 'azure' at the register request (res/401), as the service does today; 'connack' as CONNACK 5; "           \
+         "'azure-2018' as a failed operation; 'strict-tls' as an alert in the TLS handshake, for which the certificate's CN is the "       \
+         "registration id; 'gateway-guide' as azure, with a vendor's statements",                                                          \
+         "azure-iot-sdk-c issue 2021 for res/401, azure-docs issue 69882 for CONNACK 5, azure-iot-sdk-c issue 437 for 2018", "azure",      \
+         "connack", "azure-2018", "strict-tls", "gateway-guide")                                                                           \
     INTEGER(DPS, retry_after_s, 0, 86400, 3, "seconds in retry-after of a 202", "practically all public logs of DPS")                      \
     BOOLEAN(DPS, has_retry_after, 1, "a 202 carries retry-after; false leaves it out", "practically all public logs of DPS")               \
     INTEGER(DPS, polls_until_assigned, 0, 1000, 1,                                                                                         \
