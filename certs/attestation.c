@@ -317,8 +317,8 @@ static void add_not_verified(struct judge *judge, const struct dps_object *entry
     const X509 *certificate = entry->certificates[DPS_PRIMARY].certificate;
     CLEANUP_FREE char *subject = certificate ? judge_subject_of(judge, certificate) : NULL;
     judge_add(judge, RULE_CA_NOT_VERIFIED,
-                "the CA '%s' of the device's chain is uploaded as certificate '%s', but its possession has not been proven",
-                certificate ? name_shown(subject) : "known by thumbprint", entry->id);
+              "the CA '%s' of the device's chain is uploaded as certificate '%s', but its possession has not been proven",
+              certificate ? name_shown(subject) : "known by thumbprint", entry->id);
     CLEANUP_FREE char *name = shell_word(entry->id), *dir = shell_word(judge->dir);
     if (!name || !dir) {
         judge->is_out_of_memory = true;
@@ -774,11 +774,19 @@ static void set_accepted_texts(struct judge *judge)
     verdict->mend = strdup("");
 }
 
+static bool is_deciding(const struct judge *judge, const struct attestation_finding *finding)
+{
+    if (finding->severity != ATTESTATION_REFUSE)
+        return false;
+    return !judge->question->is_in_handshake ||
+           attestation_rule_surface(finding->rule, judge->verdict->profile) == ATTESTATION_SURFACE_TLS_ALERT;
+}
+
 static void decide(struct judge *judge)
 {
     struct attestation_verdict *verdict = judge->verdict;
     size_t deciding = 0;
-    while (deciding < verdict->finding_count && verdict->findings[deciding].severity != ATTESTATION_REFUSE)
+    while (deciding < verdict->finding_count && !is_deciding(judge, &verdict->findings[deciding]))
         deciding++;
     if (deciding == verdict->finding_count) {
         set_accepted_texts(judge);

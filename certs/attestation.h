@@ -67,6 +67,8 @@ const struct attestation_rule *attestation_rule_find(const char *id);
 const struct attestation_profile *attestation_profile_at(size_t index);
 /* NULL when there is none of that name. "azure" is the default profile. */
 const struct attestation_profile *attestation_profile_find(const char *name);
+/* Some rule shows as a TLS alert: there is something to ask in the handshake. */
+bool attestation_profile_alerts(const struct attestation_profile *profile);
 enum attestation_surface attestation_rule_surface(const struct attestation_rule *rule, const struct attestation_profile *profile);
 /* The rule's own, or REFUSE where the profile shows it. */
 enum attestation_severity attestation_rule_severity(const struct attestation_rule *rule, const struct attestation_profile *profile);
@@ -86,6 +88,7 @@ struct attestation_question {
     int64_t now_unix_s;
     const struct attestation_profile *profile; /* NULL: azure */
     const char *pasted;                        /* the device's PEM as a person pasted it, where one did; NULL: not known */
+    bool is_in_handshake;                      /* only what shows as a TLS alert decides: who connects is not said yet */
 };
 
 /* One rule that fired. Texts are malloc'ed and belong to the verdict. */

@@ -36,7 +36,9 @@ static void check_version(struct judge *judge)
         return;
     judge_add(judge, RULE_LEAF_V1, "the device's certificate is version %ld, which has no extensions (openssl x509 -req without -extfile)",
               version + 1);
-    judge_mend(judge, "DPS takes it; for other services make it with -extfile (basicConstraints, keyUsage, extendedKeyUsage = clientAuth)");
+    judge_mend(
+        judge,
+        "make it with -extfile (basicConstraints, keyUsage, extendedKeyUsage = clientAuth); DPS takes it as it is, other services may not");
 }
 
 /* A self-signed leaf is one by openssl's defaults, and an individual enrollment with it is documented. */
@@ -270,17 +272,13 @@ static void check_vendor_subject(struct judge *judge)
     judge_mend(judge, "fill in one more field, such as -subj \"/O=test/CN=%s\"", judge->registration_id);
 }
 
-/* One line end is the file's own: who pastes "up to the last dash" does not take it along. */
 static void check_vendor_pem_tail(struct judge *judge)
 {
-    const char *pasted = judge->question->pasted, *dash = pasted ? strrchr(pasted, '-') : NULL;
-    if (!judge_shows(judge, RULE_VENDOR_PEM_TAIL) || !dash)
+    const char *pasted = judge->question->pasted;
+    if (!pasted || !judge_shows(judge, RULE_VENDOR_PEM_TAIL) || !pem_has_white_tail(pasted))
         return;
-    const char *tail = dash + 1;
-    if (!*tail || strcmp(tail, "\n") == 0 || strcmp(tail, "\r\n") == 0)
-        return;
-    judge_add(judge, RULE_VENDOR_PEM_TAIL, "%zu characters of white space stand behind the last dash of the certificate", strlen(tail));
-    judge_mend(judge, "cut them off: the text ends with -----END CERTIFICATE-----");
+    judge_add(judge, RULE_VENDOR_PEM_TAIL, "white space stands behind the last dash of the certificate");
+    judge_mend(judge, "cut it off: the text ends with -----END CERTIFICATE-----");
 }
 
 void judge_check_leaf(struct judge *judge)

@@ -84,6 +84,14 @@ enum attestation_surface attestation_rule_surface(const struct attestation_rule 
     return (enum attestation_surface)surface_table[rule - rules][profile - profiles];
 }
 
+bool attestation_profile_alerts(const struct attestation_profile *profile)
+{
+    for (size_t i = 0; i < RULE_COUNT; i++)
+        if (attestation_rule_surface(&rules[i], profile) == ATTESTATION_SURFACE_TLS_ALERT)
+            return true;
+    return false;
+}
+
 enum attestation_severity attestation_rule_severity(const struct attestation_rule *rule, const struct attestation_profile *profile)
 {
     return attestation_rule_surface(rule, profile) == ATTESTATION_SURFACE_NONE ? rule->severity : ATTESTATION_REFUSE;

@@ -92,4 +92,7 @@ int private_key_pem(const EVP_PKEY *key, struct bytes *ret_pem, struct error *er
 /* The private key belongs to the certificate's public key. */
 bool private_key_fits(const EVP_PKEY *key, const X509 *certificate);
 
+/* White space stands behind the last dash of a PEM text; one line end is the text's own and does not count. */
+bool pem_has_white_tail(const char *text);
+
 #endif

@@ -254,3 +254,9 @@ int certificate_read_file(const char *path, X509 **ret_certificate, struct error
         return -1;
     return take_single(chain, path, ret_certificate, error);
 }
+
+bool pem_has_white_tail(const char *text)
+{
+    const char *dash = strrchr(text, '-');
+    return dash && dash[1] && strcmp(dash + 1, "\n") != 0 && strcmp(dash + 1, "\r\n") != 0;
+}

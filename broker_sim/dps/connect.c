@@ -254,6 +254,11 @@ static int judge_chain(const struct inquiry *inquiry, const struct dps_session *
     CLEANUP(attestation_verdict_free_cleanup) struct attestation_verdict *verdict = NULL;
     if (attestation_judge(&question, &verdict, NULL))
         return -1;
+    /* The handshake is over; the CN was another, whose profile refused nothing. */
+    if (verdict->surface == ATTESTATION_SURFACE_TLS_ALERT) {
+        verdict->surface = ATTESTATION_SURFACE_CONNACK;
+        verdict->return_code = NOT_AUTHORIZED;
+    }
     take_verdict(verdict, decision);
     cJSON *event = dps_event_of(dps, EVENT_ATTESTATION_VERDICT);
     if (event)

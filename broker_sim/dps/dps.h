@@ -98,6 +98,13 @@ int dps_add_tenant(struct dps *dps, const struct dps_tenant *tenant, struct erro
 
 /* The front door's policy for sessions that are not a hub's. decide sets session->service, closed releases it. */
 struct admission dps_decide(struct dps *dps, struct session *session);
+/*
+ * In the handshake: 0, or X509_V_ERR_... where a profile refuses the chain there; then attestation.verdict has been emitted. An empty chain: no
+ * certificate came where dps_needs_certificate().
+ */
+int dps_verify(struct dps *dps, struct session *session, const x509_stack *chain);
+/* The profile of everybody refuses in the handshake. */
+bool dps_needs_certificate(const struct dps *dps);
 bool dps_may_publish(struct dps *dps, const struct session *session, const char *topic);
 int dps_grant(struct dps *dps, const struct session *session, const char *filter, int qos);
 /* The SUBACK for `filter` went down. */

@@ -199,6 +199,13 @@ static void read_device(struct connection *connection)
 
 /* The handshake. */
 
+static void tell_missing_certificate(struct connection *connection)
+{
+    const struct front_door_policy *policy = &connection->door->options.policy;
+    if (policy->verify)
+        policy->verify(policy->user, &connection->session, connection->session.chain);
+}
+
 static void handshake_failed(struct connection *connection)
 {
     char system_text[128];
@@ -209,6 +216,8 @@ static void handshake_failed(struct connection *connection)
     if (!reason)
         reason = connection->wire.has_ended ? "the device closed the connection" : "the handshake failed";
     ERR_clear_error();
+    if (ERR_GET_LIB(code) == ERR_LIB_SSL && ERR_GET_REASON(code) == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE)
+        tell_missing_certificate(connection);
     emit_failed(connection, reason);
     lost(connection);
 }

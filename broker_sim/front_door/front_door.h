@@ -45,6 +45,14 @@ struct front_door_policy {
     int (*grant)(void *user, struct session *session, const char *filter, int qos);
     /* The session is over, admitted or not (only after decide was called for it). Release session->service. */
     void (*closed)(void *user, struct session *session);
+    /*
+     * In the handshake, when the client's certificates have come, leaf first; session->chain is not filled yet. 0 goes on; with X509_V_ERR_... the
+     * handshake ends with the alert that OpenSSL has for it. An empty chain: none came where one is needed, and the handshake ends in any case.
+     * NULL: any certificate goes on.
+     */
+    int (*verify)(void *user, struct session *session, const STACK_OF(X509) * chain);
+    /* Must a client certificate come? Asked at ClientHello. NULL: no. */
+    bool (*needs_certificate)(void *user);
 };
 
 struct front_door_options {

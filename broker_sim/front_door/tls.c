@@ -36,6 +36,21 @@ static int on_verify(int is_good, X509_STORE_CTX *store)
     return 1;
 }
 
+/* `sent` is all that came, the leaf too. */
+static int verify_chain(X509_STORE_CTX *store, void *unused)
+{
+    (void)unused;
+    const SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
+    struct connection *connection = SSL_get_app_data(ssl);
+    const struct front_door_policy *policy = &connection->door->options.policy;
+    int result = X509_verify_cert(store);
+    int refusal = policy->verify ? policy->verify(policy->user, &connection->session, X509_STORE_CTX_get0_untrusted(store)) : 0;
+    if (refusal == X509_V_OK)
+        return result;
+    X509_STORE_CTX_set_error(store, refusal);
+    return 0;
+}
+
 /* The host name of the extension, malloc'ed; NULL when there is none. RFC 6066 section 3. Bytes that no host name has become '?'. */
 static char *read_sni(SSL *ssl)
 {
@@ -78,6 +93,9 @@ static int on_client_hello(SSL *ssl, int *alert, void *unused)
     connection->lane = lane;
     connection->session.lane = connection->lane_name = name;
     emit_client_hello(connection);
+    const struct front_door_policy *policy = &connection->door->options.policy;
+    if (policy->needs_certificate && policy->needs_certificate(policy->user))
+        SSL_set_verify(ssl, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, on_verify);
     return SSL_CLIENT_HELLO_SUCCESS;
 }
 
@@ -122,6 +140,7 @@ static bool use_identity(SSL_CTX *tls, const struct lane_identity *identity)
 static void set_callbacks(SSL_CTX *tls)
 {
     SSL_CTX_set_verify(tls, SSL_VERIFY_PEER, on_verify);
+    SSL_CTX_set_cert_verify_callback(tls, verify_chain, NULL);
     SSL_CTX_set_client_hello_cb(tls, on_client_hello, NULL);
     SSL_CTX_set_tlsext_servername_callback(tls, on_server_name);
     SSL_CTX_set_info_callback(tls, on_info);

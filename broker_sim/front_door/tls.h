@@ -2,7 +2,7 @@
  * broker_sim/front_door/tls.h - inside of the front door: the TLS server that accepts any client certificate and records everything
  *
  * What:     one SSL_CTX a lane. The client's certificate is asked for and verified against nothing; each verification error is recorded and
- * passed. What is not passed is a CertificateVerify that the certificate's key did not make: that is the proof of possession. Off: session
+ * passed, unless the policy refuses the chain in the handshake. What is not passed is a CertificateVerify that the certificate's key did not make: that is the proof of possession. Off: session
  * tickets, session cache and renegotiation: each would let a client in without showing its chain.
  */
 #ifndef BROKER_SIM_FRONT_DOOR_TLS_H

@@ -184,6 +184,18 @@ static bool is_hub(const struct session *session)
     return session->endpoint == SESSION_ENDPOINT_HUB;
 }
 
+static int verify(void *user, struct session *session, const STACK_OF(X509) * chain)
+{
+    struct simulator *simulator = user;
+    return dps_verify(simulator->dps, session, chain);
+}
+
+static bool needs_certificate(void *user)
+{
+    struct simulator *simulator = user;
+    return dps_needs_certificate(simulator->dps);
+}
+
 static struct admission decide(void *user, struct session *session)
 {
     struct simulator *simulator = user;
@@ -678,8 +690,14 @@ static int open_front_door(struct simulator *simulator, struct error *error)
         .time_scale = simulator->options->time_scale,
         .upstream_path = broker_device_path(simulator->broker),
         .sink = sink_of(simulator),
-        .policy =
-            {.user = simulator, .decide = decide, .subscribed = subscribed, .may_publish = may_publish, .grant = grant, .closed = closed},
+        .policy = {.user = simulator,
+                   .verify = verify,
+                   .needs_certificate = needs_certificate,
+                   .decide = decide,
+                   .subscribed = subscribed,
+                   .may_publish = may_publish,
+                   .grant = grant,
+                   .closed = closed},
         .connect_deadline_ms = CONNECT_DEADLINE_MS,
         .sessions_max = simulator->sessions_max,
     };

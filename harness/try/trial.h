@@ -43,6 +43,7 @@ struct trial_result {
     /* From the simulator's events; `data` objects. NULL: there was none. */
     cJSON *verdict;     /* attestation.verdict */
     cJSON *handshake;   /* tls.handshake of the same session */
+    cJSON *alert;       /* the tls.alert that ended the handshake, where the verdict shows as one; then there is no handshake */
     cJSON *connack;     /* mqtt.connack of the same session */
     cJSON *reply;       /* the last dps.reply */
     cJSON *assigned;    /* dps.assigned */

@@ -74,10 +74,10 @@ static int set_copy(cJSON *json, const char *name, const cJSON *object)
 
 static int set_service(cJSON *json, const struct trial_result *result)
 {
-    return set_copy(json, "assumptions", result->service.assumptions) || json_set(json, "seen", seen_json(result)) ||
-                   set_copy(json, "attestation", result->verdict) || set_copy(json, "connack", result->connack) ||
-                   set_copy(json, "reply", result->reply) || set_copy(json, "assigned", result->assigned) ||
-                   set_copy(json, "hub", result->hub_verdict)
+    return set_copy(json, "assumptions", result->service.assumptions) || (result->handshake && json_set(json, "seen", seen_json(result))) ||
+                   set_copy(json, "attestation", result->verdict) || set_copy(json, "alert", result->alert) ||
+                   set_copy(json, "connack", result->connack) || set_copy(json, "reply", result->reply) ||
+                   set_copy(json, "assigned", result->assigned) || set_copy(json, "hub", result->hub_verdict)
                ? -1
                : 0;
 }

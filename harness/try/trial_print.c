@@ -121,6 +121,8 @@ static void print_certificate(const struct printer *printer, const x509_stack *c
 
 static void print_seen(const struct printer *printer)
 {
+    if (!printer->result->handshake)
+        return;
     CLEANUP_CHAIN x509_stack *chain = read_chain(printer->result->handshake);
     int count = chain ? sk_X509_num(chain) : 0;
     heading(printer, "What DPS saw: registration id '%s', %d certificate%s over %s", printer->request->registration_id, count,
@@ -196,7 +198,10 @@ static void print_surface(const struct printer *printer)
     const char *surface = json_string(verdict, "surface", "none");
     FILE *file = printer->file;
     heading(printer, "Where Azure shows it (profile %s)", json_string(verdict, "profile", "azure"));
-    if (strcmp(surface, "connack") == 0)
+    if (strcmp(surface, "tls-alert") == 0)
+        fprintf(file, "  the TLS handshake ends with the alert %s: there is no CONNACK, and no answer of DPS\n",
+                json_string(printer->result->alert, "name", "that the server sends"));
+    else if (strcmp(surface, "connack") == 0)
         fprintf(file, "  CONNACK with return code %d: an nRF91 prints \"Connection was rejected with return code %d\"\n",
                 (int)json_integer(verdict, "return_code", 5), (int)json_integer(verdict, "return_code", 5));
     else if (strncmp(surface, "res", 3) == 0)
@@ -205,7 +210,7 @@ static void print_surface(const struct printer *printer)
                 surface + 3, (int)json_integer(verdict, "error_code", 0), json_string(verdict, "message", ""));
     else
         fprintf(file, "  CONNACK 0, the register request is answered with 202, then a poll says status \"%s\"\n", surface);
-    if (strcmp(surface, "connack") != 0)
+    if (strncmp(surface, "res", 3) == 0)
         fprintf(file,
                 "  some published logs have CONNACK 5 in its place (\"Connection was rejected with return code 5\"): --profile connack\n");
 }

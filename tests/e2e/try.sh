@@ -112,6 +112,28 @@ bash -e mend.sh >>openssl.log 2>&1
 try --cert chain-new.pem --key device.key --group-ca rootCA.pem --registration-id "$other"
 exits 0
 
+it 'the profile strict-tls ends the handshake with an alert, and the wire has no CONNECT'
+try "${thread[@]}" --registration-id "$uuid" --profile strict-tls --json
+exits 1
+is "$(json '[.rule, .attestation.surface, .alert.name, .alert.direction, .seen, .connack] | map(tostring) | join(" ")')" \
+    'leaf.v1 tls-alert unsupported_certificate sent null null'
+try "${thread[@]}" --registration-id "$uuid" --profile strict-tls --unverified
+exits 1
+says 'WOULD BE REFUSED: ca.not-verified (C10)'
+says 'the TLS handshake ends with the alert unknown_ca'
+
+it 'the profile azure-2018 ends the operation as failed'
+try "${thread[@]}" --registration-id "$other" --profile azure-2018 --json
+exits 1
+is "$(json '[.attestation.surface, .connack.return_code, .reply.status, .reply.body.status, .reply.body.registrationState.errorCode] | map(tostring) | join(" ")')" \
+    'failed 0 200 failed 401002'
+
+it "the profile gateway-guide holds a certificate against the manual's statements, and says whose they are"
+try "${thread[@]}" --registration-id "$uuid" --profile gateway-guide
+exits 1
+says 'WOULD BE REFUSED: vendor.cn-lower-case (C12)'
+says 'stated by a third party'
+
 it 'the profile connack shows the symptom of the thread, and the virtual DK prints its eight lines'
 try "${thread[@]}" --registration-id "$other" --profile connack --console
 exits 1
@@ -404,7 +426,7 @@ refuses_usage '--registration-id is empty' "${thread[@]}" --registration-id ''
 refuses_usage 'holds a control character, or is not UTF-8' "${thread[@]}" --registration-id $'a\tb'
 refuses_usage 'holds a control character, or is not UTF-8' "${thread[@]}" --registration-id $'\xff'
 refuses_usage 'exclude each other' "${thread[@]}" --registration-id x --enrollment group.json
-refuses_usage "--profile 'azur' does not exist; there are: azure, connack" "${thread[@]}" --registration-id x --profile azur
+refuses_usage "--profile 'azur' does not exist; there are: azure, connack, azure-2018, strict-tls, gateway-guide" "${thread[@]}" --registration-id x --profile azur
 refuses_usage "did you mean '--group-ca'?" --grup-ca rootCA.pem
 refuses_usage 'is not NAME=PEM' "${thread[@]}" --registration-id x --certificate rootCA.pem
 refuses_usage 'one argument too many' device.crt
