@@ -1,6 +1,7 @@
 #include "broker_sim/front_door/alert.h"
 
 #include <stddef.h>
+#include <string.h>
 
 static const struct {
     int number;
@@ -48,4 +49,12 @@ const char *alert_name(int number)
         if (alerts[i].number == number)
             return alerts[i].name;
     return "unassigned";
+}
+
+int alert_number(const char *name)
+{
+    for (size_t i = 0; i < sizeof alerts / sizeof alerts[0]; i++)
+        if (strcmp(alerts[i].name, name) == 0)
+            return alerts[i].number;
+    return -1;
 }

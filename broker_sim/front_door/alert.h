@@ -10,5 +10,7 @@ enum { ALERT_CLOSE_NOTIFY = 0, ALERT_LEVEL_FATAL = 2 };
 
 /* "unknown_ca"; "unassigned" for a number without a name. Never NULL. */
 const char *alert_name(int number);
+/* -1 for a name that none has. */
+int alert_number(const char *name);
 
 #endif

@@ -47,7 +47,7 @@ void connection_finish(struct connection *connection, const char *by, const char
         return;
     }
     connection->phase = PHASE_FINISHING;
-    connection->phase_deadline = connection_deadline_ms(connection, LINGER_MS);
+    connection->phase_deadline = connection_deadline_ms(connection, connection->net ? NET_PATIENCE_MS : LINGER_MS);
     upstream_end(connection);
     device_finish(connection);
 }
@@ -187,6 +187,7 @@ static deadline_t keep_alive_deadline(const struct connection *connection)
 static deadline_t next_deadline(const struct connection *connection)
 {
     deadline_t next = deadline_earlier(connection->phase_deadline, keep_alive_deadline(connection));
+    next = deadline_earlier(next, device_net_due(connection));
     return connection->phase == PHASE_SESSION ? deadline_earlier(next, connection->refusal_deadline) : next;
 }
 
@@ -239,7 +240,9 @@ static void on_timer(uv_timer_t *timer)
 {
     struct connection *connection = timer->data;
     connection->timer_due_us = INT64_MAX;
-    if (deadline_has_passed(connection->door->options.clock, connection->phase_deadline))
+    if (connection->net && deadline_has_passed(connection->door->options.clock, device_net_due(connection)))
+        device_poll(&connection->poll, 0, UV_READABLE | UV_WRITABLE);
+    else if (deadline_has_passed(connection->door->options.clock, connection->phase_deadline))
         phase_timed_out(connection);
     else
         check_session_deadlines(connection);
@@ -271,6 +274,7 @@ static void set_mask(uv_poll_t *poll, int *mask, int wanted, uv_poll_cb callback
 
 void connection_update(struct connection *connection)
 {
+    device_net_pump(connection);
     if (connection->is_retired)
         return;
     if (connection->phase != PHASE_GONE)
@@ -345,6 +349,7 @@ void connection_accept(struct front_door *door, struct lane *lane, int fd, const
     door->device_count++;
     door->counts.accepted++;
     emit_accepted(connection);
+    device_tell_knobs(connection);
     if (door->device_count > door->options.sessions_max) {
         door->counts.over_limit++;
         connection_note_end(connection, "service", "refused");

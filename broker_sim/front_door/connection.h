@@ -21,6 +21,7 @@
 struct lane;
 struct certificate_memory;
 struct tls_library;
+struct net_filter;
 
 enum {
     SESSION_BUCKETS = 4096,
@@ -36,6 +37,7 @@ enum {
     REFUSAL_MS = 30000,                   /* a refused device that never acknowledges the reply */
     KEEP_ALIVE_MAX_MS = 1767000,          /* Azure's load balancer cuts idle connections after 29.45 minutes */
     PREFIX_MAX_BYTES = 32,
+    NET_PATIENCE_MS = 600000, /* a network that is bad on request takes its time: handshake and last bytes */
 };
 
 enum phase {
@@ -86,7 +88,8 @@ struct connection {
 
     /* device */
     struct wire wire;
-    SSL *ssl; /* NULL when gone */
+    SSL *ssl;               /* NULL when gone */
+    struct net_filter *net; /* NULL: nothing is between TLS and the socket; gone with ssl */
     uv_poll_t poll;
     struct bytes out;   /* plain text on its way to the device */
     struct bytes early; /* what came behind CONNECT before the session stood */
@@ -118,6 +121,7 @@ struct connection {
     enum admission_silence silence;
     uint16_t refusal_packet_id;
 
+    bool has_said_end;                           /* close_notify is out, or will not be said */
     bool has_seen_hello, is_tls_up, wants_write; /* TLS wants to write before it reads on */
     bool has_close_notify, has_sent_fatal_alert, has_received_fatal_alert;
     bool is_decided;          /* policy.decide was called */
@@ -130,6 +134,7 @@ struct front_door {
     struct front_door_options options;
     char *upstream_path;
     BIO_METHOD *wire_method;
+    BIO_METHOD *net_method;
     struct certificate_memory *certificates;
     struct tls_library *library; /* of all handshakes; NULL: OpenSSL's own */
     struct lane *lanes;
@@ -173,6 +178,13 @@ deadline_t connection_deadline_ms(const struct connection *connection, int64_t m
 int device_start(struct connection *connection);
 void device_poll(uv_poll_t *poll, int status, int events);
 int device_mask(const struct connection *connection);
+/* ClientHello has chosen another lane by its host name: its net and tls knobs count. */
+/* scenario.fault for each knob that counts from now on and does not tell itself when it happens. */
+void device_tell_knobs(struct connection *connection);
+int device_change_lane(struct connection *connection, struct lane *lane);
+/* The bad network: when it has something to do; do it. */
+deadline_t device_net_due(const struct connection *connection);
+void device_net_pump(struct connection *connection);
 void device_flush(struct connection *connection);
 void device_finish(struct connection *connection);
 /* RST: what is queued is thrown away. */
@@ -219,6 +231,7 @@ void emit_publish(struct connection *connection, bool is_up, const char *topic, 
 void emit_puback(struct connection *connection, bool is_up, uint16_t packet_id);
 void emit_bare(struct connection *connection, enum event_kind kind); /* pingreq, pingresp, disconnect */
 void emit_violation(struct connection *connection, const char *reason);
+void emit_fault(struct connection *connection, const struct knobs *knobs, int knob);
 void emit_closed(struct connection *connection);
 
 #endif

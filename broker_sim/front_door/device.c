@@ -1,6 +1,8 @@
 #include "broker_sim/front_door/alert.h"
 #include "broker_sim/front_door/connection.h"
 #include "broker_sim/front_door/lane.h"
+#include "broker_sim/front_door/net_filter.h"
+#include "broker_sim/front_door/tls.h"
 
 #include <errno.h>
 #include <openssl/err.h>
@@ -14,20 +16,6 @@ enum {
     DRAIN_BYTES = 256 * 1024,
 };
 
-int device_start(struct connection *connection)
-{
-    connection->ssl = SSL_new(lane_tls(connection->lane));
-    BIO *bio = connection->ssl ? wire_bio_new(connection->door->wire_method, &connection->wire) : NULL;
-    if (!bio) {
-        ERR_clear_error();
-        return -1;
-    }
-    SSL_set_bio(connection->ssl, bio, bio);
-    SSL_set_app_data(connection->ssl, connection);
-    SSL_set_accept_state(connection->ssl);
-    return 0;
-}
-
 static bool is_reading(const struct connection *connection)
 {
     if (connection->phase == PHASE_CONNECT)
@@ -35,7 +23,7 @@ static bool is_reading(const struct connection *connection)
     return connection->phase == PHASE_SESSION && connection->upstream_out.length_bytes < QUEUE_HIGH_BYTES;
 }
 
-int device_mask(const struct connection *connection)
+static int mask_of_phase(const struct connection *connection)
 {
     switch (connection->phase) {
     case PHASE_HANDSHAKE:
@@ -47,6 +35,163 @@ int device_mask(const struct connection *connection)
     default:
         return (is_reading(connection) ? UV_READABLE : 0) | (connection->out.length_bytes || connection->wants_write ? UV_WRITABLE : 0);
     }
+}
+
+/* What goes down waits in the filter for its time, not for the socket; and while it waits the device may give up. */
+static int mask_with_net(const struct connection *connection, int mask)
+{
+    bool is_ending = connection->phase == PHASE_FINISHING || connection->phase == PHASE_LINGER;
+    bool is_readable = is_ending || (mask & UV_READABLE && net_filter_has_room(connection->net));
+    return (is_readable ? UV_READABLE : 0) | (net_filter_is_blocked(connection->net) ? UV_WRITABLE : 0);
+}
+
+int device_mask(const struct connection *connection)
+{
+    int mask = mask_of_phase(connection);
+    return connection->net ? mask_with_net(connection, mask) : mask;
+}
+
+/* The bad network. */
+
+static void on_net_fault(void *user, int knob)
+{
+    struct connection *connection = user;
+    emit_fault(connection, net_filter_knobs(connection->net), knob);
+}
+
+static void on_message(int is_sent, int version, int content_type, const void *data, size_t length, SSL *ssl, void *unused)
+{
+    (void)version, (void)unused;
+    const struct connection *connection = SSL_get_app_data(ssl);
+    if (content_type == SSL3_RT_HANDSHAKE && length && connection->net)
+        net_filter_message(connection->net, is_sent, *(const uint8_t *)data);
+}
+
+/* A filter on top of the socket's BIO. */
+static BIO *push_net(struct connection *connection, BIO *wire, const struct knobs *knobs, uint64_t seed)
+{
+    const struct front_door_options *options = &connection->door->options;
+    const struct net_filter_options net = {
+        .clock = options->clock,
+        .time_scale = options->time_scale,
+        .knobs = knobs,
+        .seed = seed,
+        .user = connection,
+        .happened = on_net_fault,
+    };
+    BIO *bio = net_filter_bio_new(connection->door->net_method, &net, &connection->net);
+    if (!bio) {
+        BIO_free(wire);
+        return NULL;
+    }
+    SSL_set_msg_callback(connection->ssl, on_message);
+    connection->phase_deadline = connection_deadline_ms(connection, NET_PATIENCE_MS);
+    return BIO_push(bio, wire);
+}
+
+/* Parts of another knob, or told when they happen. */
+static bool is_told_by_itself(int knob)
+{
+    switch (knob) {
+    case KNOB_net_fault:
+    case KNOB_net_at:
+    case KNOB_stall_ms:
+    case KNOB_net_direction:
+    case KNOB_dribble_ms:
+    case KNOB_tls_alert:
+    case KNOB_tls_alert_at:
+        return false;
+    default:
+        return knob_list[knob].layer == KNOB_LAYER_NET || knob_list[knob].layer == KNOB_LAYER_TLS;
+    }
+}
+
+void device_tell_knobs(struct connection *connection)
+{
+    const struct knobs *knobs = connection->net ? net_filter_knobs(connection->net) : NULL;
+    for (int i = 0; knobs && i < KNOB_COUNT; i++)
+        if (is_told_by_itself(i) && knob_is_turned(knobs, &knob_list[i]))
+            emit_fault(connection, knobs, i);
+}
+
+/* Where no lane asks for a bad network there is no filter, and it costs nothing. */
+static BIO *make_bio(struct connection *connection)
+{
+    struct knobs conforming;
+    uint64_t seed = 0;
+    BIO *wire = wire_bio_new(connection->door->wire_method, &connection->wire);
+    if (!wire || !lane_may_spoil(connection->lane))
+        return wire;
+    knobs_init(&conforming);
+    const struct knobs *knobs = lane_spoil(connection->lane, &seed);
+    if (knobs && tls_spoil(connection->ssl, knobs)) {
+        BIO_free(wire);
+        return NULL;
+    }
+    return push_net(connection, wire, knobs ? knobs : &conforming, seed);
+}
+
+int device_change_lane(struct connection *connection, struct lane *lane)
+{
+    uint64_t seed = 0;
+    const struct knobs *knobs = connection->net ? lane_spoil(lane, &seed) : NULL;
+    if (!knobs)
+        return 0;
+    net_filter_configure(connection->net, knobs, seed);
+    device_tell_knobs(connection);
+    return tls_spoil(connection->ssl, knobs);
+}
+
+deadline_t device_net_due(const struct connection *connection)
+{
+    if (!connection->net || connection->phase == PHASE_GONE)
+        return deadline_none;
+    return net_filter_due(connection->net, mask_of_phase(connection) & UV_READABLE);
+}
+
+static void half_close(struct connection *connection)
+{
+    if (connection->has_said_end)
+        return;
+    connection->has_said_end = true;
+    shutdown(connection->wire.fd, SHUT_WR);
+}
+
+void device_net_pump(struct connection *connection)
+{
+    if (!connection->net || connection->phase == PHASE_GONE)
+        return;
+    net_filter_pump(connection->net);
+    switch (net_filter_end(connection->net)) {
+    case NET_GOES_ON:
+        break;
+    case NET_CUT:
+        connection_finish(connection, "service", "fin");
+        break;
+    case NET_ALERT:
+        connection_finish(connection, "service", "alert");
+        break;
+    case NET_RESET:
+        connection_finish(connection, "service", "reset");
+        break;
+    case NET_HALF_CLOSED:
+        half_close(connection);
+        break;
+    }
+}
+
+int device_start(struct connection *connection)
+{
+    connection->ssl = SSL_new(lane_tls(connection->lane));
+    BIO *bio = connection->ssl ? make_bio(connection) : NULL;
+    if (!bio) {
+        ERR_clear_error();
+        return -1;
+    }
+    SSL_set_bio(connection->ssl, bio, bio);
+    SSL_set_app_data(connection->ssl, connection);
+    SSL_set_accept_state(connection->ssl);
+    return 0;
 }
 
 /* The end. */
@@ -63,6 +208,7 @@ void device_close(struct connection *connection)
     connection->wire.fd = -1;
     SSL_free(connection->ssl);
     connection->ssl = NULL;
+    connection->net = NULL;
     ERR_clear_error();
     for (int i = 0; i < SESSION_VERIFY_ERRORS_MAX; i++)
         X509_free(connection->verify_error_subjects[i]);
@@ -101,14 +247,34 @@ static void send_close_notify(struct connection *connection)
     ERR_clear_error();
 }
 
+/* Our last bytes are with the socket. */
+static bool is_all_out(struct connection *connection)
+{
+    if (connection->out.length_bytes)
+        return false;
+    if (!connection->has_said_end)
+        send_close_notify(connection);
+    connection->has_said_end = true;
+    if (!connection->net)
+        return true;
+    net_filter_pump(connection->net);
+    return net_filter_is_drained(connection->net) && !net_filter_is_stalled(connection->net);
+}
+
 void device_finish(struct connection *connection)
 {
     device_flush(connection);
-    if (connection->phase != PHASE_FINISHING || connection->out.length_bytes)
+    if (connection->phase != PHASE_FINISHING)
         return;
-    send_close_notify(connection);
+    if (!is_all_out(connection)) {
+        if (connection->net)
+            drain(connection);
+        return;
+    }
     shutdown(connection->wire.fd, SHUT_WR);
     connection->phase = PHASE_LINGER;
+    if (connection->net)
+        connection->phase_deadline = connection_deadline_ms(connection, LINGER_MS);
     drain(connection);
 }
 
@@ -267,6 +433,8 @@ static void handshake_done(struct connection *connection)
 {
     connection->is_tls_up = true;
     connection->wants_write = false;
+    if (connection->net)
+        net_filter_handshake_done(connection->net);
     connection->phase = PHASE_CONNECT;
     connection->session.tls_version = SSL_get_version(connection->ssl);
     connection->session.tls_suite = SSL_CIPHER_standard_name(SSL_get_current_cipher(connection->ssl));

@@ -3,6 +3,7 @@
 #include "base/cleanup.h"
 #include "broker_sim/front_door/connection.h"
 #include "broker_sim/front_door/lane.h"
+#include "broker_sim/front_door/net_filter.h"
 #include "broker_sim/front_door/tls_library.h"
 #include "certs/certificate_memory.h"
 
@@ -48,9 +49,10 @@ int front_door_new(const struct front_door_options *options, struct front_door *
     door->next_number = first_number();
     door->upstream_path = strdup(options->upstream_path);
     door->wire_method = wire_method_new();
+    door->net_method = net_filter_method_new();
     door->library = tls_library_new();
     door->certificates = certificate_memory_new();
-    if (!door->upstream_path || !door->wire_method || !door->certificates || make_retry_timer(door, error))
+    if (!door->upstream_path || !door->wire_method || !door->net_method || !door->certificates || make_retry_timer(door, error))
         return error_set_memory(error);
     *ret_front_door = TAKE(door);
     return 0;
@@ -68,6 +70,7 @@ void front_door_free(struct front_door *door)
     if (door->retry_timer)
         uv_close((uv_handle_t *)door->retry_timer, (uv_close_cb)free);
     BIO_meth_free(door->wire_method);
+    BIO_meth_free(door->net_method);
     certificate_memory_free(door->certificates);
     tls_library_free(door->library);
     free(door->upstream_path);
@@ -94,6 +97,20 @@ int front_door_lane_set_identity(struct front_door *door, const char *name, cons
     if (find_lane(door, name, &lane, error))
         return -1;
     return lane_set_identity(lane, identity, error);
+}
+
+int front_door_lane_set_knobs(struct front_door *door, const char *name, const struct knobs *knobs, struct error *error)
+{
+    struct lane *lane = NULL;
+    if (find_lane(door, name, &lane, error))
+        return -1;
+    return lane_set_knobs(lane, knobs, error);
+}
+
+const struct knobs *front_door_lane_knobs(struct front_door *door, const char *name)
+{
+    const struct lane *lane = lane_find(door, name);
+    return lane ? lane_knobs(lane) : NULL;
 }
 
 /* For each connection, while it may end any of them. A retired one stays in memory until the loop runs, but no longer in the list. */

@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "broker_sim/event_sink.h"
 #include "broker_sim/front_door/session.h"
+#include "broker_sim/scenario/knobs.h"
 
 #include <openssl/ssl.h>
 #include <stddef.h>
@@ -95,6 +96,10 @@ int front_door_lane_open(struct front_door *front_door, const struct lane_option
 /* From the next handshake on. NOT_FOUND (rig). */
 int front_door_lane_set_identity(struct front_door *front_door, const char *name, const struct lane_identity *identity,
                                  struct error *error);
+/* Net and tls knobs, from the next connection on; NULL: nothing is turned. Copied. NOT_FOUND (rig); USAGE (file). */
+int front_door_lane_set_knobs(struct front_door *front_door, const char *name, const struct knobs *knobs, struct error *error);
+/* Lent; NULL: nothing is turned, or there is no such lane. */
+const struct knobs *front_door_lane_knobs(struct front_door *front_door, const char *name);
 /* Closes its listener and its sessions. NOT_FOUND (rig). */
 int front_door_lane_close(struct front_door *front_door, const char *name, struct error *error);
 

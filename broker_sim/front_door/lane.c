@@ -40,6 +40,8 @@ struct lane {
     SSL_CTX *tls;
     struct tls_versions versions;
     struct listener *listener;
+    struct knobs *knobs; /* NULL: nothing is turned */
+    uint64_t spoiled_count;
 };
 
 const char *lane_name(const struct lane *lane)
@@ -204,6 +206,7 @@ static void free_lane(struct lane *lane)
     if (lane->listener)
         stop_listener(lane->listener);
     SSL_CTX_free(lane->tls);
+    free(lane->knobs);
     free(lane->name);
     free(lane->host);
     free(lane);
@@ -265,7 +268,61 @@ int lane_set_identity(struct lane *lane, const struct lane_identity *identity, s
         return error_prefix(error, "lane '%s'", lane->name);
     SSL_CTX_free(lane->tls); /* handshakes under way hold their own reference */
     lane->tls = tls;
+    tls_set_resumption(tls, lane->knobs && lane->knobs->resumption);
     return 0;
+}
+
+/* Knobs. */
+
+static bool is_anything_turned(const struct knobs *knobs)
+{
+    for (size_t i = 0; knobs && i < KNOB_COUNT; i++)
+        if (knob_list[i].layer != KNOB_LAYER_ANY && knob_is_for(&knob_list[i], KNOB_TARGET_LANE) && knob_is_turned(knobs, &knob_list[i]))
+            return true;
+    return false;
+}
+
+int lane_set_knobs(struct lane *lane, const struct knobs *knobs, struct error *error)
+{
+    CLEANUP_FREE struct knobs *copy = NULL;
+    if (is_anything_turned(knobs)) {
+        if (knobs->resumption && lane->parent)
+            return error_set(error, ERROR_OWNER_FILE, ERROR_USAGE,
+                             "knob 'resumption': lane '%s' shares the sessions of '%s'; set it there, or use a lane with a port of its own",
+                             lane->name, lane->parent->name);
+        copy = malloc(sizeof *copy);
+        if (!copy)
+            return error_set_memory(error);
+        *copy = *knobs;
+    }
+    free(lane->knobs);
+    lane->knobs = TAKE(copy);
+    lane->spoiled_count = 0;
+    tls_set_resumption(lane->tls, lane->knobs && lane->knobs->resumption);
+    return 0;
+}
+
+const struct knobs *lane_knobs(const struct lane *lane)
+{
+    return lane->knobs;
+}
+
+const struct knobs *lane_spoil(struct lane *lane, uint64_t *ret_seed)
+{
+    const struct knobs *knobs = lane->knobs;
+    if (!knobs || (knobs->fault_times && lane->spoiled_count >= (uint64_t)knobs->fault_times))
+        return NULL;
+    uint64_t random = (uint64_t)knobs->seed + (lane->spoiled_count++ << 32);
+    *ret_seed = seed_next(&random);
+    return knobs;
+}
+
+bool lane_may_spoil(const struct lane *listener)
+{
+    for (const struct lane *lane = listener->door->lanes; lane; lane = lane->next)
+        if (lane_is_within(lane, listener) && lane->knobs)
+            return true;
+    return false;
 }
 
 static void unlink_lane(struct front_door *door, struct lane *lane)

@@ -20,6 +20,15 @@ const char *lane_name(const struct lane *lane);
 SSL_CTX *lane_tls(const struct lane *lane);
 /* Certificate and versions for a handshake that began on the parent's context. */
 int lane_apply(const struct lane *lane, SSL *ssl);
+/* Net and tls knobs, from the next connection on; NULL: nothing is turned. USAGE (file): one that this lane cannot have. */
+int lane_set_knobs(struct lane *lane, const struct knobs *knobs, struct error *error);
+const struct knobs *lane_knobs(const struct lane *lane); /* lent; NULL: nothing is turned */
+/*
+ * One more connection: the knobs that spoil it, lent; NULL: none do, or they did so fault_times times. ret_seed: of this connection.
+ */
+const struct knobs *lane_spoil(struct lane *lane, uint64_t *ret_seed);
+/* May a connection that it accepts be spoiled, by itself or by a lane that shares it? */
+bool lane_may_spoil(const struct lane *listener);
 int lane_set_identity(struct lane *lane, const struct lane_identity *identity, struct error *error);
 /* Closes its listener and the lanes that share it, and frees them. Connections are not touched. */
 void lane_close(struct front_door *door, struct lane *lane);

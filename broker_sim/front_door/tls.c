@@ -84,7 +84,7 @@ static int on_client_hello(SSL *ssl, int *alert, void *unused)
     connection->session.sni = connection->sni;
     struct lane *lane = connection->lane ? lane_for_host(connection->lane, connection->sni) : NULL;
     char *name = lane ? strdup(lane_name(lane)) : NULL;
-    if (!name || (lane != connection->lane && lane_apply(lane, ssl))) {
+    if (!name || (lane != connection->lane && (lane_apply(lane, ssl) || device_change_lane(connection, lane)))) {
         free(name);
         *alert = SSL_AD_INTERNAL_ERROR;
         return SSL_CLIENT_HELLO_ERROR;
@@ -176,4 +176,66 @@ int tls_context_new(OSSL_LIB_CTX *library, const struct lane_identity *identity,
     }
     *ret_tls = TAKE(tls);
     return 0;
+}
+
+void tls_set_resumption(SSL_CTX *tls, bool is_on)
+{
+    static const unsigned char name[] = "lane";
+    SSL_CTX_set_session_cache_mode(tls, is_on ? SSL_SESS_CACHE_SERVER : SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_num_tickets(tls, is_on ? 1 : 0); /* TLS 1.3: a ticket that is an id */
+    SSL_CTX_set_session_id_context(tls, name, sizeof name - 1);
+}
+
+/* ---- knobs ---- */
+
+static bool set_version(SSL *ssl, enum tls_version version)
+{
+    static const int numbers[] = {0, TLS1_VERSION, TLS1_1_VERSION, TLS1_2_VERSION, TLS1_3_VERSION};
+    if (version == TLS_VERSION_DEFAULT)
+        return true;
+    if (version == TLS_VERSION_1_0 || version == TLS_VERSION_1_1)
+        SSL_set_security_level(ssl, 0); /* their digest is below every other level */
+    return SSL_set_min_proto_version(ssl, numbers[version]) && SSL_set_max_proto_version(ssl, numbers[version]);
+}
+
+static X509_NAME *made_up_name(int64_t number)
+{
+    char text[64];
+    X509_NAME *name = X509_NAME_new();
+    snprintf(text, sizeof text, "Made-up Certification Authority %lld", (long long)number);
+    if (!name || !X509_NAME_add_entry_by_txt(name, "O", MBSTRING_ASC, (const unsigned char *)"dpsbench", -1, -1, 0) ||
+        !X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)text, -1, -1, 0)) {
+        X509_NAME_free(name);
+        return NULL;
+    }
+    return name;
+}
+
+static bool set_ca_names(SSL *ssl, int64_t count)
+{
+    STACK_OF(X509_NAME) *names = sk_X509_NAME_new_null();
+    for (int64_t i = 1; names && i <= count; i++) {
+        X509_NAME *name = made_up_name(i);
+        if (!name || !sk_X509_NAME_push(names, name)) {
+            X509_NAME_free(name);
+            break;
+        }
+    }
+    if (names)
+        SSL_set0_CA_list(ssl, names);
+    return sk_X509_NAME_num(names) == count;
+}
+
+int tls_spoil(SSL *ssl, const struct knobs *knobs)
+{
+    ERR_clear_error();
+    bool is_set = set_version(ssl, (enum tls_version)knobs->tls_version);
+    if (is_set && knobs->tls_suites[0])
+        is_set = knob_apply_suites(knobs->tls_suites, ssl) == 0;
+    if (is_set && knobs->request_cas)
+        is_set = set_ca_names(ssl, knobs->request_cas);
+    if (!knobs->asks_certificate)
+        SSL_set_verify(ssl, SSL_VERIFY_NONE, NULL);
+    ERR_clear_error();
+    return is_set ? 0 : -1;
 }

@@ -23,4 +23,9 @@ struct tls_versions tls_versions_or_default(int min, int max);
 int tls_context_new(OSSL_LIB_CTX *library, const struct lane_identity *identity, struct tls_versions versions, SSL_CTX **ret_tls,
                     struct error *error);
 
+/* Sessions that can be resumed by their id, chain and all; off for a new context. */
+void tls_set_resumption(SSL_CTX *tls, bool is_on);
+/* What the tls knobs of a lane change in one handshake; before its ServerHello. -1: OpenSSL refuses. */
+int tls_spoil(SSL *ssl, const struct knobs *knobs);
+
 #endif

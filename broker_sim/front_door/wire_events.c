@@ -330,6 +330,19 @@ void emit_violation(struct connection *connection, const char *reason)
     emit(connection, &draft);
 }
 
+void emit_fault(struct connection *connection, const struct knobs *knobs, int knob)
+{
+    char number[24];
+    const struct knob *about = &knob_list[knob];
+    struct draft draft = begin(connection, EVENT_SCENARIO_FAULT);
+    bool is_text = about->type == KNOB_WORD || about->type == KNOB_TEXT;
+    if (!is_text)
+        snprintf(number, sizeof number, "%lld", (long long)knob_value(knobs, about));
+    add_text(&draft, "knob", about->name);
+    add_text(&draft, "value", is_text ? knob_word(knobs, about) : number);
+    emit(connection, &draft);
+}
+
 void emit_closed(struct connection *connection)
 {
     struct draft draft = begin(connection, EVENT_CONNECTION_CLOSED);

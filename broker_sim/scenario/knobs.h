@@ -11,6 +11,8 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "broker_sim/scenario/knob_check.h"
+#include "broker_sim/scenario/trigger.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -29,6 +31,41 @@
 #define KNOBS(INTEGER, BOOLEAN, WORD, TEXT)                                                                                                \
     INTEGER(ANY, fault_times, 0, 1000, 0,                                                                                                  \
             "how often each of the faults below happens, then the service behaves; 0: every time. Counted from scenario.set on", NULL)     \
+    INTEGER(                                                                                                                               \
+        ANY, seed, 0, 9007199254740991, 1,                                                                                                 \
+        "start of whatever is random: the same seed draws the same numbers; on a lane, the nth connection since it was set draws its own", \
+        NULL)                                                                                                                              \
+    INTEGER(NET, delay_ms, 0, 600000, 0, "hold back what goes through for so long (device milliseconds)", NULL)                            \
+    INTEGER(NET, jitter_ms, 0, 600000, 0, "hold each piece back for up to so much longer, at random; pieces do not overtake each other",   \
+            NULL)                                                                                                                          \
+    INTEGER(NET, dribble_bytes, 0, 16384, 0, "let through at most so many bytes at a time; 0: as many as there are", NULL)                 \
+    INTEGER(NET, dribble_ms, 0, 60000, 10, "device milliseconds from one piece of dribble_bytes to the next", NULL)                        \
+    WORD(NET, net_direction, 0, "where delay, jitter and dribble act: to the device is down", NULL, "both", "down", "up")                  \
+    WORD(NET, net_fault, 0,                                                                                                                \
+         "what the network does at net_at: nothing goes through any more; FIN; RST; FIN, but the device may go on sending; a bit of the "  \
+         "next byte is wrong",                                                                                                             \
+         NULL, "none", "stall", "cut", "reset", "half-close", "corrupt")                                                                   \
+    TEXT(NET, net_at, TRIGGER_MAX_BYTES, trigger_check_wire,                                                                               \
+         "when: 'at ServerHelloDone', 'after client Certificate', 'after 300 bytes down', 'after 100-2000 bytes up' (random); empty: "     \
+         "from the start",                                                                                                                 \
+         NULL)                                                                                                                             \
+    INTEGER(NET, stall_ms, 0, 3600000, 0, "a stall ends after so many device milliseconds; 0: never", NULL)                                \
+    WORD(TLS, tls_version, 0, "the one TLS version that is offered; 1.0 and 1.1 with the suites and digests of their time",                \
+         "azure-docs articles/iot-dps/tls-support.md: 1.2, no less", "default", "1.0", "1.1", "1.2", "1.3")                                \
+    TEXT(TLS, tls_suites, 256, knob_check_suites,                                                                                          \
+         "the TLS suites that are offered, ':' between them, as the RFCs or as OpenSSL spell them; empty: OpenSSL's default",              \
+         "azure-docs articles/iot-dps/tls-support.md names those of Azure")                                                                \
+    BOOLEAN(TLS, asks_certificate, 1, "the handshake has a CertificateRequest", "docs/fidelity.md, 'DPS: connecting'")                     \
+    INTEGER(TLS, request_cas, 0, 300, 0, "so many names of certification authorities, made up, stand in the CertificateRequest",           \
+            "RFC 5246 section 7.4.4; without names any will do")                                                                           \
+    BOOLEAN(TLS, resumption, 0, "sessions can be resumed by their id; not on a lane that is chosen by host name", NULL)                    \
+    WORD(TLS, tls_alert, 0, "send this fatal alert at tls_alert_at, and close", "RFC 5246 section 7.2", "none", "unexpected_message",      \
+         "bad_record_mac", "record_overflow", "handshake_failure", "bad_certificate", "unsupported_certificate", "certificate_revoked",    \
+         "certificate_expired", "certificate_unknown", "illegal_parameter", "unknown_ca", "access_denied", "decode_error",                 \
+         "decrypt_error", "protocol_version", "insufficient_security", "internal_error", "user_canceled", "unsupported_extension",         \
+         "unrecognized_name", "certificate_required")                                                                                      \
+    TEXT(TLS, tls_alert_at, TRIGGER_MAX_BYTES, trigger_check_wire,                                                                         \
+         "when, as net_at: in the clear, so up to the server's ChangeCipherSpec; empty: 'at ServerHello'", NULL)                           \
     WORD(DPS, profile, 0,                                                                                                                  \
          "where a refusal shows: 'azure' at the register request (res/401), as the service does today; 'connack' as CONNACK 5; "           \
          "'azure-2018' as a failed operation; 'strict-tls' as an alert in the TLS handshake, for which the certificate's CN is the "       \
@@ -115,6 +152,9 @@ struct knob {
 };
 
 /* The words of knobs that services ask for, in the order of the list. */
+enum net_direction { NET_BOTH, NET_DOWN, NET_UP };
+enum net_fault { NET_FAULT_NONE, NET_FAULT_STALL, NET_FAULT_CUT, NET_FAULT_RESET, NET_FAULT_HALF_CLOSE, NET_FAULT_CORRUPT };
+enum tls_version { TLS_VERSION_DEFAULT, TLS_VERSION_1_0, TLS_VERSION_1_1, TLS_VERSION_1_2, TLS_VERSION_1_3 };
 enum reply_body { REPLY_BODY_JSON, REPLY_BODY_TRUNCATED, REPLY_BODY_EMPTY, REPLY_BODY_TEXT };
 enum end_as { END_AS_ASSIGNED, END_AS_FAILED, END_AS_DISABLED, END_AS_NEVER };
 enum unknown_api_version { UNKNOWN_ACCEPTED, UNKNOWN_AT_CONNECT, UNKNOWN_IN_REPLY };
