@@ -261,6 +261,37 @@ static int scenario_clear_method(struct call *call)
     return scenario_clear(call->control->options.scenarios, registration_id, call->error);
 }
 
+static int scenario_list_method(struct call *call)
+{
+    call->result = cJSON_CreateObject();
+    return json_set(call->result, "scenarios", scenario_list(call->control->options.scenarios)) ? error_set_memory(call->error) : 0;
+}
+
+/* --- knobs of lanes --- */
+
+static int lane_set_method(struct call *call)
+{
+    static const cJSON none = {.type = cJSON_Object};
+    const char *name;
+    const cJSON *knobs = json_member(call->params, "knobs");
+    if (control_params_text(call->params, "lane", LANE_NAME_BYTES, &name, call->error) ||
+        lanes_set_knobs(call->control->options.lanes, name, knobs ? knobs : &none, call->error))
+        return -1;
+    call->result = cJSON_CreateObject();
+    cJSON *event = event_of(call->control, EVENT_SCENARIO_SET);
+    json_set(event_data(event), "knobs", knobs ? cJSON_Duplicate(knobs, true) : cJSON_CreateObject());
+    if (event)
+        event_set_origin(event, name, 0, NULL);
+    emit(call->control, event);
+    return json_set(call->result, "knobs", knobs ? cJSON_Duplicate(knobs, true) : cJSON_CreateObject()) ? error_set_memory(call->error) : 0;
+}
+
+static int lane_list_method(struct call *call)
+{
+    call->result = cJSON_CreateObject();
+    return json_set(call->result, "lanes", lanes_list(call->control->options.lanes)) ? error_set_memory(call->error) : 0;
+}
+
 /* --- objects --- */
 
 /* The file that holds the object; for one that is not there, the file that it would get. */
@@ -401,8 +432,11 @@ static const struct method {
     {"lane.configure", 0, "lease server_recipe", lane_configure},
     {"lease.renew", 0, "lease ttl_s", lease_renew_method},
     {"lane.release", 0, "lease", lane_release},
+    {"lane.set", 0, "lane knobs", lane_set_method},
+    {"lane.list", 0, "", lane_list_method},
     {"scenario.set", 0, "registration_id knobs lease", scenario_set_method},
     {"scenario.clear", 0, "registration_id", scenario_clear_method},
+    {"scenario.list", 0, "", scenario_list_method},
     {"knob.list", 0, "", knob_list_method},
     OBJECT_METHODS("enrollment", DPS_ENROLLMENT, "registrationId"),
     OBJECT_METHODS("enrollmentGroup", DPS_GROUP, "enrollmentGroupId"),

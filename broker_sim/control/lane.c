@@ -233,10 +233,65 @@ void lanes_close(struct lanes *lanes, const char *name)
         return;
     CLEANUP(lane_free_cleanup) struct lane *lane = *at;
     *at = lane->next;
-    if (lane->kind == LANE_EXCLUSIVE)
+    if (lane->kind == LANE_EXCLUSIVE) {
         front_door_lane_set_identity(lanes->options.front_door, LANE_MAIN, &lanes->options.main_identity, NULL);
-    else
+        front_door_lane_set_knobs(lanes->options.front_door, LANE_MAIN, NULL, NULL);
+    } else
         front_door_lane_close(lanes->options.front_door, lane->name, NULL);
+}
+
+/* --- knobs --- */
+
+static int fail_lane(const struct lanes *lanes, const char *name, struct error *error)
+{
+    char names[512] = LANE_MAIN;
+    for (const struct lane *lane = lanes->first; lane; lane = lane->next)
+        if (lane->kind != LANE_EXCLUSIVE)
+            snprintf(names + strlen(names), sizeof names - strlen(names), ", %s", lane->name);
+    return error_set(error, ERROR_OWNER_FILE, ERROR_NOT_FOUND, "there is no lane '%.64s'; there are: %s", name, names);
+}
+
+int lanes_set_knobs(struct lanes *lanes, const char *name, const cJSON *object, struct error *error)
+{
+    struct knobs knobs;
+    if (strcmp(name, LANE_MAIN) != 0 && !find(lanes, name))
+        return fail_lane(lanes, name, error);
+    knobs_init(&knobs);
+    if (knobs_apply(&knobs, KNOB_TARGET_LANE, object, error))
+        return -1;
+    return front_door_lane_set_knobs(lanes->options.front_door, name, &knobs, error);
+}
+
+static cJSON *turned_knobs(const struct lanes *lanes, const char *name)
+{
+    const struct knobs *knobs = front_door_lane_knobs(lanes->options.front_door, name);
+    return knobs ? knobs_turned_to_json(knobs, KNOB_TARGET_LANE) : cJSON_CreateObject();
+}
+
+static cJSON *list_item(const struct lanes *lanes, const char *name, const char *kind, const char *address, const char *host,
+                        const char *recipe)
+{
+    CLEANUP_JSON cJSON *object = cJSON_CreateObject();
+    if (json_set_string(object, "lane", name) || json_set_string(object, "kind", kind) || json_set_string(object, "address", address) ||
+        json_set_string(object, "host", host) || json_set_string(object, "recipe", recipe) ||
+        json_set(object, "knobs", turned_knobs(lanes, name)))
+        return NULL;
+    return TAKE(object);
+}
+
+cJSON *lanes_list(const struct lanes *lanes)
+{
+    const struct lane *main_lane = find(lanes, LANE_MAIN);
+    struct lane unleased = {.kind = LANE_LISTENER};
+    set_address(&unleased, lanes->options.address, lanes->options.main_port);
+    cJSON *list = cJSON_CreateArray();
+    cJSON_AddItemToArray(list, list_item(lanes, LANE_MAIN, main_lane ? lane_kind_name(LANE_EXCLUSIVE) : "main", unleased.address,
+                                         lanes->options.hosts[0], main_lane ? main_lane->recipe : lanes->options.main_recipe));
+    for (const struct lane *lane = lanes->first; lane; lane = lane->next)
+        if (lane != main_lane)
+            cJSON_AddItemToArray(list, list_item(lanes, lane->name, lane_kind_name(lane->kind), lane->address,
+                                                 lane->host ? lane->host : lanes->options.hosts[0], lane->recipe));
+    return list;
 }
 
 /* As it is sent: the leaf first. */
@@ -260,7 +315,8 @@ cJSON *lanes_describe(const struct lanes *lanes, const char *name)
     if (json_set_string(object, "lane", lane->name) || json_set_string(object, "address", lane->address) ||
         json_set_string(object, "host", lane->host ? lane->host : lanes->options.hosts[0]) ||
         json_set_string(object, "root_ca", lane->pki ? bytes_text(&pem) : lanes->options.main_root_ca) ||
-        json_set_string(object, "chain", bytes_text(&chain)) || json_set_string(object, "recipe", lane->recipe))
+        json_set_string(object, "chain", bytes_text(&chain)) || json_set_string(object, "recipe", lane->recipe) ||
+        json_set(object, "knobs", turned_knobs(lanes, lane->name)))
         return NULL;
     return TAKE(object);
 }

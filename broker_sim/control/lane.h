@@ -48,8 +48,15 @@ void lanes_free(struct lanes *lanes);                         /* the front door 
  */
 int lanes_open(struct lanes *lanes, enum lane_kind kind, const char *host, const char *recipe, char *ret_name, struct error *error);
 int lanes_configure(struct lanes *lanes, const char *name, const char *recipe, struct error *error);
+/*
+ * Net and tls knobs of a lane, leased or main, set whole: what `knobs` does not name has its default. From the next connection on.
+ * error     NOT_FOUND (file): no such lane, with those that there are. USAGE (file): as knobs_apply.
+ */
+int lanes_set_knobs(struct lanes *lanes, const char *name, const cJSON *knobs, struct error *error);
+/* [{"lane","kind","address","host","recipe","knobs"}]: the main lane, then the leased ones; of the knobs the turned ones. */
+cJSON *lanes_list(const struct lanes *lanes);
 void lanes_close(struct lanes *lanes, const char *name);
-/* {"lane","address","host","root_ca","recipe"}; NULL when out of memory. */
+/* {"lane","address","host","root_ca","recipe","knobs"}; NULL when out of memory. */
 cJSON *lanes_describe(const struct lanes *lanes, const char *name);
 enum lane_kind lanes_kind(const struct lanes *lanes, const char *name);
 

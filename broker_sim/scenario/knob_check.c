@@ -8,6 +8,9 @@
 #include <openssl/ssl.h>
 #include <string.h>
 
+#define TLS_1_3_SUITES                                                                                                                     \
+    "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_CCM_SHA256:TLS_AES_128_CCM_8_SHA256"
+
 enum { SUITES_MAX = 256, SUITES_TEXT_MAX_BYTES = 512 };
 
 /* ---- hex ---- */
@@ -47,7 +50,7 @@ DEFINE_CLEANUP(SSL_CTX *, SSL_CTX_free)
 static STACK_OF(SSL_CIPHER) * all_suites(SSL_CTX *tls)
 {
     SSL_CTX_set_security_level(tls, 0);
-    bool is_set = SSL_CTX_set_cipher_list(tls, "ALL:COMPLEMENTOFALL") == 1;
+    bool is_set = SSL_CTX_set_cipher_list(tls, "ALL:COMPLEMENTOFALL") == 1 && SSL_CTX_set_ciphersuites(tls, TLS_1_3_SUITES) == 1;
     ERR_clear_error();
     return is_set ? SSL_CTX_get_ciphers(tls) : NULL;
 }
@@ -120,6 +123,11 @@ int knob_apply_suites(const char *text, struct ssl_st *ssl)
     if (read_lists(text, &lists, NULL))
         return -1;
     SSL_set_security_level(ssl, 0);
+    /* A version without a suite would be no version. */
+    if (!lists.new[0] && SSL_get_max_proto_version(ssl) == TLS1_3_VERSION)
+        SSL_set_max_proto_version(ssl, TLS1_2_VERSION);
+    if (!lists.old[0] && (!SSL_set_max_proto_version(ssl, TLS1_3_VERSION) || !SSL_set_min_proto_version(ssl, TLS1_3_VERSION)))
+        return -1;
     bool is_set = (!lists.old[0] || SSL_set_cipher_list(ssl, lists.old)) && SSL_set_ciphersuites(ssl, lists.new);
     ERR_clear_error();
     return is_set ? 0 : -1;

@@ -133,3 +133,21 @@ bool scenario_fault(struct scenario_table *table, const char *registration_id, i
     ++*count;
     return true;
 }
+
+static cJSON *describe(const struct scenario_table *table, const struct scenario *scenario)
+{
+    CLEANUP_JSON cJSON *object = cJSON_CreateObject();
+    if (json_set_string(object, "registration_id", scenario->registration_id) || json_set_string(object, "lease", scenario->lease) ||
+        json_set_bool(object, "is_in_force", in_force(table, scenario->registration_id) == scenario) ||
+        json_set(object, "knobs", knobs_turned_to_json(&scenario->knobs, KNOB_TARGET_DEVICE)))
+        return NULL;
+    return TAKE(object);
+}
+
+cJSON *scenario_list(const struct scenario_table *table)
+{
+    cJSON *list = cJSON_CreateArray();
+    for (const struct scenario *at = table->newest; list && at; at = at->older)
+        cJSON_AddItemToArray(list, describe(table, at));
+    return list;
+}

@@ -32,6 +32,9 @@ int scenario_clear(struct scenario_table *table, const char *registration_id, st
 /* Remove what `lease` set. */
 void scenario_drop_lease(struct scenario_table *table, const char *lease);
 
+/* [{"registration_id","lease","is_in_force","knobs"}], the last set first; of the knobs the turned ones. NULL when out of memory. */
+cJSON *scenario_list(const struct scenario_table *table);
+
 /* The knobs in force; the defaults where no scenario is set. NULL id: the defaults. */
 struct knobs scenario_knobs(const struct scenario_table *table, const char *registration_id);
 /*

@@ -29,10 +29,11 @@ static const char certificate_text[] = "Short for `dpsbench az iot dps certifica
                                        "Examples:\n"
                                        "  dpsbench certificate create -n root-ca --path rootCA.pem --state sim";
 
-static const char sim_text[] = "What a simulator can do to devices\v"
+static const char sim_text[] = "What a simulator can do to devices, and one that runs: turn its knobs, watch it\v"
                                "Examples:\n"
                                "  dpsbench sim knobs\n"
-                               "  dpsbench sim knobs mqtt --json";
+                               "  dpsbench sim set --state sim --lane main delay_ms=300\n"
+                               "  dpsbench sim watch --state sim";
 
 static const struct command dps_commands[] = {
     {"certificate", "CA certificates: upload, prove possession, show, list, delete", NULL, az_certificate_commands},

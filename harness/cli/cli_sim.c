@@ -1,4 +1,5 @@
 /* dpsbench sim ...: what a simulator can do to devices, and to one that runs */
+#include "harness/cli/cli_sim.h"
 #include "base/arguments.h"
 #include "base/cleanup.h"
 #include "base/yaml.h"
@@ -212,5 +213,9 @@ static int sim_fidelity(int argc, char **argv)
 const struct command cli_sim_commands[] = {
     {"fidelity", "Say of each behaviour how it is known", sim_fidelity, NULL},
     {"knobs", "Explain what a scenario may turn", sim_knobs, NULL},
+    {"set", "Turn knobs for a device or on a lane", cli_sim_set, NULL},
+    {"clear", "Turn knobs back", cli_sim_clear, NULL},
+    {"show", "Show lanes, and what is turned", cli_sim_show, NULL},
+    {"watch", "Print events as they happen", cli_sim_watch, NULL},
     {NULL, NULL, NULL, NULL},
 };

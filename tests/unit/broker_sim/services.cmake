@@ -1,4 +1,5 @@
 dpsbench_unit_test(test_knobs SOURCES test_knobs.c DEPENDS sim_scenario certs)
+dpsbench_unit_test(test_trigger SOURCES test_trigger.c DEPENDS sim_scenario)
 dpsbench_unit_test(test_dps_request SOURCES test_dps_request.c DEPENDS sim_dps sim_hub)
 dpsbench_unit_test(test_dps_registration SOURCES test_dps_registration.c DEPENDS sim_dps)
 dpsbench_unit_test(test_hub_registry SOURCES test_hub_registry.c DEPENDS sim_hub)

@@ -27,6 +27,18 @@ int front_door_lane_set_identity(struct front_door *front_door, const char *name
     return 0;
 }
 
+int front_door_lane_set_knobs(struct front_door *front_door, const char *name, const struct knobs *knobs, struct error *error)
+{
+    (void)front_door, (void)name, (void)knobs, (void)error;
+    return 0;
+}
+
+const struct knobs *front_door_lane_knobs(struct front_door *front_door, const char *name)
+{
+    (void)front_door, (void)name;
+    return NULL;
+}
+
 int front_door_lane_close(struct front_door *front_door, const char *name, struct error *error)
 {
     (void)front_door, (void)error;

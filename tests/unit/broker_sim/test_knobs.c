@@ -1,3 +1,4 @@
+#include "base/files.h"
 #include "broker_sim/scenario/scenario.h"
 #include "certs/attestation.h"
 
@@ -100,6 +101,20 @@ static void help_and_description_come_from_the_list(void **state)
         assert_string_equal(json_string(item, "name", ""), knob_list[i].name);
         assert_string_equal(json_string(item, "text", ""), knob_list[i].text);
         assert_non_null(json_member(item, "default"));
+    }
+}
+
+/* docs/control.md ends with a table of them. */
+static void the_manual_has_a_row_for_every_knob(void **state)
+{
+    (void)state;
+    CLEANUP(bytes_done) struct bytes page = {0};
+    assert_int_equal(file_read(DPSBENCH_SOURCE_DIR "/docs/control.md", 1024 * 1024, &page, NULL), 0);
+    for (int i = 0; i < KNOB_COUNT; i++) {
+        char row[1024];
+        snprintf(row, sizeof row, "\n| `%s` | %s | %s |\n", knob_list[i].name, knob_layer_name(knob_list[i].layer), knob_list[i].text);
+        if (!strstr(bytes_text(&page), row))
+            fail_msg("docs/control.md lacks this row:%s", row);
     }
 }
 
@@ -234,6 +249,7 @@ int main(void)
         cmocka_unit_test(refuses_bad_knobs_with_the_mend_and_changes_nothing),
         cmocka_unit_test(json_holds_every_knob_and_reads_back),
         cmocka_unit_test(help_and_description_come_from_the_list),
+        cmocka_unit_test(the_manual_has_a_row_for_every_knob),
         cmocka_unit_test(profile_words_are_the_profiles_of_the_judge),
         cmocka_unit_test(scenario_binds_to_one_id_without_regard_to_case),
         cmocka_unit_test(scenario_is_set_whole),

@@ -1,0 +1,598 @@
+/*
+ * Each knob of the simulator, seen on the wire by a client that is not ours: raw TLS, MQTT byte by byte. A knob without a row here fails.
+ * One simulator serves all; faults are bound to a lane or to a registration id, and cleared after each row.
+ */
+#include "base/cleanup.h"
+#include "tests/e2e/sim_wire.h"
+
+#include <string.h>
+#include <sys/socket.h>
+
+#include "tests/cmocka.h"
+
+DEFINE_CLEANUP(SSL_SESSION *, SSL_SESSION_free)
+
+#define DEVICE CLEANUP(wire_close) struct wire_device
+
+/* ---- net ---- */
+
+static void handshake_takes(double device_ms)
+{
+    DEVICE device;
+    wire_open(&device, NULL);
+    assert_true(device.is_shaken);
+    if ((double)device.took_ms + 2 < wire_scaled_ms(device_ms))
+        fail_msg("the handshake took %lld ms, expected at least %.1f", (long long)device.took_ms, wire_scaled_ms(device_ms));
+}
+
+static void delays(void)
+{
+    /* Two flights each way. */
+    wire_set_lane("{\"delay_ms\":1000}");
+    handshake_takes(4000);
+}
+
+static void delays_one_direction(void)
+{
+    wire_set_lane("{\"delay_ms\":1000,\"net_direction\":\"down\"}");
+    handshake_takes(2000);
+}
+
+static void jitters(void)
+{
+    /* Drawn from the seed: what one connection waited, the first one after setting it again waits too. */
+    wire_set_lane("{\"jitter_ms\":20000,\"seed\":7,\"fault_times\":1}");
+    DEVICE device;
+    wire_open(&device, NULL);
+    assert_true(device.is_shaken);
+    assert_true((double)device.took_ms > wire_scaled_ms(500));
+}
+
+static void dribbles(void)
+{
+    wire_set_lane("{\"dribble_bytes\":64,\"dribble_ms\":200}");
+    handshake_takes(200.0 * 10); /* more than 640 bytes, both ways together */
+}
+
+static void stalls(void)
+{
+    wire_set_lane("{\"net_fault\":\"stall\",\"net_at\":\"after ServerHello\",\"stall_ms\":3000}");
+    handshake_takes(3000);
+}
+
+static void fails_at(const char *lane_knobs, const char *state, enum wire_end end)
+{
+    DEVICE device;
+    wire_set_lane(lane_knobs);
+    wire_open(&device, NULL);
+    assert_false(device.is_shaken);
+    if (state && strstr(device.last_heard, state) == NULL)
+        fail_msg("%s: ended in state '%s', expected '%s'", lane_knobs, device.last_heard, state);
+    assert_int_equal(device.end, end);
+}
+
+static void breaks_the_handshake(void)
+{
+    fails_at("{\"net_fault\":\"cut\"}", NULL, WIRE_FIN);
+    fails_at("{\"net_fault\":\"reset\",\"net_at\":\"after ServerHello\"}", NULL, WIRE_RESET);
+    fails_at("{\"net_fault\":\"cut\",\"net_at\":\"at ServerHelloDone\"}", NULL, WIRE_FIN);
+    fails_at("{\"net_fault\":\"corrupt\",\"net_at\":\"at ServerKeyExchange\"}", NULL, WIRE_FIN);
+    fails_at("{\"net_fault\":\"corrupt\",\"net_at\":\"at Finished\"}", NULL, WIRE_FIN);
+    fails_at("{\"net_fault\":\"reset\",\"net_at\":\"at client CertificateVerify\"}", NULL, WIRE_RESET);
+}
+
+/* FIN comes, and yet what the device sends is read: the service sees its Finished. */
+static void half_closes(void)
+{
+    fails_at("{\"net_fault\":\"half-close\",\"net_at\":\"after ServerHelloDone\"}", NULL, WIRE_FIN);
+}
+
+static size_t bytes_until_end(const char *lane_knobs)
+{
+    DEVICE device;
+    wire_set_lane(lane_knobs);
+    wire_open(&device, NULL);
+    assert_false(device.is_shaken);
+    return BIO_number_read(SSL_get_rbio(device.ssl));
+}
+
+static void cuts_at_bytes_drawn_from_the_seed(void)
+{
+    assert_int_equal(bytes_until_end("{\"net_fault\":\"cut\",\"net_at\":\"after 300 bytes down\"}"), 300);
+    size_t first = bytes_until_end("{\"net_fault\":\"cut\",\"net_at\":\"after 10-700 bytes down\",\"seed\":41}");
+    assert_int_equal(bytes_until_end("{\"net_fault\":\"cut\",\"net_at\":\"after 10-700 bytes down\",\"seed\":41}"), first);
+    assert_int_not_equal(bytes_until_end("{\"net_fault\":\"cut\",\"net_at\":\"after 10-700 bytes down\",\"seed\":42}"), first);
+}
+
+static void happens_so_often(void)
+{
+    fails_at("{\"net_fault\":\"cut\",\"fault_times\":1}", NULL, WIRE_FIN);
+    handshake_takes(0);
+}
+
+/* ---- tls ---- */
+
+static void offers_one_version(void)
+{
+    static const struct {
+        const char *knobs;
+        int version;
+    } rows[] = {{"{\"tls_version\":\"1.0\"}", TLS1_VERSION},
+                {"{\"tls_version\":\"1.1\"}", TLS1_1_VERSION},
+                {"{\"tls_version\":\"1.2\"}", TLS1_2_VERSION},
+                {"{\"tls_version\":\"1.3\"}", TLS1_3_VERSION}};
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        DEVICE device;
+        wire_set_lane(rows[i].knobs);
+        wire_open(&device, &(struct wire_options){.version = 0});
+        assert_true(device.is_shaken);
+        assert_int_equal(SSL_version(device.ssl), rows[i].version);
+    }
+}
+
+/* Each comes later than the one before. */
+static void names_messages_of_tls_1_3(void)
+{
+    static const char *const places[] = {"after ServerHello", "at CertificateRequest", "at server Certificate", "at server CertificateVerify",
+                                         "at Finished"};
+    size_t before = 0;
+    for (size_t i = 0; i < ARRAY_COUNT(places); i++) {
+        char knobs[128];
+        DEVICE device;
+        snprintf(knobs, sizeof knobs, "{\"net_fault\":\"cut\",\"net_at\":\"%s\"}", places[i]);
+        wire_set_lane(knobs);
+        wire_open(&device, &(struct wire_options){.version = TLS1_3_VERSION});
+        assert_false(device.is_shaken);
+        assert_int_equal(device.end, WIRE_FIN);
+        assert_true(BIO_number_read(SSL_get_rbio(device.ssl)) > before);
+        before = BIO_number_read(SSL_get_rbio(device.ssl));
+    }
+}
+
+static void offers_these_suites(void)
+{
+    DEVICE device, other;
+    wire_set_lane("{\"tls_suites\":\"TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256:ECDHE-ECDSA-AES256-SHA\"}");
+    wire_open(&device, NULL);
+    if (!device.is_shaken)
+        fail_msg("no handshake: %s, alert %d", device.last_heard, device.alert);
+    assert_string_equal(SSL_CIPHER_standard_name(SSL_get_current_cipher(device.ssl)), "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256");
+    wire_set_lane("{\"tls_suites\":\"TLS_AES_128_CCM_8_SHA256\",\"tls_version\":\"1.3\"}");
+    wire_open(&other, &(struct wire_options){.version = 0});
+    assert_false(other.is_shaken); /* the client does not offer that one by itself */
+    assert_int_equal(other.alert, SSL_AD_HANDSHAKE_FAILURE);
+}
+
+static void asks_for_no_certificate(void)
+{
+    DEVICE device;
+    wire_set_lane("{\"asks_certificate\":false}");
+    wire_open(&device, NULL);
+    assert_true(device.is_shaken);
+    assert_false(device.was_asked);
+}
+
+static void names_authorities(void)
+{
+    DEVICE device;
+    wire_set_lane("{\"request_cas\":60}");
+    wire_open(&device, NULL);
+    assert_true(device.is_shaken);
+    assert_int_equal(device.ca_name_count, 60);
+}
+
+static void resumes_sessions(void)
+{
+    static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
+    for (size_t i = 0; i < ARRAY_COUNT(versions); i++) {
+        for (int is_on = 0; is_on < 2; is_on++) {
+            DEVICE first, second;
+            wire_set_lane(is_on ? "{\"resumption\":true}" : "{}");
+            wire_open(&first, &(struct wire_options){.version = versions[i]});
+            wire_connect(&first);
+            CLEANUP(SSL_SESSION_free_cleanup) SSL_SESSION *session = SSL_get1_session(first.ssl);
+            wire_open(&second, &(struct wire_options){.version = versions[i], .from = session});
+            assert_true(second.is_shaken);
+            assert_int_equal(SSL_session_reused(second.ssl), is_on);
+            wire_connect(&second); /* the chain is known from before */
+        }
+    }
+}
+
+static void sends_alerts(void)
+{
+    DEVICE device, other;
+    wire_set_lane("{\"tls_alert\":\"handshake_failure\"}");
+    wire_open(&device, NULL);
+    assert_false(device.is_shaken);
+    assert_int_equal(device.alert, SSL_AD_HANDSHAKE_FAILURE);
+    wire_set_lane("{\"tls_alert\":\"unknown_ca\",\"tls_alert_at\":\"at ChangeCipherSpec\"}");
+    wire_open(&other, NULL);
+    assert_false(other.is_shaken);
+    assert_true(other.was_asked);
+    assert_int_equal(other.alert, SSL_AD_UNKNOWN_CA);
+}
+
+/* ---- dps ---- */
+
+/* A registration: the answers to the register request and to the first status request, as they came. */
+struct answers {
+    struct bytes reply_topic, reply_body, poll_topic, poll_body;
+};
+
+static void answers_done(struct answers *answers)
+{
+    bytes_done(&answers->reply_topic);
+    bytes_done(&answers->reply_body);
+    bytes_done(&answers->poll_topic);
+    bytes_done(&answers->poll_body);
+}
+
+#define ANSWERS CLEANUP(answers_done) struct answers
+
+static const struct answers no_answers;
+
+static void contains(const struct bytes *text, const char *expected)
+{
+    if (!strstr(bytes_text(text), expected))
+        fail_msg("'%s' is not in '%s'", expected, bytes_text(text));
+}
+
+static void lacks(const struct bytes *text, const char *forbidden)
+{
+    if (strstr(bytes_text(text), forbidden))
+        fail_msg("'%s' is in '%s'", forbidden, bytes_text(text));
+}
+
+static void operation_of(const struct bytes *body, char *operation_id, size_t size)
+{
+    CLEANUP_JSON cJSON *json = json_parse(bytes_text(body), body->length_bytes, "reply", NULL);
+    snprintf(operation_id, size, "%s", json_string(json, "operationId", ""));
+}
+
+static void register_with(const char *knobs, struct answers *answers, struct wire_device *device)
+{
+    memset(answers, 0, sizeof *answers);
+    wire_clear();
+    wire_set_device(knobs);
+    wire_open_session(device);
+    wire_register(device, &answers->reply_topic, &answers->reply_body);
+}
+
+static void poll_with(const char *knobs, struct answers *answers)
+{
+    char operation_id[2048];
+    DEVICE device;
+    register_with(knobs, answers, &device);
+    operation_of(&answers->reply_body, operation_id, sizeof operation_id);
+    wire_poll(&device, operation_id, &answers->poll_topic, &answers->poll_body);
+}
+
+static void replies_with_status(void)
+{
+    DEVICE device;
+    ANSWERS answers;
+    register_with("{\"reply_status\":429,\"error_retry_after_s\":17}", &answers, &device);
+    contains(&answers.reply_topic, "res/429/?$rid=1&retry-after=17");
+    contains(&answers.reply_body, "429001");
+}
+
+static void polls_with_status(void)
+{
+    ANSWERS answers;
+    poll_with("{\"poll_status\":503}", &answers);
+    contains(&answers.poll_topic, "res/503/?$rid=2");
+}
+
+static void says_when_to_poll(void)
+{
+    DEVICE one, two;
+    ANSWERS seconds, none;
+    register_with("{\"retry_after_s\":77}", &seconds, &one);
+    contains(&seconds.reply_topic, "retry-after=77");
+    register_with("{\"has_retry_after\":false}", &none, &two);
+    lacks(&none.reply_topic, "retry-after");
+}
+
+static void assigns_after_polls(void)
+{
+    DEVICE device;
+    ANSWERS at_once, later;
+    register_with("{\"polls_until_assigned\":0}", &at_once, &device);
+    contains(&at_once.reply_body, "\"assigned\"");
+    poll_with("{\"polls_until_assigned\":2}", &later);
+    contains(&later.poll_body, "\"assigning\"");
+}
+
+static void ends_as_asked(void)
+{
+    ANSWERS failed, disabled, never;
+    poll_with("{\"end_as\":\"failed\"}", &failed);
+    contains(&failed.poll_body, "\"failed\"");
+    poll_with("{\"end_as\":\"disabled\"}", &disabled);
+    contains(&disabled.poll_body, "\"disabled\"");
+    poll_with("{\"end_as\":\"never\"}", &never);
+    contains(&never.poll_body, "\"assigning\"");
+}
+
+static void spoils_bodies(void)
+{
+    DEVICE one, two, three;
+    ANSWERS half, empty, text;
+    register_with("{\"reply_body\":\"truncated\"}", &half, &one);
+    contains(&half.reply_body, "{\"operationId\":");
+    lacks(&half.reply_body, "}");
+    register_with("{\"reply_body\":\"empty\"}", &empty, &two);
+    assert_int_equal(empty.reply_body.length_bytes, 0);
+    register_with("{\"reply_body\":\"text\"}", &text, &three);
+    lacks(&text.reply_body, "operationId");
+}
+
+static void is_refused_in_profile(const char *profile, int connack, bool is_slow)
+{
+    char knobs[128];
+    DEVICE device;
+    snprintf(knobs, sizeof knobs, "{\"profile\":\"%s\",\"close_after_refusal_ms\":%d}", profile, is_slow ? 600000 : 0);
+    wire_set_device(knobs);
+    wire_enroll(false);
+    wire_open(&device, NULL);
+    wire_send_connect(&device, false);
+    assert_int_equal(wire_expect(&device, 0x20), connack);
+    if (connack == 0) {
+        ANSWERS answers = no_answers;
+        wire_subscribe(&device);
+        wire_register(&device, &answers.reply_topic, &answers.reply_body);
+        contains(&answers.reply_topic, "res/401/");
+        if (is_slow)
+            wire_expect_silence(&device);
+    }
+    if (!is_slow)
+        assert_int_equal(wire_wait_end(&device), WIRE_CLOSE_NOTIFY);
+    wire_enroll(true);
+}
+
+static void refuses_on_a_surface(void)
+{
+    is_refused_in_profile("connack", 5, false);
+    is_refused_in_profile("azure", 0, false);
+}
+
+static void closes_after_a_refusal(void)
+{
+    is_refused_in_profile("azure", 0, true);
+}
+
+static void is_silent(void)
+{
+    DEVICE device;
+    wire_set_device("{\"is_silent\":true}");
+    wire_open_session(&device);
+    uint16_t packet_id = wire_send_publish(&device, WIRE_PUT_TOPIC, "");
+    assert_int_equal(wire_expect(&device, 0x40), packet_id);
+    wire_expect_silence(&device);
+}
+
+static void closes_at(void)
+{
+    DEVICE before, behind;
+    wire_set_device("{\"close_at\":\"before-connack\"}");
+    wire_open(&before, NULL);
+    wire_send_connect(&before, false);
+    assert_int_equal(wire_wait_end(&before), WIRE_CLOSE_NOTIFY);
+    assert_int_equal(before.in.length_bytes, 0);
+    wire_set_device("{\"close_at\":\"after-suback\"}");
+    wire_open_session(&behind);
+    assert_int_equal(wire_wait_end(&behind), WIRE_CLOSE_NOTIFY);
+}
+
+static void takes_unknown_names(void)
+{
+    static const struct {
+        const char *knobs, *user_name;
+        int connack;
+    } cases[] = {
+        {"{\"unknown_api_version\":\"connack\"}", "0ne00000001/registrations/" WIRE_ID "/api-version=2031-01-01", 5},
+        {"{\"unknown_api_version\":\"reply\"}", "0ne00000001/registrations/" WIRE_ID "/api-version=2031-01-01", 0},
+        {"{\"unknown_id_scope\":\"reply\"}", "0ne00000002/registrations/" WIRE_ID "/api-version=2019-03-31", 0},
+        {"{}", "0ne00000002/registrations/" WIRE_ID "/api-version=2019-03-31", 5},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        DEVICE device;
+        wire_set_device(cases[i].knobs);
+        wire_open(&device, NULL);
+        wire_send_connect_as(&device, cases[i].user_name, NULL);
+        assert_int_equal(wire_expect(&device, 0x20), cases[i].connack);
+    }
+}
+
+static void takes_bad_tokens(void)
+{
+    for (int i = 0; i < 2; i++) {
+        DEVICE device;
+        wire_set_device(i ? "{\"sas_refusal\":\"reply\"}" : "{\"sas_refusal\":\"connack\"}");
+        wire_set_lane("{\"asks_certificate\":false}");
+        wire_open(&device, NULL);
+        wire_send_connect_as(&device, "0ne00000001/registrations/" WIRE_ID "/api-version=2019-03-31",
+                             "SharedAccessSignature sr=0ne00000001%2fregistrations%2f" WIRE_ID "&sig=AAAA&se=4102444800&skn=registration");
+        assert_int_equal(wire_expect(&device, 0x20), i ? 0 : 5);
+    }
+}
+
+/* ---- mqtt, hub ---- */
+
+static void connects_with(const char *knobs, bool is_hub, int return_code)
+{
+    DEVICE device;
+    wire_set_device(knobs);
+    wire_open(&device, NULL);
+    wire_send_connect(&device, is_hub);
+    assert_int_equal(wire_expect(&device, 0x20), return_code);
+}
+
+static void answers_connect(void)
+{
+    connects_with("{\"connack\":3}", false, 3);
+}
+
+static void ends_in_ways(void)
+{
+    static const struct {
+        const char *how;
+        enum wire_end end;
+    } ways[] = {{"close_notify", WIRE_CLOSE_NOTIFY}, {"fin", WIRE_FIN}, {"reset", WIRE_RESET}};
+    for (size_t i = 0; i < ARRAY_COUNT(ways); i++) {
+        char knobs[128];
+        DEVICE device;
+        snprintf(knobs, sizeof knobs, "{\"close_at\":\"before-connack\",\"close_how\":\"%s\"}", ways[i].how);
+        wire_set_device(knobs);
+        wire_open(&device, NULL);
+        wire_send_connect(&device, false);
+        assert_int_equal(wire_wait_end(&device), ways[i].end);
+    }
+}
+
+static void falls_silent(void)
+{
+    DEVICE device;
+    wire_set_device("{\"silent_after\":\"connect\"}");
+    wire_open(&device, NULL);
+    wire_send_connect(&device, false);
+    wire_expect_silence(&device);
+}
+
+static void assign(void)
+{
+    DEVICE device;
+    ANSWERS answers;
+    register_with("{\"polls_until_assigned\":0}", &answers, &device);
+    contains(&answers.reply_body, "\"assigned\"");
+}
+
+static void hub_answers_connect(void)
+{
+    assign();
+    connects_with("{\"hub_connack\":2}", true, 2);
+}
+
+/* ---- the table ---- */
+
+static const struct row {
+    const char *knobs; /* that it shows, with a space between */
+    void (*check)(void);
+} rows[] = {
+    {"delay_ms", delays},
+    {"net_direction", delays_one_direction},
+    {"jitter_ms", jitters},
+    {"dribble_bytes dribble_ms", dribbles},
+    {"stall_ms", stalls},
+    {"net_fault net_at", breaks_the_handshake},
+    {"net_fault", half_closes},
+    {"seed", cuts_at_bytes_drawn_from_the_seed},
+    {"fault_times", happens_so_often},
+    {"tls_version", offers_one_version},
+    {"net_at", names_messages_of_tls_1_3},
+    {"tls_suites", offers_these_suites},
+    {"asks_certificate", asks_for_no_certificate},
+    {"request_cas", names_authorities},
+    {"resumption", resumes_sessions},
+    {"tls_alert tls_alert_at", sends_alerts},
+    {"reply_status error_retry_after_s", replies_with_status},
+    {"poll_status", polls_with_status},
+    {"retry_after_s has_retry_after", says_when_to_poll},
+    {"polls_until_assigned", assigns_after_polls},
+    {"end_as", ends_as_asked},
+    {"reply_body", spoils_bodies},
+    {"profile", refuses_on_a_surface},
+    {"close_after_refusal_ms", closes_after_a_refusal},
+    {"is_silent", is_silent},
+    {"close_at", closes_at},
+    {"unknown_api_version unknown_id_scope", takes_unknown_names},
+    {"sas_refusal", takes_bad_tokens},
+    {"connack", answers_connect},
+    {"close_how", ends_in_ways},
+    {"silent_after", falls_silent},
+    {"hub_connack", hub_answers_connect},
+};
+
+static bool has_row(const char *knob)
+{
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        CLEANUP_FREE char *names = strdup(rows[i].knobs);
+        char *rest = NULL;
+        for (char *name = strtok_r(names, " ", &rest); name; name = strtok_r(NULL, " ", &rest))
+            if (strcmp(name, knob) == 0)
+                return true;
+    }
+    return false;
+}
+
+static void every_knob_has_a_row(void **state)
+{
+    (void)state;
+    CLEANUP_JSON cJSON *result = wire_call("knob.list", NULL);
+    const cJSON *knob;
+    int missing = 0;
+    cJSON_ArrayForEach(knob, json_member(result, "knobs"))
+    {
+        const char *name = json_string(knob, "name", "?");
+        if (has_row(name))
+            continue;
+        print_error("knob '%s' has no row in tests/e2e/sim_knobs.c: what does it change on the wire?\n", name);
+        missing++;
+    }
+    assert_int_equal(missing, 0);
+}
+
+static void unknown_knobs_and_values_are_refused_with_the_nearest(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *method, *params, *expected;
+    } bad[] = {
+        {"lane.set", "{\"lane\":\"main\",\"knobs\":{\"delay_m\":1}}", "did you mean 'delay_ms'"},
+        {"lane.set", "{\"lane\":\"main\",\"knobs\":{\"net_fault\":\"resett\"}}", "did you mean 'reset'"},
+        {"lane.set", "{\"lane\":\"main\",\"knobs\":{\"net_at\":\"at ServerHeloDone\"}}", "did you mean 'ServerHelloDone'"},
+        {"lane.set", "{\"lane\":\"main\",\"knobs\":{\"net_at\":\"after the 2nd PUBLISH\"}}", "encrypted"},
+        {"lane.set", "{\"lane\":\"main\",\"knobs\":{\"tls_suites\":\"TLS_AES_128_GCM_SHA25\"}}", "did you mean 'TLS_AES_128_GCM_SHA256'"},
+        {"lane.set", "{\"lane\":\"main\",\"knobs\":{\"connack\":5}}", "it is set on a registration id"},
+        {"lane.set", "{\"lane\":\"mian\",\"knobs\":{}}", "there are: main"},
+        {"scenario.set", "{\"registration_id\":\"x\",\"knobs\":{\"delay_ms\":1}}", "it is set on a lane"},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(bad); i++) {
+        char text[1024];
+        wire_refused(bad[i].method, bad[i].params, text);
+        if (!strstr(text, bad[i].expected))
+            fail_msg("%s: '%s' is not in: %s", bad[i].params, bad[i].expected, text);
+    }
+}
+
+static void check_row(void **state)
+{
+    const struct row *row = *state;
+    wire_clear();
+    row->check();
+    wire_clear();
+}
+
+static int start(void **state)
+{
+    (void)state;
+    wire_start();
+    return 0;
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    wire_stop();
+    return 0;
+}
+
+int main(void)
+{
+    struct CMUnitTest tests[ARRAY_COUNT(rows) + 2] = {cmocka_unit_test(every_knob_has_a_row),
+                                                      cmocka_unit_test(unknown_knobs_and_values_are_refused_with_the_nearest)};
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++)
+        tests[i + 2] = (struct CMUnitTest){.name = rows[i].knobs, .test_func = check_row, .initial_state = (void *)(uintptr_t)&rows[i]};
+    return cmocka_run_group_tests(tests, start, stop);
+}
