@@ -133,8 +133,8 @@ static void offers_one_version(void)
 /* Each comes later than the one before. */
 static void names_messages_of_tls_1_3(void)
 {
-    static const char *const places[] = {"after ServerHello", "at CertificateRequest", "at server Certificate", "at server CertificateVerify",
-                                         "at Finished"};
+    static const char *const places[] = {"after ServerHello", "at CertificateRequest", "at server Certificate",
+                                         "at server CertificateVerify", "at Finished"};
     size_t before = 0;
     for (size_t i = 0; i < ARRAY_COUNT(places); i++) {
         char knobs[128];
