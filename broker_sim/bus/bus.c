@@ -1,36 +1,51 @@
 #include "broker_sim/bus/bus.h"
 
 #include "base/cleanup.h"
-#include "base/mqtt_link.h"
+#include "broker_sim/bus/bus_link.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 enum {
     RETRY_MS = 50,
-    /* libmosquitto walks the list of what is in flight at each PUBACK: 1000 cost 350 us of CPU a registration more than 32, at the same rate. */
-    IN_FLIGHT_MAX = 32,
+    IN_FLIGHT_MAX = 1024,
+    UNSENT_MAX_BYTES = 256 * 1024, /* handed to a connection that does not take them */
 };
+
+/* Nobody subscribes to it: its PUBACK says that Mosquitto has dealt with all that was sent before. */
+#define MARK_TOPIC "dpsbench/v1/mark"
 
 /* In one block with its topic, which stands behind the payload. */
 struct message {
     struct message *next;
     const char *topic;
+    uint16_t packet_id; /* on this connection, once sent; 0 at QoS 0 */
     size_t length_bytes;
     uint8_t payload[];
 };
 
+/* They outlive us until their close callbacks. */
+struct handles {
+    uv_timer_t retry;
+    uv_prepare_t turn_end;
+    int closing_count;
+};
+
 struct bus {
     uv_loop_t *loop;
-    uv_timer_t *retry; /* outlives us until its close callback */
+    struct handles *handles;
     char *client_id;
     char *unix_path;
     const char *const *filters;
     size_t filter_count;
     bool forgets_on_loss;
+    bool is_marking;
     struct bus_callbacks callbacks;
 
-    struct mqtt_link *link; /* a new one for each connection: no message of the old one is left in it */
+    struct bus_link *link; /* a new one for each connection: nothing of the old one is left in it */
+    uint16_t last_packet_id;
+    uint16_t mark_id;    /* of the mark on its way; 0: none is */
+    size_t marked_count; /* so many messages it acknowledges */
     bool is_wanted;
     bool is_ready;
 
@@ -64,52 +79,93 @@ static void drop_all(struct bus *bus)
     bus->in_flight_count = 0;
 }
 
+/* 0 is none of MQTT's. */
+static uint16_t next_packet_id(struct bus *bus)
+{
+    bus->last_packet_id = bus->last_packet_id == UINT16_MAX ? 1 : bus->last_packet_id + 1;
+    return bus->last_packet_id;
+}
+
+static bool may_send(const struct bus *bus)
+{
+    return bus->is_ready && bus->unsent && bus->in_flight_count < IN_FLIGHT_MAX && bus_link_unsent_bytes(bus->link) < UNSENT_MAX_BYTES;
+}
+
 static void send_more(struct bus *bus)
 {
-    while (bus->is_ready && bus->unsent && bus->in_flight_count < IN_FLIGHT_MAX) {
+    while (may_send(bus)) {
         struct message *message = bus->unsent;
-        if (mqtt_link_publish(bus->link, message->topic, message->payload, message->length_bytes, 1, false, NULL, NULL))
+        message->packet_id = bus->is_marking ? 0 : next_packet_id(bus);
+        if (bus_link_publish(bus->link, message->topic, message->payload, message->length_bytes, message->packet_id))
             return;
         bus->unsent = message->next;
         bus->in_flight_count++;
     }
 }
 
-static void on_connack(void *user, int return_code)
+/* One mark at a time: what is sent while it is on its way gets the next one. */
+static void mark(struct bus *bus)
+{
+    if (!bus->is_ready || !bus->is_marking || bus->mark_id || bus->in_flight_count == 0)
+        return;
+    uint16_t packet_id = next_packet_id(bus);
+    if (bus_link_publish(bus->link, MARK_TOPIC, NULL, 0, packet_id))
+        return;
+    bus->mark_id = packet_id;
+    bus->marked_count = bus->in_flight_count;
+}
+
+/* Once a turn of the loop, before it waits: what the turn published leaves together. */
+static void on_turn_end(uv_prepare_t *handle)
+{
+    struct bus *bus = handle->data;
+    send_more(bus);
+    mark(bus);
+    if (bus_link_is_open(bus->link))
+        bus_link_flush(bus->link);
+}
+
+static void on_accepted(void *user)
 {
     struct bus *bus = user;
     /* QoS 0 loses nothing on a Unix socket but with the connection, and who forgets on that loss needs no acknowledgements before. */
     int qos = bus->forgets_on_loss ? 0 : 1;
-    if (return_code == 0)
-        mqtt_link_subscribe_many(bus->link, bus->filters, bus->filter_count, qos, NULL, NULL);
+    bus_link_subscribe(bus->link, bus->filters, bus->filter_count, qos);
 }
 
-static void on_suback(void *user, int packet_id, const int *codes, size_t count)
+static void on_subscribed(void *user)
 {
-    (void)packet_id, (void)codes, (void)count;
     struct bus *bus = user;
     bus->is_ready = true;
     bus->unsent = bus->first;
     bus->in_flight_count = 0;
+    bus->mark_id = 0;
     if (bus->callbacks.ready)
         bus->callbacks.ready(bus->callbacks.user);
-    send_more(bus);
 }
 
-static void on_published(void *user, int packet_id)
+static void drop_sent(struct bus *bus, size_t count)
 {
-    (void)packet_id;
+    for (size_t i = 0; i < count && bus->in_flight_count; i++) {
+        bus->in_flight_count--;
+        drop_first(bus);
+    }
+}
+
+/* Mosquitto acknowledges in the order in which it was sent to [MQTT-4.6.0-2]. */
+static void on_acknowledged(void *user, uint16_t packet_id)
+{
     struct bus *bus = user;
-    if (bus->in_flight_count == 0)
-        return;
-    bus->in_flight_count--;
-    drop_first(bus);
-    send_more(bus);
+    if (bus->mark_id && packet_id == bus->mark_id) {
+        bus->mark_id = 0;
+        drop_sent(bus, bus->marked_count);
+    } else if (bus->in_flight_count && bus->first->packet_id == packet_id) {
+        drop_sent(bus, 1);
+    }
 }
 
-static void on_message(void *user, const char *topic, const void *payload, size_t length_bytes, int qos, bool is_retained)
+static void on_message(void *user, const char *topic, const void *payload, size_t length_bytes)
 {
-    (void)qos, (void)is_retained;
     struct bus *bus = user;
     if (bus->callbacks.message)
         bus->callbacks.message(bus->callbacks.user, topic, payload, length_bytes);
@@ -125,58 +181,71 @@ static void mark_lost(struct bus *bus, const char *reason)
         bus->callbacks.lost(bus->callbacks.user, reason);
 }
 
-static void on_closed(void *user, int rc, int system_errno, const char *text)
+static void on_closed(void *user, const char *reason)
 {
-    (void)rc, (void)system_errno;
     struct bus *bus = user;
-    mark_lost(bus, text);
+    mark_lost(bus, reason);
     schedule(bus, RETRY_MS);
 }
 
 static int connect_anew(struct bus *bus)
 {
-    mqtt_link_free(TAKE(bus->link));
-    struct mqtt_link_options options = {
-        .loop = bus->loop,
-        .client_id = bus->client_id,
-        .unix_path = bus->unix_path,
-        .callbacks = {.user = bus,
-                      .on_connack = on_connack,
-                      .on_suback = on_suback,
-                      .on_published = on_published,
-                      .on_message = on_message,
-                      .on_closed = on_closed},
-    };
-    return mqtt_link_new(&options, &bus->link, NULL) || mqtt_link_connect(bus->link, NULL, NULL, NULL);
+    const struct bus_link_callbacks callbacks = {.user = bus,
+                                                 .accepted = on_accepted,
+                                                 .subscribed = on_subscribed,
+                                                 .acknowledged = on_acknowledged,
+                                                 .message = on_message,
+                                                 .closed = on_closed};
+    bus_link_free(TAKE(bus->link));
+    bus->link = bus_link_new(bus->loop, &callbacks);
+    return bus->link ? bus_link_open(bus->link, bus->unix_path, bus->client_id, NULL) : -1;
 }
 
 static void on_retry(uv_timer_t *timer)
 {
     struct bus *bus = timer->data;
-    if (bus->is_wanted && !mqtt_link_is_open(bus->link) && connect_anew(bus))
+    if (bus->is_wanted && !bus_link_is_open(bus->link) && connect_anew(bus))
         schedule(bus, RETRY_MS);
 }
 
 static void schedule(struct bus *bus, uint64_t in_ms)
 {
     if (bus->is_wanted)
-        uv_timer_start(bus->retry, on_retry, in_ms, 0);
+        uv_timer_start(&bus->handles->retry, on_retry, in_ms, 0);
 }
 
-static void free_handle(uv_handle_t *handle)
+static void on_handle_closed(uv_handle_t *handle)
 {
-    free(handle);
+    struct handles *handles = handle->data;
+    if (--handles->closing_count == 0)
+        free(handles);
+}
+
+static void close_handles(struct handles *handles)
+{
+    if (!handles)
+        return;
+    handles->closing_count = 2;
+    handles->retry.data = handles;
+    handles->turn_end.data = handles;
+    uv_close((uv_handle_t *)&handles->retry, on_handle_closed);
+    uv_close((uv_handle_t *)&handles->turn_end, on_handle_closed);
 }
 
 DEFINE_CLEANUP(struct bus *, bus_free)
 
-static int make_timer(struct bus *bus)
+static int make_handles(struct bus *bus)
 {
-    bus->retry = calloc(1, sizeof *bus->retry);
-    if (!bus->retry)
+    struct handles *handles = calloc(1, sizeof *handles);
+    if (!handles)
         return -1;
-    uv_timer_init(bus->loop, bus->retry);
-    bus->retry->data = bus;
+    uv_timer_init(bus->loop, &handles->retry);
+    uv_prepare_init(bus->loop, &handles->turn_end);
+    handles->retry.data = bus;
+    handles->turn_end.data = bus;
+    uv_prepare_start(&handles->turn_end, on_turn_end);
+    uv_unref((uv_handle_t *)&handles->turn_end); /* it keeps no loop alive */
+    bus->handles = handles;
     return 0;
 }
 
@@ -189,10 +258,11 @@ struct bus *bus_new(const struct bus_options *options)
     bus->filters = options->filters;
     bus->filter_count = options->filter_count;
     bus->forgets_on_loss = options->forgets_on_loss;
+    bus->is_marking = options->qos == 0;
     bus->callbacks = options->callbacks;
     bus->last_next = &bus->first;
     bus->client_id = strdup(options->client_id);
-    if (!bus->client_id || make_timer(bus))
+    if (!bus->client_id || make_handles(bus))
         return NULL;
     return TAKE(bus);
 }
@@ -209,8 +279,9 @@ void bus_stop(struct bus *bus)
 {
     bus->is_wanted = false;
     bus->is_ready = false;
-    uv_timer_stop(bus->retry);
-    mqtt_link_disconnect(bus->link);
+    uv_timer_stop(&bus->handles->retry);
+    if (bus_link_is_open(bus->link))
+        bus_link_close(bus->link);
 }
 
 bool bus_is_ready(const struct bus *bus)
@@ -243,7 +314,6 @@ int bus_publish(struct bus *bus, const char *topic, const void *payload, size_t 
     bus->queued_bytes += length_bytes;
     if (!bus->unsent)
         bus->unsent = message;
-    send_more(bus);
     return 0;
 }
 
@@ -261,9 +331,8 @@ void bus_free(struct bus *bus)
 {
     if (!bus)
         return;
-    mqtt_link_free(bus->link);
-    if (bus->retry)
-        uv_close((uv_handle_t *)bus->retry, free_handle);
+    bus_link_free(bus->link);
+    close_handles(bus->handles);
     drop_all(bus);
     free(bus->client_id);
     free(bus->unix_path);

@@ -1,11 +1,14 @@
 /*
  * broker_sim/bus/bus.h - a lasting connection of ours to our own Mosquitto
  *
- * What:     a libmosquitto client on a Unix socket that subscribes, tells when all SUBACKs are there, comes back by itself after Mosquitto
- * was away, and publishes (QoS 1) in order through a bounded queue. Queue:    at most BUS_QUEUE_MESSAGES_MAX messages and
- * BUS_QUEUE_BYTES_MAX bytes; what does not fit is refused and counted. While Mosquitto is away the queue waits, what was not acknowledged
- * is sent again (a QoS 1 message may come twice), or all of it is dropped (`forgets_on_loss`: replies to devices whose connections are
- * gone). Threads:  none; everything runs on the loop. Callbacks must not free the bus.
+ * What:     a client on a Unix socket that subscribes, tells when all SUBACKs are there, comes back by itself after Mosquitto was away, and
+ *           publishes in order through a bounded queue. What a turn of the loop publishes leaves at its end, with one system call.
+ * QoS:      1: each message is acknowledged. 0: a turn's messages together, by a message of its own behind them that nobody else gets
+ *           (Mosquitto takes what comes on a connection one after the other). What was not acknowledged is sent again after a loss, either way.
+ * Queue:    at most BUS_QUEUE_MESSAGES_MAX messages and BUS_QUEUE_BYTES_MAX bytes; what does not fit is refused and counted. While
+ *           Mosquitto is away the queue waits, what was not acknowledged is sent again (so a message may come twice), or all of it is
+ *           dropped (`forgets_on_loss`: replies to devices whose connections are gone).
+ * Threads:  none; everything runs on the loop. Callbacks must not free the bus.
  */
 #ifndef BROKER_SIM_BUS_BUS_H
 #define BROKER_SIM_BUS_BUS_H
@@ -34,6 +37,7 @@ struct bus_options {
     const char *client_id;      /* copied */
     const char *const *filters; /* lent for the life of the bus, at least one */
     size_t filter_count;
+    int qos; /* 0 or 1, of what is published */
     bool forgets_on_loss;
     struct bus_callbacks callbacks;
 };

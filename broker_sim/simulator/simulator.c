@@ -619,6 +619,7 @@ static int make_buses(struct simulator *simulator, struct error *error)
         .client_id = "dpsbench-services",
         .filters = simulator->bus_filters,
         .filter_count = simulator->bus_filter_count,
+        .qos = 1, /* as Azure's replies */
         .forgets_on_loss = true,
         .callbacks = {.user = simulator, .ready = on_bus_ready, .lost = on_bus_lost, .message = on_service_message},
     };

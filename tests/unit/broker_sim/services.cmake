@@ -10,6 +10,7 @@ dpsbench_unit_test(test_dps_sas SOURCES test_dps_sas.c service_rig.c DEPENDS sim
 dpsbench_unit_test(test_dps_faults SOURCES test_dps_faults.c service_rig.c DEPENDS sim_dps sim_hub certs)
 dpsbench_unit_test(test_hub_service SOURCES test_hub_service.c service_rig.c DEPENDS sim_dps sim_hub certs)
 dpsbench_unit_test(test_control_methods SOURCES test_control_methods.c DEPENDS sim_control)
+dpsbench_unit_test(test_bus SOURCES test_bus.c DEPENDS sim_bus sim_mqtt)
 dpsbench_unit_test(test_publisher SOURCES test_publisher.c DEPENDS sim_control)
 dpsbench_unit_test(test_sim_pki SOURCES test_sim_pki.c DEPENDS sim_pki)
 dpsbench_unit_test(test_sim_options SOURCES test_sim_options.c DEPENDS sim_simulator)
