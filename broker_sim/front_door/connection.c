@@ -272,13 +272,29 @@ static void set_mask(uv_poll_t *poll, int *mask, int wanted, uv_poll_cb callback
         uv_poll_stop(poll);
 }
 
+/*
+ * A poll costs three system calls to stop and to start again. A device that waits for its CONNACK, as nearly all do, does not disturb: its
+ * poll goes on as it is, and is stopped for those that send more.
+ */
+static bool may_stay(const struct connection *connection, int wanted)
+{
+    return wanted == 0 && connection->poll_mask == UV_READABLE && !connection->is_disturbed;
+}
+
+static void update_device(struct connection *connection)
+{
+    int wanted = device_mask(connection);
+    if (!may_stay(connection, wanted))
+        set_mask(&connection->poll, &connection->poll_mask, wanted, device_poll);
+}
+
 void connection_update(struct connection *connection)
 {
     device_net_pump(connection);
     if (connection->is_retired)
         return;
     if (connection->phase != PHASE_GONE)
-        set_mask(&connection->poll, &connection->poll_mask, device_mask(connection), device_poll);
+        update_device(connection);
     if (connection->upstream == UPSTREAM_OPEN || connection->upstream == UPSTREAM_ENDING)
         set_mask(&connection->upstream_poll, &connection->upstream_mask, upstream_mask(connection), upstream_poll);
     update_timer(connection);

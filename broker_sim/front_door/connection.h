@@ -123,6 +123,8 @@ struct connection {
 
     bool has_said_end;                           /* close_notify is out, or will not be said */
     bool has_seen_hello, is_tls_up, wants_write; /* TLS wants to write before it reads on */
+    bool has_unread;                             /* OpenSSL has read more than we took: no poll tells of it */
+    bool is_disturbed;                           /* something came while nobody reads */
     bool has_close_notify, has_sent_fatal_alert, has_received_fatal_alert;
     bool is_decided;          /* policy.decide was called */
     bool is_mute;             /* nothing goes down any more: enum admission_silence */

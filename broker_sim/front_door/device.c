@@ -23,6 +23,12 @@ static bool is_reading(const struct connection *connection)
     return connection->phase == PHASE_SESSION && connection->upstream_out.length_bytes < QUEUE_HIGH_BYTES;
 }
 
+static bool wants_write(const struct connection *connection)
+{
+    /* What OpenSSL has read already wakes no poll; that the socket takes bytes nearly always does. */
+    return connection->out.length_bytes || connection->wants_write || (connection->has_unread && is_reading(connection));
+}
+
 static int mask_of_phase(const struct connection *connection)
 {
     switch (connection->phase) {
@@ -33,7 +39,7 @@ static int mask_of_phase(const struct connection *connection)
     case PHASE_LINGER:
         return UV_READABLE;
     default:
-        return (is_reading(connection) ? UV_READABLE : 0) | (connection->out.length_bytes || connection->wants_write ? UV_WRITABLE : 0);
+        return (is_reading(connection) ? UV_READABLE : 0) | (wants_write(connection) ? UV_WRITABLE : 0);
     }
 }
 
@@ -191,6 +197,11 @@ int device_start(struct connection *connection)
     SSL_set_bio(connection->ssl, bio, bio);
     SSL_set_app_data(connection->ssl, connection);
     SSL_set_accept_state(connection->ssl);
+    /*
+     * Else OpenSSL asks the socket twice for each record, and the end of a client's handshake is five of them. A bad network holds the bytes
+     * back itself, and must see when TLS asks for them.
+     */
+    SSL_set_read_ahead(connection->ssl, !connection->net);
     return 0;
 }
 
@@ -349,6 +360,7 @@ static bool has_ended(struct connection *connection, int result)
 static void read_device(struct connection *connection)
 {
     uint8_t *buffer = connection->door->scratch;
+    connection->has_unread = false;
     for (int i = 0; i < READS_PER_TURN_MAX && is_reading(connection); i++) {
         ERR_clear_error();
         int got = SSL_read(connection->ssl, buffer, RECORD_MAX_BYTES);
@@ -361,6 +373,7 @@ static void read_device(struct connection *connection)
         relay_up(connection, buffer, (size_t)got);
         upstream_flush(connection);
     }
+    connection->has_unread = connection->ssl && SSL_has_pending(connection->ssl);
 }
 
 /* The handshake. */
@@ -443,6 +456,7 @@ static void handshake_done(struct connection *connection)
         return;
     }
     connection->session.signed_count = count_signed(connection);
+    connection->has_unread = SSL_has_pending(connection->ssl);
     emit_handshake(connection);
 }
 
@@ -470,6 +484,7 @@ void device_poll(uv_poll_t *poll, int status, int events)
         connection->poll_mask = 0;
         events = UV_READABLE | UV_WRITABLE;
     }
+    connection->is_disturbed = events & UV_READABLE && device_mask(connection) == 0;
     if (connection->phase == PHASE_HANDSHAKE)
         shake_hands(connection);
     else if (connection->phase == PHASE_LINGER)
@@ -479,7 +494,7 @@ void device_poll(uv_poll_t *poll, int status, int events)
     else {
         if (events & UV_WRITABLE)
             device_flush(connection);
-        if (events & UV_READABLE || connection->wants_write)
+        if (events & UV_READABLE || connection->wants_write || connection->has_unread)
             read_device(connection);
     }
     connection_update(connection);

@@ -146,7 +146,7 @@ static void lost(struct connection *connection)
 
 void upstream_flush(struct connection *connection)
 {
-    if (connection->upstream != UPSTREAM_OPEN && connection->upstream != UPSTREAM_ENDING)
+    if ((connection->upstream != UPSTREAM_OPEN && connection->upstream != UPSTREAM_ENDING) || connection->upstream_out.length_bytes == 0)
         return;
     while (connection->upstream_out.length_bytes) {
         ssize_t sent = send(connection->upstream_fd, connection->upstream_out.data, connection->upstream_out.length_bytes, MSG_NOSIGNAL);
