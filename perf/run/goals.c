@@ -13,6 +13,7 @@ enum { QUOTA_A_MINUTE = 1000, QUOTA_TIMES = 20 };
 #define READY_MS 300
 #define OVERHEAD_MS 50
 #define SUITE_S 30
+#define PKI_S 2
 
 static struct goal ratio_goal(const struct figures *figures, const char *id, const char *text, double limit, enum load_id load,
                               enum load_id base)
@@ -61,6 +62,14 @@ static size_t add_suite(const struct figures *figures, struct goal *goals)
     return 2;
 }
 
+static size_t add_pki(const struct figures *figures, struct goal *goal)
+{
+    const struct pki_cost *pki = &figures->pki;
+    *goal = (struct goal){.id = "pki", .text = "the suite's PKI, CPU", .unit = " s", .limit = PKI_S, .figure = pki->cpu_s.median};
+    snprintf(goal->detail, sizeof goal->detail, "%.2f to %.2f, %zu recipes", pki->cpu_s.least, pki->cpu_s.greatest, pki->recipes);
+    return 1;
+}
+
 size_t goals_of(const struct figures *figures, struct goal goals[GOALS_MAX])
 {
     size_t count = 0;
@@ -71,6 +80,8 @@ size_t goals_of(const struct figures *figures, struct goal goals[GOALS_MAX])
     if (figures->ready_ms > 0)
         goals[count++] = (struct goal){
             .id = "ready", .text = "simulator ready, PKI there", .unit = " ms", .limit = READY_MS, .figure = figures->ready_ms};
+    if (figures->pki.recipes)
+        count += add_pki(figures, goals + count);
     if (figures->suite.is_there)
         count += add_suite(figures, goals + count);
     return count;

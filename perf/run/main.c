@@ -2,6 +2,7 @@
 #include "base/arguments.h"
 #include "base/log.h"
 #include "perf/run/goals.h"
+#include "perf/run/pki.h"
 
 #include <argp.h>
 #include <signal.h>
@@ -46,7 +47,7 @@ static const struct argp_option entries[] = {
     {"concurrency", KEY_CONCURRENCY, "N", 0, "Devices at a time (default 64)", 0},
     {"idle", KEY_IDLE, "N", 0, "Devices held idle (default 1000)", 0},
     {"server-key", KEY_SERVER_KEY, "KIND", 0, "Key of all servers: p-256 (default: the harder comparison) or rsa-2048", 0},
-    {"only", KEY_ONLY, "PART", 0, "One of: rates, idle, suite (the time to ready is always taken)", 0},
+    {"only", KEY_ONLY, "PART", 0, "One of: rates, idle, pki, suite (the time to ready is always taken)", 0},
     {"check", KEY_CHECK, NULL, 0, "Exit status 1 when a goal is missed", 0},
     {"json", KEY_JSON, NULL, 0, "Print JSON in place of the table", 0},
     {"build", KEY_BUILD, "DIR", 0, "Build folder (default: where this program stands)", 0},
@@ -74,7 +75,7 @@ static const char *read_word(struct argp_state *state, const char *name, const c
 static error_t on_key(int key, char *text, struct argp_state *state)
 {
     static const char *const keys[] = {"p-256", "rsa-2048", NULL};
-    static const char *const parts[] = {"rates", "idle", "suite", NULL};
+    static const char *const parts[] = {"rates", "idle", "pki", "suite", NULL};
     struct options *options = state->input;
     switch (key) {
     case KEY_BUILD:
@@ -166,6 +167,8 @@ static int measure(struct lab *lab, const struct options *options, struct figure
         if (measure_rates(lab, figures, error))
             return -1;
     }
+    if (wants(options, "pki") && measure_pki(options->rounds, figures, error))
+        return -1;
     return wants(options, "suite") ? measure_suite(lab, figures, error) : 0;
 }
 

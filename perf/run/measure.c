@@ -38,7 +38,7 @@ static int compare(const void *a, const void *b)
     return (left > right) - (left < right);
 }
 
-static struct ratio spread_of(double *values, size_t count)
+struct ratio figures_spread(double *values, size_t count)
 {
     if (!count)
         return (struct ratio){0};
@@ -52,7 +52,7 @@ double figures_rate(const struct figures *figures, enum load_id load)
     double values[ROUNDS_MAX];
     for (size_t i = 0; i < figures->rounds; i++)
         values[i] = figures->samples[load][i].rate;
-    return spread_of(values, figures->rounds).median;
+    return figures_spread(values, figures->rounds).median;
 }
 
 double figures_cpu_us(const struct figures *figures, enum load_id load)
@@ -60,7 +60,7 @@ double figures_cpu_us(const struct figures *figures, enum load_id load)
     double values[ROUNDS_MAX];
     for (size_t i = 0; i < figures->rounds; i++)
         values[i] = figures->samples[load][i].server_cpu_us;
-    return spread_of(values, figures->rounds).median;
+    return figures_spread(values, figures->rounds).median;
 }
 
 struct ratio figures_rate_ratio(const struct figures *figures, enum load_id load, enum load_id base)
@@ -70,7 +70,7 @@ struct ratio figures_rate_ratio(const struct figures *figures, enum load_id load
         double rate = figures->samples[base][i].rate;
         values[i] = rate > 0 ? figures->samples[load][i].rate / rate : 0;
     }
-    return spread_of(values, figures->rounds);
+    return figures_spread(values, figures->rounds);
 }
 
 struct ratio figures_core_ratio(const struct figures *figures, enum load_id load, enum load_id base)
@@ -80,7 +80,7 @@ struct ratio figures_core_ratio(const struct figures *figures, enum load_id load
         double cpu_us = figures->samples[load][i].server_cpu_us;
         values[i] = cpu_us > 0 ? figures->samples[base][i].server_cpu_us / cpu_us : 0;
     }
-    return spread_of(values, figures->rounds);
+    return figures_spread(values, figures->rounds);
 }
 
 /* The client. */
@@ -268,7 +268,7 @@ int measure_ready(struct lab *lab, size_t starts, struct figures *figures, struc
         if (i > 0)
             values[i - 1] = (double)simulator.ready_us / 1000;
     }
-    figures->ready_ms = spread_of(values, starts).median;
+    figures->ready_ms = figures_spread(values, starts).median;
     log_info("ready in %.0f ms", figures->ready_ms);
     return lab_take_server_pki(lab, error);
 }

@@ -39,6 +39,16 @@ struct suite {
     double overhead_ms; /* a row: what no device had a part in */
 };
 
+/* Of the rounds. */
+struct ratio {
+    double median, least, greatest;
+};
+
+struct pki_cost {
+    size_t recipes;
+    struct ratio cpu_s;
+};
+
 struct figures {
     size_t rounds;
     size_t count;
@@ -49,15 +59,15 @@ struct figures {
     double idle_broker_bytes; /* of which the broker */
     double ready_ms;          /* median */
     struct suite suite;
+    struct pki_cost pki;
 };
+
+/* Sorts `values`. All zero for none. */
+struct ratio figures_spread(double *values, size_t count);
 
 /* Sample by sample, median over the rounds. */
 double figures_rate(const struct figures *figures, enum load_id load);
 double figures_cpu_us(const struct figures *figures, enum load_id load);
-/* Of the rounds. */
-struct ratio {
-    double median, least, greatest;
-};
 /* `load` to `base`: by the rate that the client saw ... */
 struct ratio figures_rate_ratio(const struct figures *figures, enum load_id load, enum load_id base);
 /*

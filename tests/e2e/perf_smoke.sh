@@ -22,6 +22,10 @@ TMPDIR=$scratch "$perf/run" --idle 300 --only idle --json >"$scratch/idle.json"
 is "$(jq -rc '[.goals[].id] | sort | join(" ")' "$scratch/idle.json")" 'idle-device ready'
 is "$(jq -c '.goals[] | select(.id == "idle-device") | .figure > 0' "$scratch/idle.json")" true
 
+TMPDIR=$scratch "$perf/run" --rounds 1 --only pki --json >"$scratch/pki.json"
+is "$(jq -rc '[.goals[].id] | sort | join(" ")' "$scratch/pki.json")" 'pki ready'
+is "$(jq -c '.goals[] | select(.id == "pki") | .figure > 0' "$scratch/pki.json")" true
+
 it 'leaves nothing behind'
 is "$(find "$scratch" -maxdepth 1 -name 'dpsbench-perf.*')" ''
 
