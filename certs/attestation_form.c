@@ -7,15 +7,17 @@
 
 /* ---- the leaf ---- */
 
-static bool has_client_auth(const X509 *leaf)
+/* RFC 5280 4.2.1.12 lets anyExtendedKeyUsage stand for all; OpenSSL does not. */
+static bool has_client_auth(const struct judge *judge)
 {
-    uint32_t usages = X509_get_extended_key_usage((X509 *)leaf);
-    return usages == UINT32_MAX || (usages & (XKU_SSL_CLIENT | XKU_ANYEKU));
+    uint32_t usages = X509_get_extended_key_usage(judge->leaf);
+    uint32_t good = XKU_SSL_CLIENT | (judge_shows(judge, RULE_NO_CLIENT_AUTH) ? 0 : XKU_ANYEKU);
+    return usages == UINT32_MAX || (usages & good);
 }
 
 static void check_client_auth(struct judge *judge)
 {
-    if (has_client_auth(judge->leaf))
+    if (has_client_auth(judge))
         return;
     judge_add(judge, RULE_NO_CLIENT_AUTH, "the extended key usage of the device's certificate does not name clientAuth");
     judge_mend(judge, "make it with extendedKeyUsage = clientAuth, or without the extension");
@@ -82,35 +84,60 @@ static void check_path_length(struct judge *judge)
     }
 }
 
+static bool is_critical(const X509 *certificate, int nid)
+{
+    int at = X509_get_ext_by_NID(certificate, nid, -1);
+    return at >= 0 && X509_EXTENSION_get_critical(X509_get_ext(certificate, at));
+}
+
 static const char *what_ca_lacks(X509 *ca)
 {
-    bool is_root = certificate_is_self_issued(ca);
     if (X509_get_version(ca) < X509_VERSION_3)
         return "version 3";
     if (X509_check_ca(ca) != 1)
         return "basicConstraints with CA:TRUE";
-    int at = X509_get_ext_by_NID(ca, NID_basic_constraints, -1);
-    if (at >= 0 && !X509_EXTENSION_get_critical(X509_get_ext(ca, at)))
+    if (!is_critical(ca, NID_basic_constraints))
         return "a critical basicConstraints";
     if (X509_get_key_usage(ca) == UINT32_MAX)
         return "keyUsage";
-    if (!X509_get0_subject_key_id(ca))
-        return "subjectKeyIdentifier";
-    return is_root || X509_get0_authority_key_id(ca) ? NULL : "authorityKeyIdentifier";
+    return X509_get0_subject_key_id(ca) ? NULL : "subjectKeyIdentifier";
 }
 
-static void check_ca_forms(struct judge *judge)
+static const char *what_leaf_lacks(X509 *leaf)
 {
-    for (size_t i = 1; i < judge->path.count; i++) {
-        X509 *ca = judge->path.steps[i].certificate;
-        const char *lacking = what_ca_lacks(ca);
+    bool is_ca = X509_get_extension_flags(leaf) & EXFLAG_CA;
+    uint32_t usage = X509_get_key_usage(leaf);
+    if (!is_ca && usage != UINT32_MAX && (usage & X509v3_KU_KEY_CERT_SIGN))
+        return "CA:TRUE, and its key usage says keyCertSign";
+    return !is_ca && X509_get_pathlen(leaf) >= 0 ? "CA:TRUE, and it has a pathLenConstraint" : NULL;
+}
+
+/* What openssl verify -x509_strict demands, after RFC 5280 4.2.1. */
+static const char *what_lacks(const struct judge *judge, size_t step)
+{
+    X509 *certificate = judge->path.steps[step].certificate;
+    const char *lacking = step == 0 ? what_leaf_lacks(certificate) : what_ca_lacks(certificate);
+    if (lacking)
+        return lacking;
+    if (is_critical(certificate, NID_authority_key_identifier) || is_critical(certificate, NID_subject_key_identifier))
+        return "key identifiers that are not critical";
+    if (X509_NAME_entry_count(X509_get_issuer_name(certificate)) == 0)
+        return "the name of an issuer";
+    bool needs_authority = step + 1 < judge->path.count && X509_get_version(certificate) == X509_VERSION_3;
+    return needs_authority && !X509_get0_authority_key_id(certificate) ? "authorityKeyIdentifier" : NULL;
+}
+
+static void check_forms(struct judge *judge)
+{
+    for (size_t i = 0; i < judge->path.count; i++) {
+        const char *lacking = what_lacks(judge, i);
         if (!lacking)
             continue;
-        CLEANUP_FREE char *subject = judge_subject_of(judge, ca);
-        judge_add(judge, RULE_CA_FORM, "the CA '%s' lacks %s", name_shown(subject), lacking);
+        CLEANUP_FREE char *subject = judge_subject_of(judge, judge->path.steps[i].certificate);
+        judge_add(judge, RULE_CHAIN_FORM, "'%s' lacks %s", name_shown(subject), lacking);
         judge_mend(judge,
-                   "make it with basicConstraints = critical,CA:TRUE, keyUsage = critical,keyCertSign,cRLSign, subjectKeyIdentifier = "
-                   "hash and authorityKeyIdentifier = keyid");
+                   "make a CA with basicConstraints = critical,CA:TRUE, keyUsage = critical,keyCertSign,cRLSign, subjectKeyIdentifier = "
+                   "hash; all but the root with authorityKeyIdentifier = keyid");
         return;
     }
 }
@@ -297,8 +324,8 @@ void judge_check_forms(struct judge *judge)
     check_path_length(judge);
     check_name_constraints(judge);
     check_critical_extensions(judge);
-    if (judge_shows(judge, RULE_CA_FORM))
-        check_ca_forms(judge);
+    if (judge_shows(judge, RULE_CHAIN_FORM))
+        check_forms(judge);
     check_key_types(judge);
     check_key_lengths(judge);
     check_digests(judge);

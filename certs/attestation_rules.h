@@ -125,8 +125,8 @@
       "a name that a CA of the chain does not permit is taken", "nothing public says that it is refused; RFC 5280 6.1.4 (g)")              \
     X(CRITICAL_EXTENSION, "chain.unknown-critical-extension", "C25", WARN, ASSUMED, STRICT, UNHANDLED_CRITICAL_EXTENSION, 0, NULL,         \
       "a critical extension that nobody knows is taken", "nothing public says that it is refused; RFC 5280 4.2")                           \
-    X(CA_FORM, "ca.form", "C23", NOTE, ASSUMED, STRICT, INVALID_CA, 0, NULL,                                                               \
-      "a CA certificate without what RFC 5280 demands of one is taken", "nothing public says that it is refused; RFC 5280 4.2.1")          \
+    X(CHAIN_FORM, "chain.form", "C23", NOTE, ASSUMED, STRICT, INVALID_CA, 0, NULL,                                                         \
+      "a chain without all that RFC 5280 demands of a CA is taken", "nothing public says that it is refused; RFC 5280 4.2.1")              \
     X(KEY_TYPE, "key.type", "C20", WARN, ASSUMED, STRICT, UNSUPPORTED_SIGNATURE_ALGORITHM, 0, NULL,                                        \
       "a key that is neither RSA nor on P-256, P-384 or P-521 is taken",                                                                   \
       "azure-docs articles/iot-hub/iot-hub-tls-support.md names RSA and ECC; nothing public says that it is refused")                      \

@@ -57,6 +57,29 @@ static void every_rule_of_the_judge_has_a_row(void **state)
     assert_false(has_failed);
 }
 
+static bool has_class(const char *class)
+{
+    const struct fidelity_row *row;
+    for (size_t i = 0; (row = fidelity_at(table, i)); i++)
+        if (row->rule ? strcmp(row->rule->class, class) == 0 : strncmp(row->behaviour, class, strlen(class)) == 0)
+            return true;
+    return false;
+}
+
+static void every_class_of_certificates_is_seen_somewhere(void **state)
+{
+    (void)state;
+    enum { CLASSES = 33 };
+    bool has_failed = false;
+    for (int i = 1; i <= CLASSES; i++) {
+        char class[8];
+        snprintf(class, sizeof class, "C%02d", i);
+        if (!has_class(class))
+            complain(&has_failed, "no row for the class", class);
+    }
+    assert_false(has_failed);
+}
+
 static void every_rule_of_connect_and_hub_has_a_row(void **state)
 {
     (void)state;
@@ -206,6 +229,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_rule_of_the_judge_has_a_row),
+        cmocka_unit_test(every_class_of_certificates_is_seen_somewhere),
         cmocka_unit_test(every_rule_of_connect_and_hub_has_a_row),
         cmocka_unit_test(every_knob_has_a_row),
         cmocka_unit_test(every_knob_named_exists),

@@ -555,7 +555,7 @@ static bool is_expected_somewhere(const struct row *rows, size_t count, const ch
 static bool is_elsewhere(const char *id)
 {
     static const char *const ids[] = {"weak.key", "vendor.pem-tail", "chain.name-constraints", "chain.unknown-critical-extension",
-                                      "ca.form"};
+                                      "chain.form"};
     for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++)
         if (strcmp(ids[i], id) == 0)
             return true;
