@@ -55,6 +55,9 @@ enum event_view { EVENT_VIEW_CONSOLE, EVENT_VIEW_WIRE, EVENT_VIEW_SERVICE, EVENT
     X(LANE_CONFIGURED, "lane.configured", BENCH, "a lane got a server PKI or knobs")                                                       \
     X(LANE_RELEASED, "lane.released", BENCH, "a lane was given back, or its lease ran out")                                                \
     X(STATE_CHANGED, "state.changed", BENCH, "an enrollment, a group or a certificate changed")                                            \
+    X(HTTP_REQUEST, "http.request", BENCH, "the service API answered a request")                                                           \
+    X(HTTP_REFUSED, "http.refused", BENCH,                                                                                                 \
+      "the service API refused what came, before it was a request: broken, smuggled, slow, too large")                                     \
     X(STORE_FAILED, "store.failed", BENCH, "what devices did cannot be written: they are answered 500 until it can")                       \
     X(STORE_MENDED, "store.mended", BENCH, "it is written again, with all that had waited")                                                \
     X(SCENARIO_SET, "scenario.set", BENCH, "knobs were bound to a registration id")                                                        \

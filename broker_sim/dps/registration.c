@@ -281,3 +281,27 @@ int registration_delete(struct registration_store *store, const char *registrati
     store->count--;
     return 0;
 }
+
+struct walk {
+    const char *group_id;
+    void (*visit)(void *user, const struct registration *registration);
+    void *user;
+};
+
+static void visit_node(const void *node, VISIT which, void *closure)
+{
+    const struct walk *walk = closure;
+    const struct registration *registration = *(struct registration *const *)node;
+    if (which != postorder && which != leaf)
+        return;
+    const struct registration_outcome *outcome = &registration->outcome;
+    if (!walk->group_id || (outcome->is_group && strcasecmp(outcome->enrollment_id, walk->group_id) == 0))
+        walk->visit(walk->user, registration);
+}
+
+void registration_each(const struct registration_store *store, const char *group_id,
+                       void (*visit)(void *user, const struct registration *registration), void *user)
+{
+    struct walk walk = {.group_id = group_id, .visit = visit, .user = user};
+    twalk_r(store->tree, visit_node, &walk);
+}

@@ -90,6 +90,10 @@ int registration_register(struct registration_store *store, const char *registra
 int registration_poll(struct registration_store *store, const char *registration_id, struct slice operation_id, int *ret_status,
                       bool *ret_has_ended_now, const struct registration **ret_registration, struct error *error);
 
+/* All records in the order of their ids; those of one enrollment group alone when `group_id` is not NULL. `visit` must not change the store. */
+void registration_each(const struct registration_store *store, const char *group_id,
+                       void (*visit)(void *user, const struct registration *registration), void *user);
+
 /* NULL when there is none. */
 const struct registration *registration_find(const struct registration_store *store, const char *registration_id);
 /* NOT_FOUND (file). LIMIT (rig), MEMORY. */

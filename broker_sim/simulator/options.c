@@ -25,6 +25,7 @@ enum {
     KEY_FIDELITY,
     KEY_EVIDENCE,
     KEY_SET_ASIDE,
+    KEY_SERVICE,
     KEY_END,
 };
 
@@ -45,6 +46,8 @@ static const struct argp_option entries[] = {
      "Print each behaviour of the simulator and how it is known (docs/fidelity.md), and end; needs no --state", 0},
     {"evidence", KEY_EVIDENCE, "WORD", 0,
      "With --fidelity: the behaviours with this evidence alone: documented, field-observed, vendor, assumed, own", 0},
+    {"service", KEY_SERVICE, "ADDR:PORT", 0,
+     "Where the service API listens: HTTPS, Azure's REST API for enrollments (default 127.0.0.1:0; docs/service-api.md)", 0},
     {"set-aside", KEY_SET_ASIDE, NULL, 0,
      "When DIR/state.db (registrations, hub devices) is damaged, foreign or of a newer version: move it to state.db.aside-N and begin with "
      "an empty one",
@@ -74,7 +77,7 @@ static bool is_numeric_address(const char *text)
     return inet_pton(AF_INET, text, address) == 1 || inet_pton(AF_INET6, text, address) == 1;
 }
 
-int options_read_listen(const char *text, char *ret_address, uint16_t *ret_port, struct error *error)
+int options_read_listen(const char *option, const char *text, char *ret_address, uint16_t *ret_port, struct error *error)
 {
     static const char mend[] = "write a numeric address and a port, such as 127.0.0.1:8883 or [::1]:8883";
     char address[LISTEN_ADDRESS_BYTES];
@@ -83,10 +86,10 @@ int options_read_listen(const char *text, char *ret_address, uint16_t *ret_port,
     size_t length = strcspn(text + has_brackets, has_brackets ? "]" : ":");
     const char *rest = text + has_brackets + length;
     if (length >= sizeof address || (has_brackets && *rest++ != ']'))
-        return fail(error, "--listen", text, mend);
+        return fail(error, option, text, mend);
     snprintf(address, sizeof address, "%.*s", (int)length, text + has_brackets);
     if (!is_numeric_address(address) || (*rest && (*rest != ':' || read_port(rest + 1, &port))))
-        return fail(error, "--listen", text, mend);
+        return fail(error, option, text, mend);
     snprintf(ret_address, LISTEN_ADDRESS_BYTES, "%s", address);
     *ret_port = port;
     return 0;
@@ -172,7 +175,7 @@ static int read_option(int key, const char *text, struct options *options, struc
         options->state = text;
         return *text ? 0 : fail(error, "--state", text, "name a folder");
     case KEY_LISTEN:
-        return options_read_listen(text, options->address, &options->port, error);
+        return options_read_listen("--listen", text, options->address, &options->port, error);
     case KEY_HOST:
         return add_host(options, text, error);
     case KEY_ID_SCOPE:
@@ -195,6 +198,8 @@ static int read_option(int key, const char *text, struct options *options, struc
         return read_fidelity(text, &options->fidelity, error);
     case KEY_EVIDENCE:
         return read_evidence(text, &options->evidence, error);
+    case KEY_SERVICE:
+        return options_read_listen("--service", text, options->service_address, &options->service_port, error);
     case KEY_SET_ASIDE:
         options->sets_aside = true;
         return 0;
@@ -254,6 +259,7 @@ void options_parse(int argc, char **argv, struct options *ret_options)
 {
     *ret_options = (struct options){
         .address = "127.0.0.1",
+        .service_address = "127.0.0.1",
         .id_scope = DEFAULT_ID_SCOPE,
         .time_scale = 1,
         .tls_max_version = TLS1_2_VERSION,

@@ -32,6 +32,8 @@ struct options {
     double time_scale;
     int tls_max_version;
     enum server_key server_key;
+    char service_address[LISTEN_ADDRESS_BYTES]; /* of the service API; as above */
+    uint16_t service_port;
     bool sets_aside; /* a state.db that cannot be read */
     bool is_verbose;
     bool wants_knobs; /* options_print_knobs() and nothing else */
@@ -46,7 +48,7 @@ void options_parse(int argc, char **argv, struct options *ret_options);
 /* The list of knobs on stdout, for people or as JSON. Returns the exit status. */
 int options_print_knobs(const struct options *options);
 
-/* "ADDR:PORT", "[::1]:PORT", or an address alone (port 0). USAGE (file). For --listen. */
-int options_read_listen(const char *text, char *ret_address, uint16_t *ret_port, struct error *error);
+/* "ADDR:PORT", "[::1]:PORT", or an address alone (port 0). USAGE (file). option: "--listen" or "--service". */
+int options_read_listen(const char *option, const char *text, char *ret_address, uint16_t *ret_port, struct error *error);
 
 #endif

@@ -7,7 +7,9 @@
 #include "broker_sim/broker/broker.h"
 #include "broker_sim/control/control.h"
 #include "broker_sim/dps/dps.h"
+#include "broker_sim/http/http_server.h"
 #include "broker_sim/hub/hub.h"
+#include "broker_sim/service_api/service_api.h"
 #include "broker_sim/simulator/descriptors.h"
 #include "broker_sim/store/store.h"
 
@@ -24,7 +26,7 @@ enum {
     END_LOOK_MS = 5,
     PEM_MAX_BYTES = 64 * 1024,
     ADDRESS_TEXT_BYTES = 80,
-    PROGRAM_HOSTS_MAX = HOSTS_MAX + 2, /* those given, the default, the listening address */
+    PROGRAM_HOSTS_MAX = HOSTS_MAX + 4, /* those given, the default, the listening addresses, localhost */
 };
 
 enum simulator_signal { SIGNAL_TERM, SIGNAL_INT, SIGNAL_HUP, SIGNAL_COUNT };
@@ -64,6 +66,10 @@ struct simulator {
     struct hub *hub;
     struct lanes *lanes;
     struct control *control;
+    struct policies *policies;
+    struct service_api *service_api;
+    struct http_server *http_server;
+    uint16_t service_port;
 
     const char *bus_filters[8];
     size_t bus_filter_count;
@@ -88,6 +94,11 @@ static void log_event(const cJSON *event)
     else if ((kind == EVENT_ATTESTATION_VERDICT || kind == EVENT_HUB_VERDICT) && strcmp(verdict, "accepted") != 0)
         log_info("%s: %s (%s): %s%s%s", json_string(event, "registration_id", "?"), verdict, rule ? rule : "?",
                  json_string(data, "text", ""), *mend ? "; " : "", mend);
+    else if (kind == EVENT_HTTP_REFUSED)
+        log_info("service API: %s: %s", json_string(data, "peer", "?"), json_string(data, "reason", "?"));
+    else if (kind == EVENT_HTTP_REQUEST && json_member(data, "reason"))
+        log_info("service API: %s %s: %lld: %s", json_string(data, "method", "?"), json_string(data, "path", "?"),
+                 (long long)json_integer(data, "status", 0), json_string(data, "reason", ""));
     else
         log_debug("%s %s", json_string(event, "kind", "?"), json_string(event, "registration_id", ""));
 }
@@ -279,6 +290,13 @@ static int add_address(const struct simulator *simulator, cJSON *ready, const ch
     return json_set_string(ready, name, text);
 }
 
+static int add_service_api(const struct simulator *simulator, cJSON *ready)
+{
+    char text[ADDRESS_TEXT_BYTES];
+    format_address(simulator->options->service_address, simulator->service_port, text);
+    return json_set_string(ready, "service", text) || add_path(ready, "service_policies", path_join(simulator->dir, POLICIES_FILE));
+}
+
 static const char *default_profile(const struct simulator *simulator)
 {
     return knob_list[KNOB_profile].words[simulator->options->knobs.profile];
@@ -312,7 +330,7 @@ static int fill_ready(const struct simulator *simulator, cJSON *ready)
     return add_service(simulator, ready) || add_path(ready, "root_ca", kept_pki_certificate_path(&simulator->server_pki, "root")) ||
            add_address(simulator, ready, "control", broker_control_port(simulator->broker)) || add_client(simulator, ready, "control") ||
            add_address(simulator, ready, "observer", broker_observer_port(simulator->broker)) || add_client(simulator, ready, "observer") ||
-           json_set_string(ready, "hand", broker_hand_path(simulator->broker)) ||
+           add_service_api(simulator, ready) || json_set_string(ready, "hand", broker_hand_path(simulator->broker)) ||
            add_path(ready, "events", path_join(simulator->dir, "events.jsonl"));
 }
 
@@ -432,6 +450,7 @@ static void close_quietly(uv_handle_t *handle)
 static void finish_end(struct simulator *simulator)
 {
     control_free(TAKE(simulator->control));
+    http_server_stop(TAKE(simulator->http_server));
     bus_free(TAKE(simulator->service_bus));
     bus_free(TAKE(simulator->control_bus));
     broker_stop(TAKE(simulator->broker));
@@ -457,6 +476,7 @@ static void begin_end(struct simulator *simulator, const char *reason)
     log_info("ending: %s", reason);
     ready_withdraw(simulator->dir);
     control_free(TAKE(simulator->control));
+    http_server_stop(TAKE(simulator->http_server));
     front_door_free(TAKE(simulator->front_door));
     emit_reason(simulator, EVENT_SIMULATOR_ENDING, reason);
     simulator->end_deadline = deadline_in_ms(simulator->clock, END_FLUSH_MS);
@@ -536,6 +556,11 @@ static bool is_any_address(const char *address)
     return strcmp(address, "0.0.0.0") == 0 || strcmp(address, "::") == 0;
 }
 
+static bool is_loopback_address(const char *address)
+{
+    return strncmp(address, "127.", 4) == 0 || strcmp(address, "::1") == 0;
+}
+
 static void gather_hosts(struct simulator *simulator)
 {
     const struct options *options = simulator->options;
@@ -545,6 +570,10 @@ static void gather_hosts(struct simulator *simulator)
         simulator->hosts[simulator->host_count++] = DEFAULT_HOST;
     if (!is_any_address(options->address))
         simulator->hosts[simulator->host_count++] = options->address;
+    if (is_loopback_address(options->service_address))
+        simulator->hosts[simulator->host_count++] = "localhost";
+    if (!is_any_address(options->service_address) && strcmp(options->service_address, options->address) != 0)
+        simulator->hosts[simulator->host_count++] = options->service_address;
 }
 
 static int open_pki(struct simulator *simulator, struct error *error)
@@ -744,6 +773,40 @@ static int make_control(struct simulator *simulator, struct error *error)
     return simulator->control ? 0 : error_set_memory(error);
 }
 
+/* Changes of people and programs end in the same functions as those of the control plane, on the same loop. */
+static int open_service_api(struct simulator *simulator, struct error *error)
+{
+    struct service_api_options options = {
+        .state = simulator->state,
+        .registrations = simulator->registrations,
+        .hosts = simulator->hosts,
+        .host_count = simulator->host_count,
+        .sink = sink_of(simulator),
+        .user = simulator,
+        .commit = commit,
+    };
+    if (policies_open(simulator->dir, &simulator->policies, error))
+        return -1;
+    options.policies = simulator->policies;
+    simulator->service_api = service_api_new(&options);
+    if (!simulator->service_api)
+        return error_set_memory(error);
+    struct lane_identity identity = main_identity(simulator);
+    struct http_server_options server = {
+        .loop = &simulator->loop,
+        .sink = sink_of(simulator),
+        .address = simulator->options->service_address,
+        .port = simulator->options->service_port,
+        .leaf = identity.leaf,
+        .key = identity.key,
+        .intermediates = identity.intermediates,
+        .user = simulator->service_api,
+        .handle = service_api_handle,
+        .refusal_body = service_api_refusal_body,
+    };
+    return http_server_start(&server, &simulator->http_server, &simulator->service_port, error);
+}
+
 static void on_start_limit(uv_timer_t *timer)
 {
     struct error error = ERROR_INIT;
@@ -800,7 +863,7 @@ static int start(struct simulator *simulator, struct error *error)
     if (watch_signals(simulator, error) || load_state(simulator, error) || open_pki(simulator, error) || make_stores(simulator, error) ||
         make_buses(simulator, error) || make_services(simulator, error) || start_broker(simulator, error))
         return -1;
-    if (open_front_door(simulator, error) || make_control(simulator, error))
+    if (open_front_door(simulator, error) || make_control(simulator, error) || open_service_api(simulator, error))
         return -1;
     uv_timer_start(&simulator->timer, on_start_limit, START_LIMIT_MS, 0);
     return 0;
@@ -822,6 +885,8 @@ static void done(struct simulator *simulator)
     if (simulator->has_loop)
         finish_end(simulator);
     close_loop(simulator);
+    service_api_free(simulator->service_api);
+    policies_free(simulator->policies);
     lanes_free(simulator->lanes);
     hub_free(simulator->hub);
     dps_free(simulator->dps);

@@ -3,6 +3,7 @@ dpsbench_e2e_test(e2e_sim_register COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/sim_regis
 dpsbench_e2e_test(e2e_sim_control COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/sim_control.sh)
 dpsbench_e2e_test(e2e_sim_by_hand COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/sim_by_hand.sh)
 dpsbench_e2e_test(e2e_sim_faults COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/sim_faults.sh TIMEOUT 300)
+dpsbench_e2e_test(e2e_sim_service_api COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/sim_service_api.sh)
 
 # Each knob, seen on the wire.
 add_executable(sim_knobs sim_knobs.c sim_wire.c)

@@ -17,3 +17,6 @@ dpsbench_unit_test(test_sim_options SOURCES test_sim_options.c DEPENDS sim_simul
 dpsbench_unit_test(test_fidelity SOURCES test_fidelity.c DEPENDS sim_fidelity sim_scenario sim_dps sim_hub certs)
 dpsbench_unit_test(test_descriptors SOURCES test_descriptors.c DEPENDS sim_simulator)
 dpsbench_unit_test(test_store SOURCES test_store.c DEPENDS sim_store)
+dpsbench_unit_test(test_http_guard SOURCES test_http_guard.c DEPENDS sim_http)
+dpsbench_unit_test(test_http_server SOURCES test_http_server.c DEPENDS sim_http certs)
+dpsbench_unit_test(test_service_api SOURCES test_service_api.c DEPENDS sim_service_api certs PkgConfig::CRYPTO)

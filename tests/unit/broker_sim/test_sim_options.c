@@ -19,7 +19,7 @@ static void reads_addresses_to_listen_on(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         char address[LISTEN_ADDRESS_BYTES];
         uint16_t port = 1;
-        assert_int_equal(options_read_listen(rows[i].text, address, &port, NULL), 0);
+        assert_int_equal(options_read_listen("--listen", rows[i].text, address, &port, NULL), 0);
         assert_string_equal(address, rows[i].address);
         assert_int_equal(port, rows[i].port);
     }
@@ -43,7 +43,7 @@ static void refuses_addresses_that_are_none(void **state)
         char address[LISTEN_ADDRESS_BYTES] = "untouched";
         uint16_t port = 1;
         struct error error = ERROR_INIT;
-        assert_int_equal(options_read_listen(rows[i], address, &port, &error), -1);
+        assert_int_equal(options_read_listen("--listen", rows[i], address, &port, &error), -1);
         assert_int_equal(error.code, ERROR_USAGE);
         assert_string_equal(address, "untouched");
     }
