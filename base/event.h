@@ -46,7 +46,10 @@ enum event_view { EVENT_VIEW_CONSOLE, EVENT_VIEW_WIRE, EVENT_VIEW_SERVICE, EVENT
     X(SCENARIO_FAULT, "scenario.fault", SERVICE, "a scenario makes the service misbehave here")                                            \
     X(HUB_VERDICT, "hub.verdict", SERVICE, "what the hub decides about a CONNECT")                                                         \
     X(HUB_TELEMETRY, "hub.telemetry", SERVICE, "a device-to-cloud message arrived")                                                        \
-    X(HUB_TWIN, "hub.twin", SERVICE, "a twin request was answered")                                                                        \
+    X(HUB_TWIN, "hub.twin", SERVICE, "a twin request was answered, or desired properties changed")                                         \
+    X(HUB_CONNECTION, "hub.connection", SERVICE, "a device is connected to its hub, or no longer")                                         \
+    X(HUB_MESSAGE, "hub.message", SERVICE, "a message to a device: where it is")                                                           \
+    X(HUB_METHOD, "hub.method", SERVICE, "a direct method was sent to a device, or ended")                                                 \
     X(SIMULATOR_READY, "simulator.ready", BENCH, "the simulator serves")                                                                   \
     X(SIMULATOR_ENDING, "simulator.ending", BENCH, "the simulator ends")                                                                   \
     X(BROKER_DOWN, "broker.down", BENCH, "Mosquitto ended or its service connection is lost")                                              \

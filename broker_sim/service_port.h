@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 
+#include <stddef.h>
 #include <stdint.h>
 
 struct service_port {
@@ -20,6 +21,8 @@ struct service_port {
     int (*commit)(void *user, struct error *error);
     /* PUBLISH QoS 1 to the device of `session`; `topic` as the device knows it, `body` text. A device that is gone: nothing. */
     void (*publish)(void *user, uint64_t session, const char *topic, const char *body);
+    /* The same for a body of any bytes. -1: it did not go. */
+    int (*publish_bytes)(void *user, uint64_t session, const char *topic, const void *data, size_t length_bytes);
     /* As front_door_close_after_reply. */
     void (*close_after_reply)(void *user, uint64_t session, int64_t after_ms, const char *how);
     /* As front_door_close_later. */

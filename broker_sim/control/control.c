@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-enum { LEASE_TTL_DEFAULT_S = 60, HOST_MAX_BYTES = 253, NAME_MAX_BYTES = 255 };
+enum { LEASE_TTL_DEFAULT_S = 60, HOST_MAX_BYTES = 253, NAME_MAX_BYTES = 255, REPLY_TOPIC_MAX_BYTES = CLIENT_NAME_MAX_BYTES + 64 };
 
 struct control {
     struct control_options options;
@@ -24,6 +24,9 @@ struct call {
     cJSON *result;                   /* given; NULL: {} */
     char place[NAME_MAX_BYTES + 32]; /* of an error; "" : none */
     struct error *error;
+    const char *id;          /* of the request */
+    const char *reply_topic; /* where its reply goes */
+    bool is_deferred;        /* the reply is, or was, sent by somebody else */
 };
 
 /* --- events --- */
@@ -411,6 +414,83 @@ static int registration_delete_method(struct call *call)
     return registration_delete(call->control->options.registrations, id, call->error);
 }
 
+/* --- hubs --- */
+
+static int check_hub(const struct call *call, bool has_device)
+{
+    const char *device_id;
+    if (!call->control->options.hub)
+        return error_set(call->error, ERROR_OWNER_FILE, ERROR_NOT_FOUND, "there are no hubs here");
+    return has_device ? control_params_text(call->params, "deviceId", NAME_MAX_BYTES, &device_id, call->error) : 0;
+}
+
+typedef int hub_function(struct hub *hub, const cJSON *params, cJSON **ret_result, struct error *error);
+
+static int hub_call(struct call *call, hub_function *function)
+{
+    if (check_hub(call, function != hub_list))
+        return -1;
+    return function(call->control->options.hub, call->params, &call->result, call->error);
+}
+
+#define HUB_METHOD(name)                                                                                                                   \
+    static int name##_method(struct call *call)                                                                                            \
+    {                                                                                                                                      \
+        return hub_call(call, name);                                                                                                       \
+    }
+HUB_METHOD(hub_list)
+HUB_METHOD(hub_show)
+HUB_METHOD(hub_create)
+HUB_METHOD(hub_update)
+HUB_METHOD(hub_delete)
+HUB_METHOD(hub_desired)
+HUB_METHOD(hub_purge)
+
+/* A reply that waits for a device. The hub ends all of them before the control plane goes (hub_stop). */
+struct deferred {
+    struct control *control;
+    char id[REQUEST_ID_MAX_BYTES + 1];
+    char reply_topic[REPLY_TOPIC_MAX_BYTES];
+};
+
+static void reply_deferred(void *user, cJSON *result)
+{
+    struct deferred *deferred = user;
+    CLEANUP_JSON cJSON *reply = control_reply_ok(deferred->id, result);
+    if (reply)
+        publisher_reply(deferred->control->options.publisher, deferred->reply_topic, reply);
+    free(deferred);
+}
+
+static int defer(struct call *call, int (*start)(struct hub *, const cJSON *, const struct hub_waiter *, struct error *))
+{
+    if (check_hub(call, true))
+        return -1;
+    struct deferred *deferred = calloc(1, sizeof *deferred);
+    if (!deferred)
+        return error_set_memory(call->error);
+    const struct hub_waiter waiter = {reply_deferred, deferred};
+    deferred->control = call->control;
+    snprintf(deferred->id, sizeof deferred->id, "%s", call->id);
+    snprintf(deferred->reply_topic, sizeof deferred->reply_topic, "%s", call->reply_topic);
+    if (start(call->control->options.hub, call->params, &waiter, call->error)) {
+        free(deferred);
+        return -1;
+    }
+    call->is_deferred = true;
+    return 0;
+}
+
+static int hub_send_method(struct call *call)
+{
+    return defer(call, hub_send);
+}
+
+static int hub_invoke_method(struct call *call)
+{
+    return defer(call, hub_invoke);
+}
+
 /* --- the table --- */
 
 #define OBJECT_METHODS(name, kind, id)                                                                                                     \
@@ -445,6 +525,17 @@ static const struct method {
     {"certificate.verify", DPS_CERTIFICATE, "name etag certificate", certificate_verify},
     {"registration.get", 0, "registrationId", registration_get_method},
     {"registration.delete", 0, "registrationId", registration_delete_method},
+    {"hub.list", 0, "", hub_list_method},
+    {"hub.show", 0, "deviceId", hub_show_method},
+    {"hub.create", 0, "deviceId hub status authentication", hub_create_method},
+    {"hub.update", 0, "deviceId hub status authentication tags", hub_update_method},
+    {"hub.delete", 0, "deviceId", hub_delete_method},
+    {"hub.desired", 0, "deviceId desired", hub_desired_method},
+    {"hub.purge", 0, "deviceId", hub_purge_method},
+    {"hub.send", 0,
+     "deviceId body bodyBase64 messageId correlationId userId contentType contentEncoding properties ttlInSeconds waitInSeconds",
+     hub_send_method},
+    {"hub.invoke", 0, "deviceId methodName payload responseTimeoutInSeconds connectTimeoutInSeconds", hub_invoke_method},
 };
 
 const char *const *control_method_names(void)
@@ -474,26 +565,27 @@ static int run(struct call *call, const char *name)
     return method->run(call);
 }
 
-static cJSON *answer(struct control *control, const void *payload, size_t length_bytes)
+/* NULL: the reply is somebody else's to send. */
+static cJSON *answer(struct control *control, const char *topic, const void *payload, size_t length_bytes)
 {
     struct error error = ERROR_INIT;
     CLEANUP(control_request_done) struct control_request request = {.json = NULL};
     if (control_request_read(payload, length_bytes, &request, &error))
         return control_reply_error(NULL, &error, NULL);
-    struct call call = {.control = control, .params = request.params, .error = &error};
+    struct call call = {.control = control, .params = request.params, .error = &error, .id = request.id, .reply_topic = topic};
     if (run(&call, request.method) == 0)
-        return control_reply_ok(request.id, call.result);
+        return call.is_deferred ? NULL : control_reply_ok(request.id, call.result);
     cJSON_Delete(call.result);
     return control_reply_error(request.id, &error, call.place[0] ? call.place : NULL);
 }
 
 void control_message(struct control *control, const char *topic, const void *payload, size_t length_bytes)
 {
-    char name[CLIENT_NAME_MAX_BYTES + 1], reply_topic_text[CLIENT_NAME_MAX_BYTES + 64];
+    char name[CLIENT_NAME_MAX_BYTES + 1], reply_topic_text[REPLY_TOPIC_MAX_BYTES];
     if (control_topic_read(topic, name, NULL))
         return;
-    CLEANUP_JSON cJSON *reply = answer(control, payload, length_bytes);
     snprintf(reply_topic_text, sizeof reply_topic_text, "dpsbench/v1/control/%s/reply", name);
+    CLEANUP_JSON cJSON *reply = answer(control, reply_topic_text, payload, length_bytes);
     if (reply)
         publisher_reply(control->options.publisher, reply_topic_text, reply);
 }

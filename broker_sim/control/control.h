@@ -10,6 +10,7 @@
 #include "broker_sim/control/lane.h"
 #include "broker_sim/control/publisher.h"
 #include "broker_sim/dps/registration.h"
+#include "broker_sim/hub/hub.h"
 #include "broker_sim/scenario/scenario.h"
 #include "certs/dps_state.h"
 
@@ -21,6 +22,7 @@ struct control_options {
     struct dps_state *state; /* this and the following: lent */
     struct scenario_table *scenarios;
     struct registration_store *registrations;
+    struct hub *hub; /* NULL: there are no hub methods */
     struct lanes *lanes;
     struct publisher *publisher;
     /* Fills version and those of the libraries, id_scope, host, profile, time_scale, dps, state, sessions: simulator.info. */

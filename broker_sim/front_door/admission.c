@@ -1,3 +1,4 @@
+#include "base/cleanup.h"
 #include "broker_sim/front_door/connection.h"
 #include "broker_sim/front_door/user_name.h"
 #include "broker_sim/mqtt/connack.h"
@@ -6,6 +7,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* The device may use the same one at the same time: the oldest of a kind is answered first, and this is the first. */
+enum { RESTORED_PACKET_ID = 65535 };
+
+DEFINE_CLEANUP(struct pending *, pending_free)
 
 static char *copy_or_empty(bool is_there, struct mqtt_text text)
 {
@@ -58,7 +64,7 @@ static void send_connack(struct connection *connection, int return_code)
     if (is_v5)
         mqtt_write_connack_v5(&connection->out, (uint8_t)return_code);
     else
-        mqtt_write_connack(&connection->out, false, (uint8_t)return_code);
+        mqtt_write_connack(&connection->out, return_code == CONNACK_ACCEPTED && connection->is_session_present, (uint8_t)return_code);
     emit_connack(connection, return_code);
 }
 
@@ -70,6 +76,24 @@ void admission_refuse(struct connection *connection, int return_code, const char
     bytes_done(&connection->upstream_out); /* no CONNECT for Mosquitto any more */
     send_connack(connection, return_code);
     connection_finish(connection, by, how);
+}
+
+/* Behind Mosquitto's CONNACK, before anything of the device. The answer goes no further than relay_down. */
+static int restore_subscription(struct connection *connection)
+{
+    CLEANUP(bytes_done) struct bytes body = {.max_bytes = QUEUE_MAX_BYTES};
+    CLEANUP(pending_free_cleanup) struct pending *pending = pending_new(RESTORED_PACKET_ID, MQTT_SUBACK, 1);
+    struct mqtt_text filter = {(const uint8_t *)connection->restored_filter, (uint16_t)strlen(connection->restored_filter)};
+    if (!pending)
+        return -1;
+    pending->is_restored = true;
+    pending->filters[0].granted_qos = (uint8_t)connection->restored_qos;
+    pending->filters[pending->count++].filter = TAKE(connection->restored_filter);
+    if (mqtt_begin_filters(&body, RESTORED_PACKET_ID) || mqtt_add_filter(&body, connection->prefix, filter) ||
+        mqtt_add_filter_qos(&body, (uint8_t)connection->restored_qos) || mqtt_end_filters(&connection->upstream_out, MQTT_SUBSCRIBE, &body))
+        return -1;
+    pending_push(&connection->pending, TAKE(pending));
+    return 0;
 }
 
 void admission_complete(struct connection *connection)
@@ -84,6 +108,8 @@ void admission_complete(struct connection *connection)
     if (!connection->is_mute)
         send_connack(connection, CONNACK_ACCEPTED);
     connection->is_mute |= connection->silence == SILENCE_AFTER_CONNACK;
+    if (connection->restored_filter && restore_subscription(connection))
+        connection_finish(connection, "broker", "violation");
     device_flush(connection); /* the device need not wait for what it sent behind CONNECT */
     relay_up(connection, early.data, early.length_bytes);
     bytes_done(&early);
@@ -116,6 +142,7 @@ static void decide(struct connection *connection)
         return;
     }
     connection->silence = admission.silence;
+    connection->is_session_present = admission.is_session_present;
     if (!admission.is_admitted) {
         admission_refuse(connection, admission.return_code, "service", "refused");
         return;
@@ -127,6 +154,9 @@ static void decide(struct connection *connection)
     }
     if (!connection_is_open(connection))
         return;
+    if (*admission.restored_filter)
+        connection->restored_filter = strdup(admission.restored_filter);
+    connection->restored_qos = admission.restored_qos;
     connection->phase = PHASE_ADMITTED;
     connection->phase_deadline = connection_deadline_ms(connection, UPSTREAM_MS);
     upstream_start(connection);
@@ -166,9 +196,16 @@ static void answer_other_level(struct connection *connection, const struct mqtt_
 
 static int write_upstream_connect(struct connection *connection, const struct mqtt_connect *connect, struct error *error)
 {
+    const struct front_door_policy *policy = &connection->door->options.policy;
+    struct mqtt_connect upward = *connect;
     char client_id[PREFIX_MAX_BYTES];
+    CLEANUP_FREE char *amended = NULL;
+    if (connect->has_will && policy->amend_topic)
+        amended = policy->amend_topic(policy->user, &connection->session, connection->will_topic, true, connect->is_will_retained);
+    if (amended)
+        upward.will_topic = (struct mqtt_text){(const uint8_t *)amended, (uint16_t)strlen(amended)};
     snprintf(client_id, sizeof client_id, "%llu", (unsigned long long)connection->session.number);
-    if (mqtt_write_connect(&connection->upstream_out, client_id, connection->prefix, connect))
+    if ((amended && strlen(amended) > UINT16_MAX) || mqtt_write_connect(&connection->upstream_out, client_id, connection->prefix, &upward))
         return mqtt_fault(error, "a will whose topic is too long");
     return 0;
 }
@@ -187,11 +224,13 @@ int admission_read_connect(struct connection *connection, const struct mqtt_head
         answer_other_level(connection, &connect);
         return 1;
     }
-    if (check_will(&connect, error) || write_upstream_connect(connection, &connect, error))
+    if (check_will(&connect, error))
         return -1;
     if (keep_texts(connection, &connect))
         return error_set_memory(error);
     publish_texts(connection, &connect);
+    if (write_upstream_connect(connection, &connect, error))
+        return -1;
     emit_connect(connection);
     /* [MQTT-3.1.3-8] */
     if (connect.client_id.length_bytes == 0 && !connect.is_clean_session)

@@ -121,6 +121,7 @@ static void free_texts(struct connection *connection)
     free(connection->password);
     free(connection->registration_id);
     free(connection->will_topic);
+    free(connection->restored_filter);
 }
 
 static void free_contents(struct connection *connection)

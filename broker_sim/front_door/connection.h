@@ -120,6 +120,9 @@ struct connection {
     enum refusal_state refusal;
     enum admission_silence silence;
     uint16_t refusal_packet_id;
+    char *restored_filter; /* of struct admission */
+    int restored_qos;
+    bool is_session_present;
 
     bool has_said_end;                           /* close_notify is out, or will not be said */
     bool has_seen_hello, is_tls_up, wants_write; /* TLS wants to write before it reads on */

@@ -26,12 +26,18 @@ struct front_door;
 /* From where on nothing goes down to an admitted device any more; it is relayed up as ever, and may close when it likes. */
 enum admission_silence { SILENCE_NEVER, SILENCE_AFTER_CONNECT, SILENCE_AFTER_CONNACK, SILENCE_AFTER_SUBACK };
 
+enum { ADMISSION_FILTER_MAX_BYTES = 255 };
+
 /* What to do with a CONNECT. */
 struct admission {
     bool is_admitted;
     int return_code;                /* 1 to 5 when refused */
     const char *close_how;          /* not admitted, and not NULL: no CONNACK, closed so; see front_door_close_session */
     enum admission_silence silence; /* admitted */
+    bool is_session_present;        /* admitted: the flag of the CONNACK */
+    int restored_qos;
+    /* admitted: what an earlier session left subscribed, so that the device need not; "": nothing */
+    char restored_filter[ADMISSION_FILTER_MAX_BYTES + 1];
 };
 
 struct front_door_policy {
@@ -40,8 +46,19 @@ struct front_door_policy {
     struct admission (*decide)(void *user, struct session *session);
     /* A SUBACK for `filter` (the device's, without prefix) went down with a granted QoS. */
     void (*subscribed)(void *user, struct session *session, const char *filter, int granted_qos);
+    /* An UNSUBACK for `filter` went down. */
+    void (*unsubscribed)(void *user, struct session *session, const char *filter);
     /* May the device publish there? false: mqtt.violation, closed. */
     bool (*may_publish)(void *user, struct session *session, const char *topic, int qos);
+    /*
+     * A will, or a PUBLISH with RETAIN, which Mosquitto does not get to see: another topic to send it up under, malloc'ed; NULL: its own. For the will
+     * it is asked before decide.
+     */
+    char *(*amend_topic)(void *user, const struct session *session, const char *topic, bool is_will, bool is_retained);
+    /* A PUBLISH went down. packet_id: 0 at QoS 0. */
+    void (*sent)(void *user, struct session *session, const char *topic, uint16_t packet_id);
+    /* The device's PUBACK came. */
+    void (*acknowledged)(void *user, struct session *session, uint16_t packet_id);
     /* Granted QoS (0, 1), 0x80 to refuse the filter. */
     int (*grant)(void *user, struct session *session, const char *filter, int qos);
     /* The session is over, admitted or not (only after decide was called for it). Release session->service. */

@@ -7,6 +7,7 @@
 #ifndef BROKER_SIM_FRONT_DOOR_PENDING_H
 #define BROKER_SIM_FRONT_DOOR_PENDING_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,6 +22,7 @@ struct pending {
     struct pending *next;
     uint16_t packet_id;
     uint8_t ack_type; /* MQTT_SUBACK or MQTT_UNSUBACK */
+    bool is_restored; /* ours: the device did not ask, and gets no answer */
     size_t count;
     struct pending_filter filters[];
 };

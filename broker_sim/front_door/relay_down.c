@@ -26,6 +26,14 @@ static int take_connack(struct connection *connection, const uint8_t *body, size
 
 /* SUBACK and UNSUBACK. */
 
+static void tell_unsubscribed(struct connection *connection, const struct pending *pending)
+{
+    const struct front_door_policy *policy = &connection->door->options.policy;
+    for (size_t i = 0; pending && i < pending->count && policy->unsubscribed; i++)
+        if (connection->phase == PHASE_SESSION)
+            policy->unsubscribed(policy->user, &connection->session, pending->filters[i].filter);
+}
+
 static void tell_policy(struct connection *connection, const struct pending *pending)
 {
     const struct front_door_policy *policy = &connection->door->options.policy;
@@ -44,6 +52,15 @@ static int write_suback(struct connection *connection, const struct pending *pen
     return mqtt_write_packet(&connection->out, MQTT_SUBACK, 0, body, 2 + pending->count);
 }
 
+static int answer_suback(struct connection *connection, const struct pending *pending, const struct mqtt_suback *suback)
+{
+    int result = write_suback(connection, pending, suback);
+    emit_suback(connection, pending, suback->packet_id);
+    device_flush(connection);
+    connection->is_mute |= connection->silence == SILENCE_AFTER_SUBACK;
+    return result;
+}
+
 static int take_suback(struct connection *connection, const uint8_t *body, size_t length_bytes, struct error *error)
 {
     struct mqtt_suback suback;
@@ -57,10 +74,7 @@ static int take_suback(struct connection *connection, const uint8_t *body, size_
     for (size_t i = 0; i < suback.count; i++)
         if (pending->filters[i].granted_qos != MQTT_SUBACK_REFUSED)
             pending->filters[i].granted_qos = suback.codes[i];
-    int result = write_suback(connection, pending, &suback);
-    emit_suback(connection, pending, suback.packet_id);
-    device_flush(connection);
-    connection->is_mute |= connection->silence == SILENCE_AFTER_SUBACK;
+    int result = pending->is_restored ? 0 : answer_suback(connection, pending, &suback);
     tell_policy(connection, pending);
     pending_free(pending);
     return result ? error_set_memory(error) : go_on(connection);
@@ -74,8 +88,10 @@ static int take_unsuback(struct connection *connection, const struct mqtt_header
         return -1;
     struct pending *pending = pending_take(&connection->pending, packet_id, MQTT_UNSUBACK);
     emit_unsuback(connection, pending, packet_id);
+    int result = mqtt_write_ack(&connection->out, MQTT_UNSUBACK, packet_id);
+    tell_unsubscribed(connection, pending);
     pending_free(pending);
-    return mqtt_write_ack(&connection->out, MQTT_UNSUBACK, packet_id);
+    return result ? result : go_on(connection);
 }
 
 /* PUBLISH. */
@@ -90,6 +106,14 @@ static void watch_refusal(struct connection *connection, const struct mqtt_publi
     connection->refusal_deadline =
         publish->qos ? connection_deadline_ms(connection, clock_scaled_ms(REFUSAL_MS, connection->door->options.time_scale))
                      : connection_deadline_ms(connection, connection->refusal_after_ms);
+}
+
+/* Must not end the connection: the payload is still to come. */
+static void tell_sent(struct connection *connection, const char *topic, const struct mqtt_publish *publish)
+{
+    const struct front_door_policy *policy = &connection->door->options.policy;
+    if (policy->sent)
+        policy->sent(policy->user, &connection->session, topic, publish->qos ? publish->packet_id : 0);
 }
 
 /* Somebody published by hand to "s/<n>/": without the prefix no topic is left, and MQTT allows none such. */
@@ -117,9 +141,11 @@ static int on_publish(void *user, const struct mqtt_publish *publish, struct err
     if (!topic)
         return error_set_memory(error);
     emit_publish(connection, false, topic, &downward);
-    free(topic);
     watch_refusal(connection, publish);
-    return mqtt_write_publish_head(&connection->out, "", &downward) ? error_set_memory(error) : 0;
+    int result = mqtt_write_publish_head(&connection->out, "", &downward);
+    tell_sent(connection, topic, &downward);
+    free(topic);
+    return result ? error_set_memory(error) : 0;
 }
 
 static int on_payload(void *user, const uint8_t *data, size_t length_bytes, struct error *error)

@@ -1,3 +1,4 @@
+#include "base/cleanup.h"
 #include "broker_sim/front_door/connection.h"
 #include "broker_sim/mqtt/ack.h"
 #include "broker_sim/mqtt/subscribe.h"
@@ -5,6 +6,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* 1 stops the framer: the connection is ending, or waits. */
 static int go_on(const struct connection *connection)
@@ -102,6 +104,27 @@ static int take_filters(struct connection *connection, const struct mqtt_header 
 
 /* PUBLISH. */
 
+/* Takes `amended`, which may be NULL. */
+static int write_upward(struct connection *connection, const struct mqtt_publish *publish, char *amended, struct error *error)
+{
+    CLEANUP_FREE char *topic = amended;
+    struct mqtt_publish upward = *publish;
+    upward.is_retained = false; /* a retained message would outlive the session and answer nobody */
+    if (topic && strlen(topic) > UINT16_MAX)
+        return too_long(error);
+    if (topic)
+        upward.topic = (struct mqtt_text){(const uint8_t *)topic, (uint16_t)strlen(topic)};
+    return mqtt_write_publish_head(&connection->upstream_out, connection->prefix, &upward) ? too_long(error) : 0;
+}
+
+static char *amend(struct connection *connection, const char *topic, const struct mqtt_publish *publish)
+{
+    const struct front_door_policy *policy = &connection->door->options.policy;
+    if (!publish->is_retained || !policy->amend_topic)
+        return NULL;
+    return policy->amend_topic(policy->user, &connection->session, topic, false, true);
+}
+
 static int on_publish(void *user, const struct mqtt_publish *publish, struct error *error)
 {
     struct connection *connection = user;
@@ -118,14 +141,15 @@ static int on_publish(void *user, const struct mqtt_publish *publish, struct err
     bool may = !policy->may_publish || policy->may_publish(policy->user, &connection->session, topic, publish->qos);
     if (!may)
         mqtt_fault(error, "PUBLISH to '%.200s', where this device may not publish", topic);
+    char *amended = may ? amend(connection, topic, publish) : NULL;
     free(topic);
     if (!may)
         return -1;
-    if (connection->phase != PHASE_SESSION)
+    if (connection->phase != PHASE_SESSION) {
+        free(amended);
         return 1;
-    struct mqtt_publish upward = *publish;
-    upward.is_retained = false; /* a retained message would outlive the session and answer nobody */
-    return mqtt_write_publish_head(&connection->upstream_out, connection->prefix, &upward) ? too_long(error) : 0;
+    }
+    return write_upward(connection, publish, amended, error);
 }
 
 static int on_payload(void *user, const uint8_t *data, size_t length_bytes, struct error *error)
@@ -135,6 +159,13 @@ static int on_payload(void *user, const uint8_t *data, size_t length_bytes, stru
 }
 
 /* The others. */
+
+static void tell_acknowledged(struct connection *connection, uint16_t packet_id)
+{
+    const struct front_door_policy *policy = &connection->door->options.policy;
+    if (policy->acknowledged)
+        policy->acknowledged(policy->user, &connection->session, packet_id);
+}
 
 static int take_puback(struct connection *connection, const struct mqtt_header *header, const uint8_t *body, size_t length_bytes,
                        struct error *error)
@@ -147,7 +178,10 @@ static int take_puback(struct connection *connection, const struct mqtt_header *
         connection->refusal = REFUSAL_TIMER;
         connection->refusal_deadline = connection_deadline_ms(connection, connection->refusal_after_ms);
     }
-    return mqtt_write_ack(&connection->upstream_out, MQTT_PUBACK, packet_id);
+    if (mqtt_write_ack(&connection->upstream_out, MQTT_PUBACK, packet_id))
+        return -1;
+    tell_acknowledged(connection, packet_id);
+    return go_on(connection);
 }
 
 static int take_disconnect(struct connection *connection)

@@ -238,7 +238,7 @@ void emit_connack(struct connection *connection, int return_code)
 {
     struct draft draft = begin(connection, EVENT_MQTT_CONNACK);
     add_number(&draft, "return_code", return_code);
-    add_bool(&draft, "is_session_present", false);
+    add_bool(&draft, "is_session_present", return_code == 0 && connection->is_session_present);
     emit(connection, &draft);
 }
 

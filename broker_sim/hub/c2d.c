@@ -250,7 +250,7 @@ int64_t c2d_queue_next_expiry_s(const struct c2d_queue *queue)
 {
     int64_t first_s = INT64_MAX;
     for (const struct c2d_message *message = queue->first; message; message = message->next)
-        if (message->expires_unix_s < first_s)
+        if (!message->is_sent && message->expires_unix_s < first_s)
             first_s = message->expires_unix_s;
     return first_s;
 }

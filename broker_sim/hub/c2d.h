@@ -82,7 +82,7 @@ int c2d_queue_add(struct c2d_queue *queue, struct c2d_message *message, struct e
 void c2d_queue_end(struct c2d_queue *queue, struct c2d_message *message, enum c2d_outcome outcome);
 /* The connection is gone: what was on its way waits again. */
 void c2d_queue_requeue(struct c2d_queue *queue);
-/* The first that expires; INT64_MAX: none. */
+/* When the first one expires that is not on its way; INT64_MAX: none. */
 int64_t c2d_queue_next_expiry_s(const struct c2d_queue *queue);
 
 #endif

@@ -31,6 +31,7 @@ const char *hub_authentication_name(enum hub_authentication authentication);
 int hub_authentication_read(const char *name, enum hub_authentication *ret_authentication, struct error *error);
 
 struct hub_registry;
+struct hub_connection; /* of the service: service.h */
 
 /* Of a pair the first is the primary one; "": none. */
 struct hub_device {
@@ -43,9 +44,9 @@ struct hub_device {
     bool is_disabled;
     struct twin twin;
     struct c2d_queue messages;
-    bool has_kept_subscription; /* to its messages, by a session that is not clean ... */
-    int kept_qos;               /* ... granted so */
-    uint64_t session;           /* connected as; 0: not connected */
+    bool has_kept_subscription;        /* to its messages, by a session that is not clean ... */
+    int kept_qos;                      /* ... granted so */
+    struct hub_connection *connection; /* the newest; NULL: none */
 };
 
 struct hub_registry *hub_registry_new(void);           /* NULL when out of memory */

@@ -150,13 +150,18 @@ static int commit(void *user, struct error *error)
 
 /* --- what the services need --- */
 
-static void port_publish(void *user, uint64_t session, const char *topic, const char *body)
+static int port_publish_bytes(void *user, uint64_t session, const char *topic, const void *data, size_t length_bytes)
 {
     struct simulator *simulator = user;
     CLEANUP_FREE char *prefixed = NULL;
     if (asprintf(&prefixed, "s/%llu/%s", (unsigned long long)session, topic) < 0)
         prefixed = NULL;
-    if (!prefixed || bus_publish(simulator->service_bus, prefixed, body, strlen(body)))
+    return prefixed ? bus_publish(simulator->service_bus, prefixed, data, length_bytes) : -1;
+}
+
+static void port_publish(void *user, uint64_t session, const char *topic, const char *body)
+{
+    if (port_publish_bytes(user, session, topic, body, strlen(body)))
         log_warning("a reply to session %llu is lost: the way to Mosquitto is full or gone", (unsigned long long)session);
 }
 
@@ -183,6 +188,7 @@ static struct service_port port_of(struct simulator *simulator)
     return (struct service_port){.user = simulator,
                                  .commit = commit,
                                  .publish = port_publish,
+                                 .publish_bytes = port_publish_bytes,
                                  .close_after_reply = port_close_after_reply,
                                  .close_later = port_close_later,
                                  .close = port_close};
@@ -235,13 +241,40 @@ static void closed(void *user, struct session *session)
         dps_closed(simulator->dps, session);
 }
 
-/* Hubs push nothing yet. */
 static void subscribed(void *user, struct session *session, const char *filter, int granted_qos)
 {
-    (void)granted_qos;
     struct simulator *simulator = user;
-    if (!is_hub(session))
+    if (is_hub(session))
+        hub_subscribed(simulator->hub, session, filter, granted_qos);
+    else
         dps_subscribed(simulator->dps, session, filter);
+}
+
+static void unsubscribed(void *user, struct session *session, const char *filter)
+{
+    struct simulator *simulator = user;
+    if (is_hub(session))
+        hub_unsubscribed(simulator->hub, session, filter);
+}
+
+static char *amend_topic(void *user, const struct session *session, const char *topic, bool is_will, bool is_retained)
+{
+    (void)user;
+    return is_hub(session) ? hub_amend_topic(topic, is_will, is_retained) : NULL;
+}
+
+static void sent(void *user, struct session *session, const char *topic, uint16_t packet_id)
+{
+    struct simulator *simulator = user;
+    if (is_hub(session))
+        hub_sent(simulator->hub, session, topic, packet_id);
+}
+
+static void acknowledged(void *user, struct session *session, uint16_t packet_id)
+{
+    struct simulator *simulator = user;
+    if (is_hub(session))
+        hub_acknowledged(simulator->hub, session, packet_id);
 }
 
 /* --- messages from Mosquitto --- */
@@ -449,6 +482,7 @@ static void close_quietly(uv_handle_t *handle)
 /* The last events are out, or their time is over: nothing may keep the loop alive after this. */
 static void finish_end(struct simulator *simulator)
 {
+    hub_stop(simulator->hub);
     control_free(TAKE(simulator->control));
     http_server_stop(TAKE(simulator->http_server));
     bus_free(TAKE(simulator->service_bus));
@@ -475,6 +509,7 @@ static void begin_end(struct simulator *simulator, const char *reason)
     simulator->is_ending = true;
     log_info("ending: %s", reason);
     ready_withdraw(simulator->dir);
+    hub_stop(simulator->hub);
     control_free(TAKE(simulator->control));
     http_server_stop(TAKE(simulator->http_server));
     front_door_free(TAKE(simulator->front_door));
@@ -678,7 +713,13 @@ static int make_services(struct simulator *simulator, struct error *error)
         .port = port_of(simulator),
     };
     struct hub_options hub = {
-        .registry = simulator->devices, .scenarios = simulator->scenarios, .sink = sink_of(simulator), .port = port_of(simulator)};
+        .loop = &simulator->loop,
+        .registry = simulator->devices,
+        .scenarios = simulator->scenarios,
+        .state = simulator->state,
+        .sink = sink_of(simulator),
+        .port = port_of(simulator),
+    };
     simulator->dps = dps_new(&dps);
     simulator->hub = hub_new(&hub);
     return simulator->dps && simulator->hub ? 0 : error_set_memory(error);
@@ -725,7 +766,11 @@ static int open_front_door(struct simulator *simulator, struct error *error)
                    .needs_certificate = needs_certificate,
                    .decide = decide,
                    .subscribed = subscribed,
+                   .unsubscribed = unsubscribed,
                    .may_publish = may_publish,
+                   .amend_topic = amend_topic,
+                   .sent = sent,
+                   .acknowledged = acknowledged,
                    .grant = grant,
                    .closed = closed},
         .connect_deadline_ms = CONNECT_DEADLINE_MS,
@@ -764,6 +809,7 @@ static int make_control(struct simulator *simulator, struct error *error)
         .state = simulator->state,
         .scenarios = simulator->scenarios,
         .registrations = simulator->registrations,
+        .hub = simulator->hub,
         .lanes = simulator->lanes,
         .publisher = simulator->publisher,
         .info = describe,

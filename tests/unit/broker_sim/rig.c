@@ -195,6 +195,7 @@ static void on_service_message(void *user, const char *topic, const void *payloa
     if (strncmp(rest, "devices/", 8) == 0) {
         rig->telemetry_count++;
         rig->telemetry_bytes += length_bytes;
+        snprintf(rig->telemetry_topic, sizeof rig->telemetry_topic, "%s", topic);
     } else if (!rig->is_mute && strcmp(rest, "echo/up") == 0) {
         char reply[64];
         snprintf(reply, sizeof reply, "%.*secho/down", prefix_bytes, topic);
@@ -247,10 +248,13 @@ static struct admission on_decide(void *user, struct session *session)
     session->service = rig;
     snprintf(rig->decided_user_name, sizeof rig->decided_user_name, "%s", session->user_name);
     rig->decided_chain_count = sk_X509_num(session->chain);
-    return (struct admission){.is_admitted = rig->refuse_with == 0 && !rig->close_how,
-                              .return_code = rig->refuse_with,
-                              .close_how = rig->close_how,
-                              .silence = rig->silence};
+    struct admission admission = {.is_admitted = rig->refuse_with == 0 && !rig->close_how,
+                                  .return_code = rig->refuse_with,
+                                  .close_how = rig->close_how,
+                                  .silence = rig->silence,
+                                  .is_session_present = rig->is_session_present};
+    snprintf(admission.restored_filter, sizeof admission.restored_filter, "%s", rig->restored_filter ? rig->restored_filter : "");
+    return admission;
 }
 
 static void on_subscribed(void *user, struct session *session, const char *filter, int granted_qos)
@@ -258,6 +262,35 @@ static void on_subscribed(void *user, struct session *session, const char *filte
     struct rig *rig = user;
     assert_ptr_equal(session->service, rig);
     snprintf(rig->subscribed, sizeof rig->subscribed, "%s %d", filter, granted_qos);
+}
+
+static void on_unsubscribed(void *user, struct session *session, const char *filter)
+{
+    (void)session;
+    struct rig *rig = user;
+    snprintf(rig->unsubscribed, sizeof rig->unsubscribed, "%s", filter);
+}
+
+static char *on_amend_topic(void *user, const struct session *session, const char *topic, bool is_will, bool is_retained)
+{
+    (void)user, (void)session;
+    char *amended;
+    return asprintf(&amended, "%s%s%s", topic, is_will ? "=will" : "", is_retained ? "=retained" : "") < 0 ? NULL : amended;
+}
+
+static void on_sent(void *user, struct session *session, const char *topic, uint16_t packet_id)
+{
+    (void)session;
+    struct rig *rig = user;
+    snprintf(rig->sent, sizeof rig->sent, "%s", topic);
+    rig->sent_id = packet_id;
+}
+
+static void on_acknowledged(void *user, struct session *session, uint16_t packet_id)
+{
+    (void)session;
+    struct rig *rig = user;
+    rig->acknowledged_id = packet_id;
 }
 
 static bool on_may_publish(void *user, struct session *session, const char *topic, int qos)
@@ -330,7 +363,16 @@ static void start_door(struct rig *rig, const struct rig_options *options)
         .time_scale = options->time_scale,
         .upstream_path = rig->broker ? broker_device_path(rig->broker) : "/nonexistent.sock",
         .sink = {collect, rig, &clock_system},
-        .policy = {rig, on_decide, on_subscribed, on_may_publish, on_grant, on_closed},
+        .policy = {.user = rig,
+                   .decide = on_decide,
+                   .subscribed = on_subscribed,
+                   .unsubscribed = on_unsubscribed,
+                   .may_publish = on_may_publish,
+                   .amend_topic = on_amend_topic,
+                   .sent = on_sent,
+                   .acknowledged = on_acknowledged,
+                   .grant = on_grant,
+                   .closed = on_closed},
         .connect_deadline_ms = options->connect_deadline_ms ? options->connect_deadline_ms : RIG_WAIT_MS,
         .sessions_max = options->sessions_max,
     };

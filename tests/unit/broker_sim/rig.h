@@ -51,8 +51,14 @@ struct rig {
     const char *refused_topic;  /* may_publish says no */
     int telemetry_count;
     size_t telemetry_bytes;
+    char telemetry_topic[128]; /* of the last one */
     bool is_service_ready;
-    char subscribed[128];
+    char subscribed[128], unsubscribed[128];
+    char sent[128]; /* the topic of the last PUBLISH that went down ... */
+    int sent_id;    /* ... and its packet id */
+    int acknowledged_id;
+    const char *restored_filter; /* of the admission */
+    bool is_session_present;
     char decided_user_name[256];
     int decided_chain_count;
     uint64_t last_session;

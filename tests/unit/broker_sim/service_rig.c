@@ -27,6 +27,16 @@ static void on_publish(void *user, uint64_t session, const char *topic, const ch
     rig->replies[rig->reply_count++] = (struct rig_reply){session, strdup(topic), strdup(body)};
 }
 
+static int on_publish_bytes(void *user, uint64_t session, const char *topic, const void *data, size_t length_bytes)
+{
+    struct service_rig *rig = user;
+    CLEANUP_FREE char *body = strndup(data, length_bytes);
+    if (rig->is_way_full)
+        return -1;
+    on_publish(rig, session, topic, body);
+    return 0;
+}
+
 static void on_close_after(void *user, uint64_t session, int64_t after_ms, const char *how)
 {
     struct service_rig *rig = user;
@@ -54,6 +64,7 @@ static void make_services(struct service_rig *rig)
     struct service_port port = {.user = rig,
                                 .commit = on_commit,
                                 .publish = on_publish,
+                                .publish_bytes = on_publish_bytes,
                                 .close_after_reply = on_close_after,
                                 .close_later = on_close_after,
                                 .close = on_close};
@@ -63,7 +74,7 @@ static void make_services(struct service_rig *rig)
                               .hubs = rig->devices,
                               .sink = sink,
                               .port = port};
-    struct hub_options hub = {.registry = rig->devices, .scenarios = rig->scenarios, .sink = sink, .port = port};
+    struct hub_options hub = {.registry = rig->devices, .scenarios = rig->scenarios, .state = rig->state, .sink = sink, .port = port};
     rig->dps = dps_new(&dps);
     rig->hub = hub_new(&hub);
 }

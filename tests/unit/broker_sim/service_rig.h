@@ -8,7 +8,7 @@
 #include "broker_sim/hub/hub.h"
 #include "certs/forge.h"
 
-enum { RIG_LIST_MAX = 64, RIG_ID_SCOPE_BYTES = 16 };
+enum { RIG_LIST_MAX = 512, RIG_ID_SCOPE_BYTES = 16 };
 
 #define RIG_ID_SCOPE "0ne000AAAA1"
 
@@ -42,6 +42,7 @@ struct service_rig {
     size_t close_count;
     bool is_disk_full;   /* commits fail */
     size_t commit_count; /* of those that did not */
+    bool is_way_full;    /* publish_bytes fails */
 };
 
 void rig_setup(struct service_rig *rig);

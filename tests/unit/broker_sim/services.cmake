@@ -9,6 +9,8 @@ dpsbench_unit_test(test_dps_service SOURCES test_dps_service.c service_rig.c DEP
 dpsbench_unit_test(test_dps_sas SOURCES test_dps_sas.c service_rig.c DEPENDS sim_dps sim_hub certs)
 dpsbench_unit_test(test_dps_faults SOURCES test_dps_faults.c service_rig.c DEPENDS sim_dps sim_hub certs)
 dpsbench_unit_test(test_hub_service SOURCES test_hub_service.c service_rig.c DEPENDS sim_dps sim_hub certs)
+dpsbench_unit_test(test_hub_cloud SOURCES test_hub_cloud.c service_rig.c DEPENDS sim_dps sim_hub certs)
+dpsbench_unit_test(test_hub_authentication SOURCES test_hub_authentication.c DEPENDS sim_hub certs)
 dpsbench_unit_test(test_control_methods SOURCES test_control_methods.c DEPENDS sim_control)
 dpsbench_unit_test(test_bus SOURCES test_bus.c DEPENDS sim_bus sim_mqtt)
 dpsbench_unit_test(test_publisher SOURCES test_publisher.c DEPENDS sim_control)

@@ -336,6 +336,53 @@ static void a_session_that_asks_for_its_past_is_told_that_there_is_none(void **s
     assert_false(json_bool(rig_event_data(&rig, "mqtt.connect", 0), "is_clean_session", true));
 }
 
+static void a_restored_subscription_brings_messages_without_a_subscribe(void **state)
+{
+    (void)state;
+    struct client client;
+    struct bytes packet;
+    char topic[64];
+    rig.is_session_present = true;
+    rig.restored_filter = "kept/#";
+    client_open(&client, &rig, &(struct client_options){.identity = &device});
+    bytes_init(&packet, 4096);
+    put_connect(&packet, "dev-01", DPS_USER("dev-01"), 60, false);
+    put_subscribe(&packet, 65535, "a", 0); /* the packet id that ours has */
+    client_send(&client, &packet);
+    client_expect(&client, "\x20\x02\x01\x00", 4);
+    client_expect(&client, "\x90\x03\xff\xff\x00", 5);
+    assert_string_equal(rig.subscribed, "a 0");
+    assert_true(json_bool(rig_event_data(&rig, "mqtt.connack", 0), "is_session_present", false));
+    assert_int_equal(rig_event_count(&rig, "mqtt.suback"), 1);
+    snprintf(topic, sizeof topic, "s/%llu/kept/x", (unsigned long long)rig.last_session);
+    rig_publish(&rig, topic, "hi", 2, 0);
+    client_expect(&client, "\x30\x0a\x00\x06kept/xhi", 12);
+    bytes_done(&packet);
+    client_close(&client);
+}
+
+static void the_policy_hears_what_went_down_and_what_was_acknowledged(void **state)
+{
+    (void)state;
+    struct client client;
+    char topic[64];
+    open_device(&client, "dev-01");
+    client_send_raw(&client, "\x82\x06\x00\x06\x00\x01x\x01", 8);
+    client_expect(&client, "\x90\x03\x00\x06\x01", 5);
+    snprintf(topic, sizeof topic, "s/%llu/x", (unsigned long long)rig.last_session);
+    rig_publish(&rig, topic, "hi", 2, 1);
+    client_expect(&client, "\x32\x07\x00\x01x\x00\x01hi", 9);
+    assert_string_equal(rig.sent, "x");
+    assert_int_equal(rig.sent_id, 1);
+    assert_int_equal(rig.acknowledged_id, 0);
+    client_send_raw(&client, "\x40\x02\x00\x01", 4);
+    rig_wait_count(&rig, &rig.acknowledged_id, 1);
+    rig_publish(&rig, topic, "hi", 2, 0);
+    client_expect(&client, "\x30\x05\x00\x01xhi", 7);
+    assert_int_equal(rig.sent_id, 0);
+    client_close(&client);
+}
+
 static void a_refused_filter_gets_0x80_and_nothing_else_does(void **state)
 {
     (void)state;
@@ -366,6 +413,7 @@ static void unsubscribe_is_answered(void **state)
     client_expect(&client, "\xb0\x02\x00\x09", 4);
     const cJSON *filters = json_member(rig_event_data(&rig, "mqtt.unsuback", 0), "filters");
     assert_string_equal(cJSON_GetArrayItem(filters, 0)->valuestring, "x");
+    assert_string_equal(rig.unsubscribed, "x");
     client_close(&client);
 }
 
@@ -402,7 +450,7 @@ static void retain_is_cleared_on_the_way_up(void **state)
     client_send(&client, &packet);
     client_expect(&client, "\x40\x02\x00\x03", 4);
     assert_true(json_bool(rig_event_data(&rig, "mqtt.publish", 0), "is_retained", false));
-    subscribe(&client, "kept"); /* a retained message would come down now */
+    subscribe(&client, "kept=retained"); /* a retained message would come down now */
     client_send_raw(&client, "\xc0\x00", 2);
     client_expect(&client, "\xd0\x00", 2);
     bytes_done(&packet);
@@ -428,6 +476,7 @@ static void a_will_is_published_when_the_device_vanishes(void **state)
     client_reset(&client);
     rig_wait_count(&rig, &rig.telemetry_count, 1);
     assert_int_equal(rig.telemetry_bytes, 6);
+    assert_string_equal(strchr(rig.telemetry_topic, 'd'), "devices/w=will=retained");
 }
 
 static void a_will_is_not_published_after_disconnect(void **state)
@@ -604,6 +653,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(messages_sent_right_before_a_close_notify_arrive, start, stop),
         cmocka_unit_test_setup_teardown(messages_sent_right_before_a_disconnect_arrive, start, stop),
         cmocka_unit_test_setup_teardown(a_session_that_asks_for_its_past_is_told_that_there_is_none, start, stop),
+        cmocka_unit_test_setup_teardown(a_restored_subscription_brings_messages_without_a_subscribe, start, stop),
+        cmocka_unit_test_setup_teardown(the_policy_hears_what_went_down_and_what_was_acknowledged, start, stop),
         cmocka_unit_test_setup_teardown(a_refused_filter_gets_0x80_and_nothing_else_does, start, stop),
         cmocka_unit_test_setup_teardown(unsubscribe_is_answered, start, stop),
         cmocka_unit_test_setup_teardown(filters_of_every_kind_stay_inside_the_session, start, stop),
