@@ -187,6 +187,7 @@ static int lease_renew_method(struct call *call)
 static void end_lease(struct control *control, struct lease *lease, const char *reason)
 {
     scenario_drop_lease(control->options.scenarios, lease->id);
+    lanes_scenarios_changed(control->options.lanes);
     dps_state_drop_lease(control->options.state, lease->id);
     lanes_close(control->options.lanes, lease->lane);
     cJSON *event = event_of(control, EVENT_LANE_RELEASED);
@@ -244,6 +245,7 @@ static int scenario_set_method(struct call *call)
     if (control_params_text(call->params, "registration_id", REGISTRATION_ID_MAX_BYTES, &registration_id, call->error) ||
         optional_lease(call, &lease) || scenario_set(scenarios, registration_id, json_member(call->params, "knobs"), lease, call->error))
         return -1;
+    lanes_scenarios_changed(call->control->options.lanes);
     struct knobs knobs = scenario_knobs(scenarios, registration_id);
     call->result = cJSON_CreateObject();
     if (json_set(call->result, "knobs", knobs_to_json(&knobs, KNOB_TARGET_DEVICE)))
@@ -261,7 +263,10 @@ static int scenario_clear_method(struct call *call)
     const char *registration_id;
     if (control_params_text(call->params, "registration_id", REGISTRATION_ID_MAX_BYTES, &registration_id, call->error))
         return -1;
-    return scenario_clear(call->control->options.scenarios, registration_id, call->error);
+    if (scenario_clear(call->control->options.scenarios, registration_id, call->error))
+        return -1;
+    lanes_scenarios_changed(call->control->options.lanes);
+    return 0;
 }
 
 static int scenario_list_method(struct call *call)

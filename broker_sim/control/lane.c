@@ -326,3 +326,8 @@ enum lane_kind lanes_kind(const struct lanes *lanes, const char *name)
     const struct lane *lane = find(lanes, name);
     return lane ? lane->kind : LANE_LISTENER;
 }
+
+void lanes_scenarios_changed(struct lanes *lanes)
+{
+    front_door_reload_faults(lanes->options.front_door);
+}

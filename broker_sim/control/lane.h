@@ -55,6 +55,8 @@ int lanes_configure(struct lanes *lanes, const char *name, const char *recipe, s
 int lanes_set_knobs(struct lanes *lanes, const char *name, const cJSON *knobs, struct error *error);
 /* [{"lane","kind","address","host","recipe","knobs"}]: the main lane, then the leased ones; of the knobs the turned ones. */
 cJSON *lanes_list(const struct lanes *lanes);
+/* Sessions that stand see what scenarios say now. */
+void lanes_scenarios_changed(struct lanes *lanes);
 void lanes_close(struct lanes *lanes, const char *name);
 /* {"lane","address","host","root_ca","recipe","knobs"}; NULL when out of memory. */
 cJSON *lanes_describe(const struct lanes *lanes, const char *name);

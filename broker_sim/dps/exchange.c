@@ -2,6 +2,7 @@
 
 #include "base/cleanup.h"
 #include "broker_sim/dps/reply.h"
+#include "broker_sim/dps/spoil.h"
 
 #include <string.h>
 
@@ -51,37 +52,21 @@ static void emit_reply(const struct dps *dps, const struct exchange *exchange, c
 
 static void send_answer(const struct dps *dps, const struct exchange *exchange, const struct answer *answer)
 {
-    CLEANUP_FREE char *topic = reply_topic(answer->status, exchange->request.rid, answer->retry_after_s);
+    CLEANUP_FREE char *spoiled = spoil_topic(dps, exchange, answer->status, answer->retry_after_s);
+    CLEANUP_FREE char *topic = spoiled ? TAKE(spoiled) : reply_topic(answer->status, exchange->request.rid, answer->retry_after_s);
     CLEANUP_FREE char *text = answer->body ? json_print_line(answer->body) : NULL;
     if (!topic || !text)
         return;
-    dps->options.port.publish(dps->options.port.user, exchange->session->number, topic, answer->spoiled ? answer->spoiled : text);
+    for (int64_t left = spoil_times(dps, exchange); left > 0; left--)
+        dps->options.port.publish(dps->options.port.user, exchange->session->number, topic, answer->spoiled ? answer->spoiled : text);
     emit_reply(dps, exchange, answer, topic);
-}
-
-/* What a proxy that lost its server answers, more or less. */
-#define NO_JSON "<html><body><h1>502 Bad Gateway</h1></body></html>"
-
-/* malloc'ed; NULL: the body goes as it is. */
-static char *spoil(const struct dps *dps, const struct exchange *exchange, const cJSON *body)
-{
-    CLEANUP_FREE char *text = body ? json_print_line(body) : NULL;
-    if (exchange->request.operation != DPS_REGISTER || !text || !exchange_has_fault(dps, exchange, KNOB_reply_body))
-        return NULL;
-    switch ((enum reply_body)exchange->knobs.reply_body) {
-    case REPLY_BODY_TRUNCATED:
-        return strndup(text, strlen(text) / 2);
-    case REPLY_BODY_TEXT:
-        return strdup(NO_JSON);
-    default:
-        return strdup("");
-    }
 }
 
 void exchange_reply(const struct dps *dps, const struct exchange *exchange, int status, cJSON *body)
 {
     CLEANUP_JSON cJSON *owned = body;
-    CLEANUP_FREE char *spoiled = spoil(dps, exchange, owned);
+    spoil_members(dps, exchange, owned);
+    CLEANUP_FREE char *spoiled = spoil_body(dps, exchange, owned);
     bool has_retry_after = status == 202 && exchange->knobs.has_retry_after;
     const struct answer answer = {status, has_retry_after ? exchange->knobs.retry_after_s : RETRY_AFTER_ABSENT, owned, spoiled};
     send_answer(dps, exchange, &answer);

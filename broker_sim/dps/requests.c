@@ -2,6 +2,7 @@
 #include "broker_sim/dps/allocation.h"
 #include "broker_sim/dps/exchange.h"
 #include "broker_sim/dps/reply.h"
+#include "broker_sim/dps/spoil.h"
 
 #include <string.h>
 
@@ -192,6 +193,7 @@ void dps_message(struct dps *dps, const struct session *session, const char *top
         return;
     exchange.knobs = scenario_knobs(dps->options.scenarios, exchange.own->registration_id);
     exchange_emit_request(dps, &exchange, length_bytes);
+    spoil_undo(&exchange.knobs, &exchange.request);
     warn_unsubscribed(dps, &exchange);
     if (exchange.knobs.is_silent || exchange.own->is_ending)
         return;

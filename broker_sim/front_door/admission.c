@@ -1,5 +1,6 @@
 #include "base/cleanup.h"
 #include "broker_sim/front_door/connection.h"
+#include "broker_sim/front_door/session_fault.h"
 #include "broker_sim/front_door/user_name.h"
 #include "broker_sim/mqtt/connack.h"
 #include "broker_sim/mqtt/topic.h"
@@ -61,11 +62,15 @@ static int64_t keep_alive_ms(const struct connection *connection)
 static void send_connack(struct connection *connection, int return_code)
 {
     bool is_v5 = connection->connect.protocol_level == MQTT_LEVEL_5;
+    size_t before = connection->out.length_bytes;
+    if (faults_packet(connection, false, false, MQTT_CONNACK, NULL) || faults_connack(connection))
+        return;
     if (is_v5)
         mqtt_write_connack_v5(&connection->out, (uint8_t)return_code);
     else
         mqtt_write_connack(&connection->out, return_code == CONNACK_ACCEPTED && connection->is_session_present, (uint8_t)return_code);
-    emit_connack(connection, return_code);
+    if (faults_ack(connection, MQTT_CONNACK, before))
+        emit_connack(connection, return_code);
 }
 
 void admission_refuse(struct connection *connection, int return_code, const char *by, const char *how)
@@ -111,7 +116,10 @@ void admission_complete(struct connection *connection)
     if (connection->restored_filter && restore_subscription(connection))
         connection_finish(connection, "broker", "violation");
     device_flush(connection); /* the device need not wait for what it sent behind CONNECT */
-    relay_up(connection, early.data, early.length_bytes);
+    faults_early(connection, MQTT_CONNACK, 0);
+    faults_packet(connection, true, false, MQTT_CONNACK, NULL);
+    if (connection->phase == PHASE_SESSION)
+        relay_up(connection, early.data, early.length_bytes);
     bytes_done(&early);
 }
 
@@ -232,6 +240,10 @@ int admission_read_connect(struct connection *connection, const struct mqtt_head
     if (write_upstream_connect(connection, &connect, error))
         return -1;
     emit_connect(connection);
+    faults_load(connection);
+    if (faults_packet(connection, false, true, MQTT_CONNECT, NULL) || faults_packet(connection, true, true, MQTT_CONNECT, NULL))
+        return 1;
+    faults_early(connection, MQTT_CONNECT, 0);
     /* [MQTT-3.1.3-8] */
     if (connect.client_id.length_bytes == 0 && !connect.is_clean_session)
         admission_refuse(connection, CONNACK_IDENTIFIER_REJECTED, "service", "refused");

@@ -2,6 +2,7 @@
 
 #include "base/cleanup.h"
 #include "broker_sim/front_door/lane.h"
+#include "broker_sim/front_door/session_fault.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -47,7 +48,8 @@ void connection_finish(struct connection *connection, const char *by, const char
         return;
     }
     connection->phase = PHASE_FINISHING;
-    connection->phase_deadline = connection_deadline_ms(connection, connection->net ? NET_PATIENCE_MS : LINGER_MS);
+    connection->phase_deadline =
+        connection_deadline_ms(connection, connection->net || faults_are_pending(connection) ? NET_PATIENCE_MS : LINGER_MS);
     upstream_end(connection);
     device_finish(connection);
 }
@@ -134,6 +136,7 @@ static void free_contents(struct connection *connection)
     mqtt_framer_done(&connection->up);
     mqtt_framer_done(&connection->down);
     pending_clear(&connection->pending);
+    faults_free(TAKE(connection->faults));
 }
 
 static void retire(struct connection *connection)
@@ -189,6 +192,8 @@ static deadline_t next_deadline(const struct connection *connection)
 {
     deadline_t next = deadline_earlier(connection->phase_deadline, keep_alive_deadline(connection));
     next = deadline_earlier(next, device_net_due(connection));
+    if (connection->phase != PHASE_GONE)
+        next = deadline_earlier(next, faults_due(connection));
     return connection->phase == PHASE_SESSION ? deadline_earlier(next, connection->refusal_deadline) : next;
 }
 
@@ -241,6 +246,8 @@ static void on_timer(uv_timer_t *timer)
 {
     struct connection *connection = timer->data;
     connection->timer_due_us = INT64_MAX;
+    if (connection->phase != PHASE_GONE && deadline_has_passed(connection->door->options.clock, faults_due(connection)))
+        faults_run(connection);
     if (connection->net && deadline_has_passed(connection->door->options.clock, device_net_due(connection)))
         device_poll(&connection->poll, 0, UV_READABLE | UV_WRITABLE);
     else if (deadline_has_passed(connection->door->options.clock, connection->phase_deadline))

@@ -22,6 +22,7 @@ struct lane;
 struct certificate_memory;
 struct tls_library;
 struct net_filter;
+struct session_faults;
 
 enum {
     SESSION_BUCKETS = 4096,
@@ -110,7 +111,8 @@ struct connection {
     struct mqtt_connect connect; /* flags only: the texts are gone */
     char *will_topic;
     struct pending_list pending;
-    int64_t keep_alive_ms; /* real time; 0: none */
+    struct session_faults *faults; /* NULL: MQTT is as it should be */
+    int64_t keep_alive_ms;         /* real time; 0: none */
     int64_t last_received_us;
     size_t prefix_bytes;
     char prefix[PREFIX_MAX_BYTES];

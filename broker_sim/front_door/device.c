@@ -2,6 +2,7 @@
 #include "broker_sim/front_door/connection.h"
 #include "broker_sim/front_door/lane.h"
 #include "broker_sim/front_door/net_filter.h"
+#include "broker_sim/front_door/session_fault.h"
 #include "broker_sim/front_door/tls.h"
 
 #include <errno.h>
@@ -35,7 +36,7 @@ static int mask_of_phase(const struct connection *connection)
     case PHASE_HANDSHAKE:
         return connection->wants_write ? UV_WRITABLE : UV_READABLE;
     case PHASE_FINISHING:
-        return UV_WRITABLE;
+        return faults_are_pending(connection) ? UV_READABLE : UV_WRITABLE;
     case PHASE_LINGER:
         return UV_READABLE;
     default:
@@ -261,7 +262,8 @@ static void send_close_notify(struct connection *connection)
 /* Our last bytes are with the socket. */
 static bool is_all_out(struct connection *connection)
 {
-    if (connection->out.length_bytes)
+    bool is_waiting = faults_are_pending(connection) && strcmp(connection->closed_by, "device") != 0;
+    if (connection->out.length_bytes || is_waiting)
         return false;
     if (!connection->has_said_end)
         send_close_notify(connection);
@@ -278,13 +280,13 @@ void device_finish(struct connection *connection)
     if (connection->phase != PHASE_FINISHING)
         return;
     if (!is_all_out(connection)) {
-        if (connection->net)
+        if (connection->net || faults_are_pending(connection))
             drain(connection);
         return;
     }
     shutdown(connection->wire.fd, SHUT_WR);
     connection->phase = PHASE_LINGER;
-    if (connection->net)
+    if (connection->net || connection->faults)
         connection->phase_deadline = connection_deadline_ms(connection, LINGER_MS);
     drain(connection);
 }

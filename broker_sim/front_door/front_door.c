@@ -4,6 +4,7 @@
 #include "broker_sim/front_door/connection.h"
 #include "broker_sim/front_door/lane.h"
 #include "broker_sim/front_door/net_filter.h"
+#include "broker_sim/front_door/session_fault.h"
 #include "broker_sim/front_door/tls_library.h"
 #include "certs/certificate_memory.h"
 
@@ -140,6 +141,18 @@ int front_door_lane_close(struct front_door *door, const char *name, struct erro
     for_each(door, leave_lane, lane);
     lane_close(door, lane);
     return 0;
+}
+
+static void reload_faults(struct connection *connection, void *user)
+{
+    (void)user;
+    if (connection->session.client_id && connection->phase <= PHASE_SESSION)
+        faults_load(connection);
+}
+
+void front_door_reload_faults(struct front_door *door)
+{
+    for_each(door, reload_faults, NULL);
 }
 
 static void gate_opened(struct connection *connection, void *user)

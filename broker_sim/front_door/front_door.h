@@ -63,6 +63,10 @@ struct front_door_policy {
     int (*grant)(void *user, struct session *session, const char *filter, int qos);
     /* The session is over, admitted or not (only after decide was called for it). Release session->service. */
     void (*closed)(void *user, struct session *session);
+    /* The knobs that are turned for this device; lent until the next call. NULL: none are. */
+    const struct knobs *(*knobs)(void *user, const struct session *session, const char *registration_id);
+    /* Does the fault of this knob happen now? Counts and tells it. */
+    bool (*fault)(void *user, const struct session *session, const char *registration_id, int knob);
     /*
      * In the handshake, when the client's certificates have come, leaf first; session->chain is not filled yet. 0 goes on; with X509_V_ERR_... the
      * handshake ends with the alert that OpenSSL has for it. An empty chain: none came where one is needed, and the handshake ends in any case.
@@ -136,6 +140,9 @@ struct front_door_counts {
     uint64_t upstream_retries; /* Mosquitto's backlog was full, or it was away */
 };
 struct front_door_counts front_door_counts(const struct front_door *front_door);
+
+/* Scenarios were set or cleared: sessions that stand ask policy.knobs again. */
+void front_door_reload_faults(struct front_door *front_door);
 
 /* NULL when it is gone. */
 struct session *front_door_session(struct front_door *front_door, uint64_t number);

@@ -1,4 +1,4 @@
-#include "broker_sim/front_door/connection.h"
+#include "broker_sim/front_door/session_fault.h"
 #include "broker_sim/mqtt/ack.h"
 #include "broker_sim/mqtt/connack.h"
 
@@ -54,9 +54,12 @@ static int write_suback(struct connection *connection, const struct pending *pen
 
 static int answer_suback(struct connection *connection, const struct pending *pending, const struct mqtt_suback *suback)
 {
+    size_t before = connection->out.length_bytes;
     int result = write_suback(connection, pending, suback);
-    emit_suback(connection, pending, suback->packet_id);
+    if (faults_ack(connection, MQTT_SUBACK, before))
+        emit_suback(connection, pending, suback->packet_id);
     device_flush(connection);
+    faults_early(connection, MQTT_SUBACK, suback->packet_id);
     connection->is_mute |= connection->silence == SILENCE_AFTER_SUBACK;
     return result;
 }
@@ -86,9 +89,11 @@ static int take_unsuback(struct connection *connection, const struct mqtt_header
     uint16_t packet_id;
     if (mqtt_read_ack(header, body, length_bytes, &packet_id, error))
         return -1;
-    struct pending *pending = pending_take(&connection->pending, packet_id, MQTT_UNSUBACK);
-    emit_unsuback(connection, pending, packet_id);
+    size_t before = connection->out.length_bytes;
     int result = mqtt_write_ack(&connection->out, MQTT_UNSUBACK, packet_id);
+    struct pending *pending = pending_take(&connection->pending, packet_id, MQTT_UNSUBACK);
+    if (faults_ack(connection, MQTT_UNSUBACK, before))
+        emit_unsuback(connection, pending, packet_id);
     tell_unsubscribed(connection, pending);
     pending_free(pending);
     return result ? result : go_on(connection);
@@ -123,6 +128,27 @@ static int swallow(struct connection *connection, const struct mqtt_publish *pub
     return publish->qos ? mqtt_write_ack(&connection->upstream_out, MQTT_PUBACK, publish->packet_id) : 0;
 }
 
+/* The topic may become another one. true: the packet does not go, or not as itself. */
+static bool is_changed(struct connection *connection, char **topic, struct mqtt_publish *publish)
+{
+    if (faults_packet(connection, false, false, MQTT_PUBLISH, *topic))
+        return true;
+    char *other = faults_topic(connection, *topic);
+    if (other) {
+        free(*topic);
+        *topic = other;
+        publish->topic = (struct mqtt_text){(const uint8_t *)other, (uint16_t)strlen(other)};
+    }
+    return false;
+}
+
+static int published(struct connection *connection)
+{
+    if (connection->faults && connection->down.payload_left_bytes == 0)
+        faults_publish_ended(connection, false);
+    return go_on(connection);
+}
+
 static int on_publish(void *user, const struct mqtt_publish *publish, struct error *error)
 {
     struct connection *connection = user;
@@ -140,12 +166,16 @@ static int on_publish(void *user, const struct mqtt_publish *publish, struct err
     char *topic = mqtt_text_copy(downward.topic);
     if (!topic)
         return error_set_memory(error);
+    if (connection->faults && is_changed(connection, &topic, &downward)) {
+        free(topic);
+        return connection->phase == PHASE_SESSION ? swallow(connection, publish) : 1;
+    }
     emit_publish(connection, false, topic, &downward);
     watch_refusal(connection, publish);
     int result = mqtt_write_publish_head(&connection->out, "", &downward);
     tell_sent(connection, topic, &downward);
     free(topic);
-    return result ? error_set_memory(error) : 0;
+    return result ? error_set_memory(error) : published(connection);
 }
 
 static int on_payload(void *user, const uint8_t *data, size_t length_bytes, struct error *error)
@@ -153,7 +183,7 @@ static int on_payload(void *user, const uint8_t *data, size_t length_bytes, stru
     struct connection *connection = user;
     if (connection->is_dropping_payload)
         return 0;
-    return bytes_append(&connection->out, data, length_bytes) ? error_set_memory(error) : 0;
+    return bytes_append(&connection->out, data, length_bytes) ? error_set_memory(error) : published(connection);
 }
 
 /* The others. */
@@ -164,11 +194,23 @@ static int take_puback(struct connection *connection, const struct mqtt_header *
     uint16_t packet_id;
     if (mqtt_read_ack(header, body, length_bytes, &packet_id, error))
         return -1;
-    emit_puback(connection, false, packet_id);
-    return mqtt_write_ack(&connection->out, MQTT_PUBACK, packet_id);
+    size_t before = connection->out.length_bytes;
+    int result = mqtt_write_ack(&connection->out, MQTT_PUBACK, packet_id);
+    if (faults_ack(connection, MQTT_PUBACK, before))
+        emit_puback(connection, false, packet_id);
+    return result;
 }
 
-static int on_packet(void *user, const struct mqtt_header *header, const uint8_t *body, size_t length_bytes, struct error *error)
+static int take_pingresp(struct connection *connection)
+{
+    size_t before = connection->out.length_bytes;
+    int result = mqtt_write_bare(&connection->out, MQTT_PINGRESP);
+    if (faults_ack(connection, MQTT_PINGRESP, before))
+        emit_bare(connection, EVENT_MQTT_PINGRESP);
+    return result;
+}
+
+static int on_any_packet(void *user, const struct mqtt_header *header, const uint8_t *body, size_t length_bytes, struct error *error)
 {
     struct connection *connection = user;
     if (connection->is_mute)
@@ -183,11 +225,24 @@ static int on_packet(void *user, const struct mqtt_header *header, const uint8_t
     case MQTT_UNSUBACK:
         return take_unsuback(connection, header, body, length_bytes, error);
     case MQTT_PINGRESP:
-        emit_bare(connection, EVENT_MQTT_PINGRESP);
-        return mqtt_write_bare(&connection->out, MQTT_PINGRESP);
+        return take_pingresp(connection);
     default:
         return mqtt_fault(error, "%s from Mosquitto", mqtt_type_name(header->type));
     }
+}
+
+/* CONNACK is Mosquitto's; the device's is written in admission.c. */
+static int on_packet(void *user, const struct mqtt_header *header, const uint8_t *body, size_t length_bytes, struct error *error)
+{
+    struct connection *connection = user;
+    if (!connection->faults || connection->is_mute || header->type == MQTT_CONNACK)
+        return on_any_packet(user, header, body, length_bytes, error);
+    if (faults_packet(connection, false, false, header->type, NULL))
+        return go_on(connection);
+    int result = on_any_packet(user, header, body, length_bytes, error);
+    if (result == 0)
+        faults_packet(connection, true, false, header->type, NULL);
+    return result ? result : go_on(connection);
 }
 
 int relay_down(struct connection *connection, const uint8_t *data, size_t length_bytes)

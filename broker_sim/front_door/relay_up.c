@@ -1,5 +1,5 @@
 #include "base/cleanup.h"
-#include "broker_sim/front_door/connection.h"
+#include "broker_sim/front_door/session_fault.h"
 #include "broker_sim/mqtt/ack.h"
 #include "broker_sim/mqtt/subscribe.h"
 #include "broker_sim/mqtt/topic.h"
@@ -125,6 +125,23 @@ static char *amend(struct connection *connection, const char *topic, const struc
     return policy->amend_topic(policy->user, &connection->session, topic, false, true);
 }
 
+static bool is_stopped(struct connection *connection, const struct mqtt_publish *publish)
+{
+    char *topic = mqtt_text_copy(publish->topic);
+    if (topic)
+        faults_packet(connection, false, true, MQTT_PUBLISH, topic);
+    free(topic);
+    return connection->phase != PHASE_SESSION;
+}
+
+/* Its payload is on its way to Mosquitto. */
+static int published(struct connection *connection)
+{
+    if (connection->faults && connection->up.payload_left_bytes == 0)
+        faults_publish_ended(connection, true);
+    return go_on(connection);
+}
+
 static int on_publish(void *user, const struct mqtt_publish *publish, struct error *error)
 {
     struct connection *connection = user;
@@ -149,13 +166,17 @@ static int on_publish(void *user, const struct mqtt_publish *publish, struct err
         free(amended);
         return 1;
     }
-    return write_upward(connection, publish, amended, error);
+    if (connection->faults && is_stopped(connection, publish)) {
+        free(amended);
+        return 1;
+    }
+    return write_upward(connection, publish, amended, error) ? -1 : published(connection);
 }
 
 static int on_payload(void *user, const uint8_t *data, size_t length_bytes, struct error *error)
 {
     struct connection *connection = user;
-    return bytes_append(&connection->upstream_out, data, length_bytes) ? error_set_memory(error) : 0;
+    return bytes_append(&connection->upstream_out, data, length_bytes) ? error_set_memory(error) : published(connection);
 }
 
 /* The others. */
@@ -220,7 +241,13 @@ static int on_packet(void *user, const struct mqtt_header *header, const uint8_t
     struct connection *connection = user;
     if (connection->phase == PHASE_CONNECT)
         return admission_read_connect(connection, header, body, length_bytes, error);
-    return on_session_packet(connection, header, body, length_bytes, error);
+    if (!connection->faults)
+        return on_session_packet(connection, header, body, length_bytes, error);
+    faults_packet(connection, false, true, header->type, NULL);
+    int result = connection->phase == PHASE_SESSION ? on_session_packet(connection, header, body, length_bytes, error) : 1;
+    if (result == 0)
+        faults_packet(connection, true, true, header->type, NULL);
+    return result ? result : go_on(connection);
 }
 
 /* What was sent behind CONNECT, for later. */

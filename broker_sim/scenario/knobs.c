@@ -86,6 +86,14 @@ bool knob_is_turned(const struct knobs *knobs, const struct knob *knob)
     return knob->type == KNOB_TEXT ? *text_of(knobs, knob) != 0 : knob_value(knobs, knob) != knob->fallback;
 }
 
+void knob_copy(struct knobs *to, const struct knobs *from, const struct knob *knob)
+{
+    if (knob->type == KNOB_TEXT)
+        memcpy(text_slot(to, knob), text_of(from, knob), (size_t)knob->max + 1);
+    else
+        *slot(to, knob) = knob_value(from, knob);
+}
+
 void knobs_init(struct knobs *knobs)
 {
     memset(knobs, 0, sizeof *knobs);

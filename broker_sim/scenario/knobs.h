@@ -72,7 +72,7 @@
          "registration id; 'gateway-guide' as azure, with a vendor's statements",                                                          \
          "azure-iot-sdk-c issue 2021 for res/401, azure-docs issue 69882 for CONNACK 5, azure-iot-sdk-c issue 437 for 2018", "azure",      \
          "connack", "azure-2018", "strict-tls", "gateway-guide")                                                                           \
-    INTEGER(DPS, retry_after_s, 0, 86400, 3, "seconds in retry-after of a 202", "practically all public logs of DPS")                      \
+    INTEGER(DPS, retry_after_s, 0, 999999999999, 3, "seconds in retry-after of a 202", "practically all public logs of DPS")               \
     BOOLEAN(DPS, has_retry_after, 1, "a 202 carries retry-after; false leaves it out", "practically all public logs of DPS")               \
     INTEGER(DPS, polls_until_assigned, 0, 1000, 1,                                                                                         \
             "status polls until a registration ends; 0 ends it in the reply to the register request", "one to three polls in public logs") \
@@ -80,15 +80,15 @@
             "after a refusal, close this many milliseconds after the device acknowledged it, or at its DISCONNECT",                        \
             "azure-iot-sdk-c issue 2021, azure-iot-sdk-python issue 797")                                                                  \
     BOOLEAN(DPS, is_silent, 0, "the service does not answer requests, so that a person can answer by hand", NULL)                          \
-    INTEGER(MQTT, connack, 0, 5, 0, "return code of DPS's CONNACK; 0: as the device deserves", NULL)                                       \
-    INTEGER(HUB, hub_connack, 0, 5, 0,                                                                                                     \
+    INTEGER(MQTT, connack, 0, 255, 0, "return code of DPS's CONNACK; 0: as the device deserves. MQTT 3.1.1 knows 1 to 5", NULL)            \
+    INTEGER(HUB, hub_connack, 0, 255, 0,                                                                                                   \
             "return code of the hub's CONNACK, where the device id is the registration id; 0: as the device deserves",                     \
             "azure-iot-sdk-c issues 510, 647, 1589")                                                                                       \
     INTEGER(DPS, reply_status, 0, 599, 0, "status of the reply to a register request, 400 to 599 with its error body; 0: as it is",        \
             "azure-docs articles/iot-dps/how-to-troubleshoot-dps.md")                                                                      \
     INTEGER(DPS, poll_status, 0, 599, 0, "status of the reply to a status request, 400 to 599 with its error body; 0: as it is",           \
             "azure-docs articles/iot-dps/how-to-troubleshoot-dps.md")                                                                      \
-    INTEGER(DPS, error_retry_after_s, 0, 86400, 0, "seconds in retry-after of a reply_status or poll_status; 0 leaves it out",             \
+    INTEGER(DPS, error_retry_after_s, 0, 999999999999, 0, "seconds in retry-after of a reply_status or poll_status; 0 leaves it out",      \
             "tests of azure-iot-middleware-freertos and of netxduo")                                                                       \
     WORD(DPS, reply_body, 0, "body of the reply to a register request: 'json'; its first half; nothing; 'text' that is no JSON", NULL,     \
          "json", "truncated", "empty", "text")                                                                                             \
@@ -102,6 +102,48 @@
     WORD(MQTT, silent_after, 0,                                                                                                            \
          "nothing goes down to the device any more after its CONNECT, the CONNACK, the SUBACK; is_silent is: after the PUBACK", NULL,      \
          "never", "connect", "connack", "suback")                                                                                          \
+    WORD(DPS, poll_body, 0, "body of the reply to a status request, as reply_body", NULL, "json", "truncated", "empty", "text")            \
+    TEXT(DPS, body_text, 512, NULL, "the text of reply_body and poll_body; empty: a web page of a proxy that lost its server", NULL)       \
+    WORD(DPS, reply_rid, 0, "$rid in the topic of a reply: the request's, another, none, an empty one", NULL, "right", "other", "absent",  \
+         "empty")                                                                                                                          \
+    TEXT(DPS, retry_after_text, 64, NULL, "stands in place of the number behind retry-after=: 'soon', '-1', '99999999999999999999'", NULL) \
+    INTEGER(DPS, reply_times, 1, 16, 1, "each reply is sent so many times", "MQTT 3.1.1 section 4.3.2: QoS 1 is at least once")            \
+    TEXT(DPS, reply_topic, 256, NULL,                                                                                                      \
+         "topic of each reply in place of $dps/registrations/res/..., whether the device has subscribed to it or not", NULL)               \
+    INTEGER(DPS, operation_id_bytes, 0, 8000, 0, "make operationId so long (polls for it are understood); 0: as it is",                    \
+            "the buffers of clients: Azure's has 55 bytes, and no documented limit")                                                       \
+    TEXT(DPS, assigned_hub, 255, NULL,                                                                                                     \
+         "assignedHub of an assigned device in place of its hub's: a name that nobody resolves, no name at all", NULL)                     \
+    INTEGER(DPS, assigned_hub_bytes, 0, 8000, 0, "make assignedHub so long by labels in front of it; 0: as it is",                         \
+            "RFC 1035: 253 is the longest name")                                                                                           \
+    TEXT(MQTT, connack_bytes, 192, knob_check_hex, "these bytes in place of each CONNACK, such as '20 02 00 00 90' or '20 03 00 00 00'",   \
+         NULL)                                                                                                                             \
+    WORD(MQTT, connack_comes, 0, "CONNACK: once; after ack_delay_ms; never; twice; before the service has decided (then with code 0)",     \
+         NULL, "once", "late", "never", "twice", "early")                                                                                  \
+    WORD(MQTT, suback_comes, 0, "SUBACK: as connack_comes; early is behind CONNACK, for the packet id 1", NULL, "once", "late", "never",   \
+         "twice", "early")                                                                                                                 \
+    WORD(MQTT, unsuback_comes, 0, "UNSUBACK: as connack_comes; early is behind SUBACK, for the next packet id", NULL, "once", "late",      \
+         "never", "twice", "early")                                                                                                        \
+    WORD(MQTT, puback_comes, 0, "PUBACK: as connack_comes; early is behind SUBACK, for the next packet id", NULL, "once", "late", "never", \
+         "twice", "early")                                                                                                                 \
+    WORD(MQTT, pingresp_comes, 0, "PINGRESP: as connack_comes; early is behind CONNACK", NULL, "once", "late", "never", "twice", "early")  \
+    INTEGER(MQTT, ack_delay_ms, 0, 3600000, 2000, "how late a late acknowledgement is (device milliseconds)", NULL)                        \
+    WORD(MQTT, mqtt_on, 0, "the connections on which the knobs of this layer act: to DPS, to the hub, both", NULL, "both", "dps", "hub")   \
+    TEXT(MQTT, close_when, TRIGGER_MAX_BYTES, trigger_check_packet,                                                                        \
+         "close the connection (close_how) at or after a packet: 'after the 2nd PUBLISH on $dps/registrations/#', 'at SUBACK'", NULL)      \
+    WORD(MQTT, junk, 0,                                                                                                                    \
+         "what no MQTT 3.1.1 client may take, sent at junk_when: packet type 15; a remaining length of five bytes; SUBACK with flags; "    \
+         "PUBLISH with "                                                                                                                   \
+         "QoS 3; with a topic that is no UTF-8; with an empty topic; a SUBACK without codes; a PUBLISH of junk_bytes; random bytes",       \
+         "MQTT 3.1.1 sections 2.2, 3.3, 3.9", "none", "reserved-type", "bad-length", "bad-flags", "qos-3", "bad-utf8", "empty-topic",      \
+         "short-suback", "oversized", "random")                                                                                            \
+    TEXT(MQTT, junk_when, TRIGGER_MAX_BYTES, trigger_check_packet, "when: as close_when; empty: 'after SUBACK'", NULL)                     \
+    INTEGER(MQTT, junk_bytes, 1, 268435455, 1048576,                                                                                       \
+            "length that an oversized PUBLISH claims (64 KiB of it come), or of random bytes (64 KiB at most)", NULL)                      \
+    WORD(HUB, hub_puback, 0, "the hub's PUBACK, as puback_comes", NULL, "once", "late", "never", "twice")                                  \
+    INTEGER(HUB, hub_close_after, 0, 100000, 0, "the hub closes the connection after so many messages of telemetry; 0: it does not", NULL) \
+    INTEGER(HUB, hub_twin_status, 0, 599, 0, "status in the topic of the hub's answers to twin requests; 0: as it is",                     \
+            "azure-docs articles/iot/iot-mqtt-connect-to-iot-hub.md: 429 and 5xx")                                                         \
     WORD(DPS, unknown_api_version, 0,                                                                                                      \
          "an api-version that is a date, but none that is known: taken, CONNACK 5, or 400 with 400000 to the register request",            \
          "nothing public", "accept", "connack", "reply")                                                                                   \
@@ -155,6 +197,21 @@ struct knob {
 enum net_direction { NET_BOTH, NET_DOWN, NET_UP };
 enum net_fault { NET_FAULT_NONE, NET_FAULT_STALL, NET_FAULT_CUT, NET_FAULT_RESET, NET_FAULT_HALF_CLOSE, NET_FAULT_CORRUPT };
 enum tls_version { TLS_VERSION_DEFAULT, TLS_VERSION_1_0, TLS_VERSION_1_1, TLS_VERSION_1_2, TLS_VERSION_1_3 };
+enum ack_comes { ACK_ONCE, ACK_LATE, ACK_NEVER, ACK_TWICE, ACK_EARLY };
+enum mqtt_on { MQTT_ON_BOTH, MQTT_ON_DPS, MQTT_ON_HUB };
+enum junk {
+    JUNK_NONE,
+    JUNK_RESERVED_TYPE,
+    JUNK_BAD_LENGTH,
+    JUNK_BAD_FLAGS,
+    JUNK_QOS_3,
+    JUNK_BAD_UTF8,
+    JUNK_EMPTY_TOPIC,
+    JUNK_SHORT_SUBACK,
+    JUNK_OVERSIZED,
+    JUNK_RANDOM,
+};
+enum reply_rid { RID_RIGHT, RID_OTHER, RID_ABSENT, RID_EMPTY };
 enum reply_body { REPLY_BODY_JSON, REPLY_BODY_TRUNCATED, REPLY_BODY_EMPTY, REPLY_BODY_TEXT };
 enum end_as { END_AS_ASSIGNED, END_AS_FAILED, END_AS_DISABLED, END_AS_NEVER };
 enum unknown_api_version { UNKNOWN_ACCEPTED, UNKNOWN_AT_CONNECT, UNKNOWN_IN_REPLY };
@@ -181,6 +238,8 @@ bool knob_is_turned(const struct knobs *knobs, const struct knob *knob);
 int64_t knob_value(const struct knobs *knobs, const struct knob *knob);
 /* The word that is its value, or the text. KNOB_WORD and KNOB_TEXT alone. */
 const char *knob_word(const struct knobs *knobs, const struct knob *knob);
+/* The value of this knob alone. */
+void knob_copy(struct knobs *to, const struct knobs *from, const struct knob *knob);
 /* "net", "tls", "mqtt", "dps", "hub", "any". */
 const char *knob_layer_name(enum knob_layer layer);
 /* {"profile":"azure",...}: all that `target` carries. NULL when out of memory. */

@@ -123,6 +123,12 @@ struct knobs scenario_knobs(const struct scenario_table *table, const char *regi
     return scenario ? scenario->knobs : table->defaults;
 }
 
+const struct knobs *scenario_find(const struct scenario_table *table, const char *registration_id)
+{
+    const struct scenario *scenario = in_force(table, registration_id);
+    return scenario ? &scenario->knobs : NULL;
+}
+
 bool scenario_fault(struct scenario_table *table, const char *registration_id, int knob)
 {
     struct scenario *scenario = in_force(table, registration_id);

@@ -37,6 +37,8 @@ cJSON *scenario_list(const struct scenario_table *table);
 
 /* The knobs in force; the defaults where no scenario is set. NULL id: the defaults. */
 struct knobs scenario_knobs(const struct scenario_table *table, const char *registration_id);
+/* The knobs of the scenario in force, lent until the next change; NULL: none is set. */
+const struct knobs *scenario_find(const struct scenario_table *table, const char *registration_id);
 /*
  * Does the fault that `knob` (KNOB_connack, ...) stands for happen now? Counts it when it does: a knob that is turned away from its default
  * is a fault, as often as the knob fault_times says. Faults of the defaults are counted over all devices together.

@@ -9,6 +9,7 @@
 #include "broker_sim/dps/dps.h"
 #include "broker_sim/http/http_server.h"
 #include "broker_sim/hub/hub.h"
+#include "broker_sim/scenario/fault.h"
 #include "broker_sim/service_api/service_api.h"
 #include "broker_sim/simulator/descriptors.h"
 #include "broker_sim/store/store.h"
@@ -217,6 +218,20 @@ static struct admission decide(void *user, struct session *session)
 {
     struct simulator *simulator = user;
     return is_hub(session) ? hub_decide(simulator->hub, session) : dps_decide(simulator->dps, session);
+}
+
+static const struct knobs *knobs_of(void *user, const struct session *session, const char *registration_id)
+{
+    const struct simulator *simulator = user;
+    (void)session;
+    return scenario_find(simulator->scenarios, registration_id);
+}
+
+static bool fault(void *user, const struct session *session, const char *registration_id, int knob)
+{
+    struct simulator *simulator = user;
+    struct event_sink sink = sink_of(simulator);
+    return fault_happens(simulator->scenarios, &sink, session, registration_id, knob);
 }
 
 static bool may_publish(void *user, struct session *session, const char *topic, int qos)
@@ -772,6 +787,8 @@ static int open_front_door(struct simulator *simulator, struct error *error)
                    .sent = sent,
                    .acknowledged = acknowledged,
                    .grant = grant,
+                   .knobs = knobs_of,
+                   .fault = fault,
                    .closed = closed},
         .connect_deadline_ms = CONNECT_DEADLINE_MS,
         .sessions_max = simulator->sessions_max,

@@ -474,6 +474,303 @@ static void hub_answers_connect(void)
     connects_with("{\"hub_connack\":2}", true, 2);
 }
 
+/* ---- mqtt: acknowledgements ---- */
+
+static void open_with(const char *knobs, struct wire_device *device)
+{
+    wire_set_device(knobs);
+    wire_open(device, NULL);
+    wire_send_connect(device, false);
+}
+
+static void not_before(int64_t start_ms, double device_ms)
+{
+    if ((double)(wire_now_ms() - start_ms) + 2 < wire_scaled_ms(device_ms))
+        fail_msg("came after %lld ms, expected %.1f at least", (long long)(wire_now_ms() - start_ms), wire_scaled_ms(device_ms));
+}
+
+static void connack_comes(void)
+{
+    DEVICE late, never, twice, early;
+    int64_t start = wire_now_ms();
+    open_with("{\"connack_comes\":\"late\",\"ack_delay_ms\":4000}", &late);
+    assert_int_equal(wire_expect(&late, 0x20), 0);
+    not_before(start, 4000);
+    open_with("{\"connack_comes\":\"never\"}", &never);
+    wire_expect_silence(&never);
+    open_with("{\"connack_comes\":\"twice\"}", &twice);
+    assert_int_equal(wire_expect(&twice, 0x20), 0);
+    assert_int_equal(wire_expect(&twice, 0x20), 0);
+    open_with("{\"connack_comes\":\"early\",\"connack\":5}", &early);
+    assert_int_equal(wire_expect(&early, 0x20), 0);
+    assert_int_equal(wire_expect(&early, 0x20), 5);
+}
+
+static void suback_comes(void)
+{
+    DEVICE never, twice, late, early;
+    open_with("{\"suback_comes\":\"never\"}", &never);
+    wire_expect(&never, 0x20);
+    wire_send_subscribe(&never, WIRE_FILTER);
+    wire_expect_silence(&never);
+    open_with("{\"suback_comes\":\"twice\"}", &twice);
+    wire_expect(&twice, 0x20);
+    wire_send_subscribe(&twice, WIRE_FILTER);
+    assert_int_equal(wire_expect(&twice, 0x90), 1);
+    assert_int_equal(wire_expect(&twice, 0x90), 1);
+    open_with("{\"suback_comes\":\"late\",\"ack_delay_ms\":4000}", &late);
+    wire_expect(&late, 0x20);
+    int64_t start = wire_now_ms();
+    wire_send_subscribe(&late, WIRE_FILTER);
+    assert_int_equal(wire_expect(&late, 0x90), 1);
+    not_before(start, 4000);
+    open_with("{\"suback_comes\":\"early\"}", &early);
+    wire_expect(&early, 0x20);
+    assert_int_equal(wire_expect(&early, 0x90), 1);
+    wire_send_subscribe(&early, WIRE_FILTER);
+    wire_expect_silence(&early);
+}
+
+static void puback_comes(void)
+{
+    DEVICE never, twice, early;
+    wire_set_device("{\"puback_comes\":\"never\"}");
+    wire_open_session(&never);
+    wire_send_publish(&never, WIRE_PUT_TOPIC, "");
+    ANSWERS answers = no_answers;
+    wire_expect_publish(&never, &answers.reply_topic, &answers.reply_body); /* the answer comes, PUBACK does not */
+    contains(&answers.reply_topic, "res/202/");
+    wire_expect_silence(&never);
+    wire_clear();
+    wire_set_device("{\"puback_comes\":\"twice\",\"is_silent\":true}");
+    wire_open_session(&twice);
+    uint16_t packet_id = wire_send_publish(&twice, WIRE_PUT_TOPIC, "");
+    assert_int_equal(wire_expect(&twice, 0x40), packet_id);
+    assert_int_equal(wire_expect(&twice, 0x40), packet_id);
+    wire_set_device("{\"puback_comes\":\"early\",\"is_silent\":true}");
+    wire_open_session(&early);
+    assert_int_equal(wire_expect(&early, 0x40), 2);
+    assert_int_equal(wire_send_publish(&early, WIRE_PUT_TOPIC, ""), 2);
+    wire_expect_silence(&early);
+}
+
+static void other_acknowledgements_come(void)
+{
+    DEVICE never, twice;
+    wire_set_device("{\"unsuback_comes\":\"never\",\"pingresp_comes\":\"never\"}");
+    wire_open_session(&never);
+    wire_send_unsubscribe(&never, WIRE_FILTER);
+    wire_send_pingreq(&never);
+    wire_expect_silence(&never);
+    wire_set_device("{\"unsuback_comes\":\"twice\",\"pingresp_comes\":\"twice\"}");
+    wire_open_session(&twice);
+    uint16_t packet_id = wire_send_unsubscribe(&twice, WIRE_FILTER);
+    assert_int_equal(wire_expect(&twice, 0xB0), packet_id);
+    assert_int_equal(wire_expect(&twice, 0xB0), packet_id);
+    wire_send_pingreq(&twice);
+    wire_expect(&twice, 0xD0);
+    wire_expect(&twice, 0xD0);
+}
+
+/* "dps" leaves the hub's connection alone, and the other way round. */
+static void acts_on_one_endpoint(void)
+{
+    DEVICE dps, hub;
+    assign();
+    wire_set_device("{\"connack_comes\":\"never\",\"mqtt_on\":\"hub\"}");
+    wire_open(&dps, NULL);
+    wire_connect(&dps);
+    wire_open(&hub, NULL);
+    wire_send_connect(&hub, true);
+    wire_expect_silence(&hub);
+}
+
+static void sends_any_bytes_for_connack(void)
+{
+    DEVICE device;
+    struct bytes body;
+    open_with("{\"connack_bytes\":\"20 03 00 00 7F\"}", &device);
+    assert_int_equal(wire_read(&device, &body, WIRE_WAIT_MS), 0x20);
+    assert_int_equal(body.length_bytes, 3);
+    assert_memory_equal(body.data, "\0\0\x7F", 3);
+    bytes_done(&body);
+}
+
+/* ---- mqtt: ends and junk ---- */
+
+static void closes_when(void)
+{
+    DEVICE in_place, behind, second;
+    open_with("{\"close_when\":\"at SUBACK\"}", &in_place);
+    wire_expect(&in_place, 0x20);
+    wire_send_subscribe(&in_place, WIRE_FILTER);
+    assert_int_equal(wire_wait_end(&in_place), WIRE_CLOSE_NOTIFY);
+    assert_int_equal(in_place.in.length_bytes, 0);
+    open_with("{\"close_when\":\"after SUBACK\",\"close_how\":\"fin\"}", &behind);
+    wire_expect(&behind, 0x20);
+    wire_send_subscribe(&behind, WIRE_FILTER);
+    wire_expect(&behind, 0x90);
+    assert_int_equal(wire_wait_end(&behind), WIRE_FIN);
+    wire_set_device("{\"close_when\":\"after the 2nd PUBLISH on $dps/registrations/PUT/#\",\"is_silent\":true}");
+    wire_open_session(&second);
+    uint16_t packet_id = wire_send_publish(&second, WIRE_PUT_TOPIC, "{}");
+    assert_int_equal(wire_expect(&second, 0x40), packet_id);
+    wire_send_publish(&second, "$dps/registrations/GET/iotdps-get-operationstatus/?$rid=2&operationId=a", ""); /* counts for nothing */
+    wire_expect(&second, 0x40);
+    wire_send_publish(&second, WIRE_PUT_TOPIC, "{}");
+    assert_int_equal(wire_wait_end(&second), WIRE_CLOSE_NOTIFY);
+}
+
+static void sends_junk(void)
+{
+    static const struct {
+        const char *name, *bytes;
+        size_t length_bytes;
+    } kinds[] = {
+        {"reserved-type", "\xF0\x00", 2},       {"bad-length", "\x30\xFF\xFF\xFF\xFF\x7F", 6}, {"bad-flags", "\x9F\x03", 2},
+        {"qos-3", "\x36\x07\x00\x03", 4},       {"bad-utf8", "\x30\x05\x00\x03\xC0\x80", 6},   {"empty-topic", "\x30\x02\x00\x00", 4},
+        {"short-suback", "\x90\x02\x00\x01", 4}};
+    for (size_t i = 0; i < ARRAY_COUNT(kinds); i++) {
+        char knobs[128];
+        DEVICE device;
+        snprintf(knobs, sizeof knobs, "{\"junk\":\"%s\"}", kinds[i].name);
+        wire_set_device(knobs);
+        wire_open_session(&device);
+        wire_expect_bytes(&device, kinds[i].bytes, kinds[i].length_bytes);
+    }
+}
+
+static void sends_junk_when(void)
+{
+    DEVICE device, random, again;
+    CLEANUP(bytes_done) struct bytes first = {.max_bytes = 64};
+    wire_set_device("{\"junk\":\"oversized\",\"junk_bytes\":200000000,\"junk_when\":\"after CONNACK\"}");
+    wire_open(&device, NULL);
+    wire_connect(&device);
+    wire_expect_bytes(&device, "\x30\x80\x84\xAF\x5F", 5);
+    wire_set_device("{\"junk\":\"random\",\"junk_bytes\":32,\"junk_when\":\"after CONNACK\",\"seed\":5}");
+    wire_open(&random, NULL);
+    wire_connect(&random);
+    wire_expect_bytes(&random, NULL, 32);
+    bytes_append(&first, random.in.data, 32);
+    wire_open(&again, NULL);
+    wire_connect(&again);
+    wire_expect_bytes(&again, first.data, 32);
+}
+
+/* ---- dps: more of its replies ---- */
+
+static void spoils_polls(void)
+{
+    ANSWERS half, text;
+    poll_with("{\"poll_body\":\"truncated\"}", &half);
+    contains(&half.poll_body, "{\"operationId\":");
+    lacks(&half.poll_body, "etag");
+    poll_with("{\"poll_body\":\"text\",\"body_text\":\"tea break\"}", &text);
+    assert_string_equal(bytes_text(&text.poll_body), "tea break");
+}
+
+static void changes_topics(void)
+{
+    DEVICE one, two, three, four, five;
+    ANSWERS other, absent, empty, words, elsewhere;
+    register_with("{\"reply_rid\":\"other\"}", &other, &one);
+    contains(&other.reply_topic, "$rid=10&");
+    register_with("{\"reply_rid\":\"absent\"}", &absent, &two);
+    contains(&absent.reply_topic, "res/202/?retry-after=3");
+    register_with("{\"reply_rid\":\"empty\"}", &empty, &three);
+    contains(&empty.reply_topic, "?$rid=&retry-after");
+    register_with("{\"retry_after_text\":\"soon\"}", &words, &four);
+    contains(&words.reply_topic, "$rid=1&retry-after=soon");
+    register_with("{\"reply_topic\":\"some/where/else\"}", &elsewhere, &five);
+    assert_string_equal(bytes_text(&elsewhere.reply_topic), "some/where/else");
+}
+
+static void repeats_replies(void)
+{
+    DEVICE device;
+    ANSWERS first, again;
+    register_with("{\"reply_times\":3}", &first, &device);
+    for (int i = 0; i < 2; i++) {
+        again = no_answers;
+        wire_expect_publish(&device, &again.reply_topic, &again.reply_body);
+        assert_string_equal(bytes_text(&again.reply_body), bytes_text(&first.reply_body));
+        if (i == 0)
+            answers_done(&again);
+    }
+    wire_expect_silence(&device);
+}
+
+/* And a poll for the long one is understood. */
+static void lengthens_operation_ids(void)
+{
+    char operation_id[2048];
+    ANSWERS answers;
+    poll_with("{\"operation_id_bytes\":1500}", &answers);
+    operation_of(&answers.reply_body, operation_id, sizeof operation_id);
+    assert_int_equal(strlen(operation_id), 1500);
+    contains(&answers.poll_topic, "res/200/");
+}
+
+static void names_other_hubs(void)
+{
+    ANSWERS unknown, longer;
+    poll_with("{\"assigned_hub\":\"nowhere.invalid\"}", &unknown);
+    contains(&unknown.poll_body, "\"assignedHub\":\"nowhere.invalid\"");
+    poll_with("{\"assigned_hub_bytes\":700}", &longer);
+    CLEANUP_JSON cJSON *body = json_parse(bytes_text(&longer.poll_body), longer.poll_body.length_bytes, "body", NULL);
+    assert_int_equal(strlen(json_string(json_member(body, "registrationState"), "assignedHub", "")), 700);
+}
+
+/* ---- hub ---- */
+
+static void open_hub(const char *knobs, struct wire_device *device)
+{
+    assign();
+    wire_set_device(knobs);
+    wire_open(device, NULL);
+    wire_send_connect(device, true);
+    assert_int_equal(wire_expect(device, 0x20), 0);
+}
+
+#define TELEMETRY_TOPIC "devices/" WIRE_ID "/messages/events/"
+
+static void hub_acknowledges(void)
+{
+    DEVICE never, late;
+    open_hub("{\"hub_puback\":\"never\"}", &never);
+    wire_send_publish(&never, TELEMETRY_TOPIC, "{}");
+    wire_expect_silence(&never);
+    open_hub("{\"hub_puback\":\"late\",\"ack_delay_ms\":4000}", &late);
+    int64_t start = wire_now_ms();
+    uint16_t packet_id = wire_send_publish(&late, TELEMETRY_TOPIC, "{}");
+    assert_int_equal(wire_expect(&late, 0x40), packet_id);
+    not_before(start, 4000);
+}
+
+static void hub_closes_after_telemetry(void)
+{
+    DEVICE device;
+    open_hub("{\"hub_close_after\":2}", &device);
+    uint16_t packet_id = wire_send_publish(&device, TELEMETRY_TOPIC, "{\"n\":1}");
+    assert_int_equal(wire_expect(&device, 0x40), packet_id);
+    wire_send_publish(&device, TELEMETRY_TOPIC, "{\"n\":2}");
+    assert_int_equal(wire_wait_end(&device), WIRE_CLOSE_NOTIFY);
+}
+
+static void hub_answers_twins(void)
+{
+    DEVICE device;
+    ANSWERS answers = no_answers;
+    open_hub("{\"hub_twin_status\":503}", &device);
+    uint16_t packet_id = wire_send_subscribe(&device, "$iothub/twin/res/#");
+    assert_int_equal(wire_expect(&device, 0x90), packet_id);
+    packet_id = wire_send_publish(&device, "$iothub/twin/GET/?$rid=1", "");
+    assert_int_equal(wire_expect(&device, 0x40), packet_id);
+    wire_expect_publish(&device, &answers.reply_topic, &answers.reply_body);
+    contains(&answers.reply_topic, "$iothub/twin/res/503/?$rid=1");
+}
+
 /* ---- the table ---- */
 
 static const struct row {
@@ -512,6 +809,23 @@ static const struct row {
     {"close_how", ends_in_ways},
     {"silent_after", falls_silent},
     {"hub_connack", hub_answers_connect},
+    {"connack_comes ack_delay_ms", connack_comes},
+    {"suback_comes", suback_comes},
+    {"puback_comes", puback_comes},
+    {"unsuback_comes pingresp_comes", other_acknowledgements_come},
+    {"mqtt_on", acts_on_one_endpoint},
+    {"connack_bytes", sends_any_bytes_for_connack},
+    {"close_when", closes_when},
+    {"junk", sends_junk},
+    {"junk_when junk_bytes", sends_junk_when},
+    {"poll_body body_text", spoils_polls},
+    {"reply_rid retry_after_text reply_topic", changes_topics},
+    {"reply_times", repeats_replies},
+    {"operation_id_bytes", lengthens_operation_ids},
+    {"assigned_hub assigned_hub_bytes", names_other_hubs},
+    {"hub_puback", hub_acknowledges},
+    {"hub_close_after", hub_closes_after_telemetry},
+    {"hub_twin_status", hub_answers_twins},
 };
 
 static bool has_row(const char *knob)

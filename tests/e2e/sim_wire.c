@@ -461,6 +461,15 @@ uint16_t wire_expect(struct wire_device *device, int first_byte)
     return body.length_bytes >= 2 ? (uint16_t)(body.data[0] << 8 | body.data[1]) : 0;
 }
 
+void wire_expect_bytes(struct wire_device *device, const void *data, size_t length_bytes)
+{
+    while (device->in.length_bytes < length_bytes)
+        if (!read_more(device, WIRE_WAIT_MS))
+            fail_msg("only %zu of %zu bytes came", device->in.length_bytes, length_bytes);
+    if (data)
+        assert_memory_equal(device->in.data, data, length_bytes);
+}
+
 void wire_expect_silence(struct wire_device *device)
 {
     CLEANUP(bytes_done) struct bytes body;

@@ -82,6 +82,8 @@ void wire_send_pingreq(struct wire_device *device);
 int wire_read(struct wire_device *device, struct bytes *body, int64_t ms);
 /* The next packet is this one; returns its packet id where it has one in front. */
 uint16_t wire_expect(struct wire_device *device, int first_byte);
+/* These come next, packets or not; they stay in device->in. NULL: any. */
+void wire_expect_bytes(struct wire_device *device, const void *data, size_t length_bytes);
 /* Nothing comes for WIRE_SILENCE_MS, and it stays open. */
 void wire_expect_silence(struct wire_device *device);
 /* Wait for the end of the connection; what came before it stays in device->in. */
