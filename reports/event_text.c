@@ -233,6 +233,13 @@ static void tell_assigned(const cJSON *data, struct bytes *out)
     bytes_printf(out, "assigned to %s as %s", datum(data, "assigned_hub"), datum(data, "device_id"));
 }
 
+static void tell_central(const cJSON *data, struct bytes *out)
+{
+    bytes_printf(out, "IoT Central '%s': %s %s", datum(data, "application"), datum(data, "verdict"), datum(data, "status"));
+    append_text(out, data, "rule");
+    append_text(out, data, "text");
+}
+
 static void tell_warning(const cJSON *data, struct bytes *out)
 {
     bytes_printf(out, "warning, %s", datum(data, "rule"));
@@ -319,6 +326,7 @@ static tell_fn *const tellers[EVENT_KIND_COUNT] = {
     [EVENT_DPS_REQUEST] = tell_request,
     [EVENT_DPS_REPLY] = tell_reply,
     [EVENT_DPS_ASSIGNED] = tell_assigned,
+    [EVENT_CENTRAL_DEVICE] = tell_central,
     [EVENT_DPS_WARNING] = tell_warning,
     [EVENT_HUB_VERDICT] = tell_hub_verdict,
     [EVENT_HUB_TELEMETRY] = tell_telemetry,

@@ -19,7 +19,9 @@ struct control {
 /* What a method gets, and where it puts its answer. */
 struct call {
     struct control *control;
-    enum dps_kind kind; /* of the object methods */
+    enum dps_kind kind;      /* of the object methods */
+    struct dps_state *state; /* likewise: of the service, or of the application that the parameters name */
+    const char *method;
     const cJSON *params;
     cJSON *result;                   /* given; NULL: {} */
     char place[NAME_MAX_BYTES + 32]; /* of an error; "" : none */
@@ -52,10 +54,10 @@ static void emit_state_changed(const struct call *call, const char *id, const ch
     emit(call->control, event);
 }
 
-static void log_notices(const struct control *control)
+static void log_notices(const struct dps_state *state)
 {
-    for (size_t i = 0; i < dps_state_notice_count(control->options.state); i++)
-        log_warning("%s", dps_state_notice(control->options.state, i).text);
+    for (size_t i = 0; i < dps_state_notice_count(state); i++)
+        log_warning("%s", dps_state_notice(state, i).text);
 }
 
 /* --- parameters --- */
@@ -305,7 +307,7 @@ static int lane_list_method(struct call *call)
 /* The file that holds the object; for one that is not there, the file that it would get. */
 static int set_place(struct call *call, const char *id)
 {
-    const struct dps_object *object = dps_state_find(call->control->options.state, call->kind, id);
+    const struct dps_object *object = dps_state_find(call->state, call->kind, id);
     if (object) {
         snprintf(call->place, sizeof call->place, "%s", object->place);
         return 0;
@@ -343,9 +345,9 @@ static int object_put(struct call *call)
                          dps_kind_name(call->kind));
     set_place(call, json_string(json, dps_kind_id_member(call->kind), ""));
     if (optional_text(call, "etag", &etag) || optional_lease(call, &lease) ||
-        dps_state_put(call->control->options.state, call->kind, json, etag, lease, &object, call->error))
+        dps_state_put(call->state, call->kind, json, etag, lease, &object, call->error))
         return -1;
-    log_notices(call->control);
+    log_notices(call->state);
     return answer_object(call, object, "put");
 }
 
@@ -353,7 +355,7 @@ static int object_get(struct call *call)
 {
     const char *id;
     const struct dps_object *object;
-    if (read_id(call, &id) || dps_state_get(call->control->options.state, call->kind, id, &object, call->error))
+    if (read_id(call, &id) || dps_state_get(call->state, call->kind, id, &object, call->error))
         return -1;
     return answer_object(call, object, NULL);
 }
@@ -362,7 +364,7 @@ static int object_delete(struct call *call)
 {
     const char *id, *etag;
     if (read_id(call, &id) || optional_text(call, "etag", &etag) ||
-        dps_state_delete(call->control->options.state, call->kind, id, etag, &call->result, call->error))
+        dps_state_delete(call->state, call->kind, id, etag, &call->result, call->error))
         return -1;
     emit_state_changed(call, id, "delete", NULL);
     return 0;
@@ -371,7 +373,7 @@ static int object_delete(struct call *call)
 static int object_list(struct call *call)
 {
     call->result = cJSON_CreateObject();
-    return json_set(call->result, "value", dps_state_list(call->control->options.state, call->kind)) ? error_set_memory(call->error) : 0;
+    return json_set(call->result, "value", dps_state_list(call->state, call->kind)) ? error_set_memory(call->error) : 0;
 }
 
 static int certificate_verification_code(struct call *call)
@@ -379,7 +381,7 @@ static int certificate_verification_code(struct call *call)
     const char *id, *etag;
     const struct dps_object *object;
     if (read_id(call, &id) || optional_text(call, "etag", &etag) ||
-        dps_state_verification_code(call->control->options.state, id, etag, &object, call->error))
+        dps_state_verification_code(call->state, id, etag, &object, call->error))
         return -1;
     return answer_object(call, object, "verification-code");
 }
@@ -390,7 +392,7 @@ static int certificate_verify(struct call *call)
     const struct dps_object *object;
     if (read_id(call, &id) || optional_text(call, "etag", &etag) ||
         control_params_text(call->params, "certificate", CERTIFICATE_TEXT_MAX_BYTES, &pem, call->error) ||
-        dps_state_verify(call->control->options.state, id, etag, pem, strlen(pem), &object, call->error))
+        dps_state_verify(call->state, id, etag, pem, strlen(pem), &object, call->error))
         return -1;
     return answer_object(call, object, "verify");
 }
@@ -496,13 +498,39 @@ static int hub_invoke_method(struct call *call)
     return defer(call, hub_invoke);
 }
 
+/* --- IoT Central --- */
+
+static int central_method(struct call *call)
+{
+    struct central_service *central = call->control->options.central;
+    if (!central)
+        return error_set(call->error, ERROR_OWNER_RIG, ERROR_NOT_FOUND, "this simulator has no IoT Central");
+    return central_service_call(central, call->method, call->params, &call->result, call->error);
+}
+
+/* Objects are those of the service, or of an application of IoT Central. */
+static int choose_state(struct call *call)
+{
+    const char *application;
+    call->state = call->control->options.state;
+    if (strncmp(call->method, "central", strlen("central")) == 0)
+        return 0;
+    if (optional_text(call, "application", &application))
+        return -1;
+    if (!application)
+        return 0;
+    if (!call->control->options.central)
+        return error_set(call->error, ERROR_OWNER_FILE, ERROR_NOT_FOUND, "this simulator has no IoT Central");
+    return central_service_state(call->control->options.central, application, &call->state, call->error);
+}
+
 /* --- the table --- */
 
 #define OBJECT_METHODS(name, kind, id)                                                                                                     \
-    {name ".put", kind, name " etag lease", object_put}, {name ".get", kind, id, object_get},                                              \
-        {name ".delete", kind, id " etag", object_delete},                                                                                 \
+    {name ".put", kind, name " etag lease application", object_put}, {name ".get", kind, id " application", object_get},                   \
+        {name ".delete", kind, id " etag application", object_delete},                                                                     \
     {                                                                                                                                      \
-        name ".list", kind, "", object_list                                                                                                \
+        name ".list", kind, "application", object_list                                                                                     \
     }
 
 static const struct method {
@@ -526,8 +554,15 @@ static const struct method {
     OBJECT_METHODS("enrollment", DPS_ENROLLMENT, "registrationId"),
     OBJECT_METHODS("enrollmentGroup", DPS_GROUP, "enrollmentGroupId"),
     OBJECT_METHODS("certificate", DPS_CERTIFICATE, "name"),
-    {"certificate.verificationCode", DPS_CERTIFICATE, "name etag", certificate_verification_code},
-    {"certificate.verify", DPS_CERTIFICATE, "name etag certificate", certificate_verify},
+    {"certificate.verificationCode", DPS_CERTIFICATE, "name etag application", certificate_verification_code},
+    {"certificate.verify", DPS_CERTIFICATE, "name etag certificate application", certificate_verify},
+    {"central.list", 0, "", central_method},
+    {"central.put", 0, "application", central_method},
+    {"centralDevice.put", 0, "application device", central_method},
+    {"centralDevice.get", 0, "application deviceId", central_method},
+    {"centralDevice.list", 0, "application", central_method},
+    {"centralDevice.delete", 0, "application deviceId", central_method},
+    {"centralDevice.change", 0, "application deviceId action hub", central_method},
     {"registration.get", 0, "registrationId", registration_get_method},
     {"registration.delete", 0, "registrationId", registration_delete_method},
     {"hub.list", 0, "", hub_list_method},
@@ -567,7 +602,8 @@ static int run(struct call *call, const char *name)
     if (find_method(name, &method, call->error) || control_params_check(call->params, method->params, call->error))
         return -1;
     call->kind = method->kind;
-    return method->run(call);
+    call->method = method->name;
+    return choose_state(call) ? -1 : method->run(call);
 }
 
 /* NULL: the reply is somebody else's to send. */

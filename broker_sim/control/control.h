@@ -7,6 +7,7 @@
 #ifndef BROKER_SIM_CONTROL_CONTROL_H
 #define BROKER_SIM_CONTROL_CONTROL_H
 
+#include "broker_sim/central/central_service.h"
 #include "broker_sim/control/lane.h"
 #include "broker_sim/control/publisher.h"
 #include "broker_sim/dps/registration.h"
@@ -22,7 +23,8 @@ struct control_options {
     struct dps_state *state; /* this and the following: lent */
     struct scenario_table *scenarios;
     struct registration_store *registrations;
-    struct hub *hub; /* NULL: there are no hub methods */
+    struct hub *hub;                 /* NULL: there are no hub methods */
+    struct central_service *central; /* NULL: none */
     struct lanes *lanes;
     struct publisher *publisher;
     /* Fills version and those of the libraries, id_scope, host, profile, time_scale, dps, state, sessions: simulator.info. */

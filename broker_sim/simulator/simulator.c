@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/ready.h"
 #include "broker_sim/broker/broker.h"
+#include "broker_sim/central/central_service.h"
 #include "broker_sim/control/control.h"
 #include "broker_sim/dps/dps.h"
 #include "broker_sim/http/http_server.h"
@@ -64,6 +65,7 @@ struct simulator {
     struct publisher *publisher;
     struct front_door *front_door;
     struct dps *dps;
+    struct central_service *central;
     struct hub *hub;
     struct lanes *lanes;
     struct control *control;
@@ -92,7 +94,8 @@ static void log_event(const cJSON *event)
     const char *verdict = json_string(data, "verdict", ""), *rule = json_string(data, "rule", NULL), *mend = json_string(data, "mend", "");
     if (kind == EVENT_DPS_ASSIGNED)
         log_info("%s: assigned to %s", json_string(event, "registration_id", "?"), json_string(data, "assigned_hub", "?"));
-    else if ((kind == EVENT_ATTESTATION_VERDICT || kind == EVENT_HUB_VERDICT) && strcmp(verdict, "accepted") != 0)
+    else if ((kind == EVENT_ATTESTATION_VERDICT || kind == EVENT_HUB_VERDICT || kind == EVENT_CENTRAL_DEVICE) &&
+             strcmp(verdict, "accepted") != 0)
         log_info("%s: %s (%s): %s%s%s", json_string(event, "registration_id", "?"), verdict, rule ? rule : "?",
                  json_string(data, "text", ""), *mend ? "; " : "", mend);
     else if (kind == EVENT_HTTP_REFUSED)
@@ -138,6 +141,7 @@ static int commit(void *user, struct error *error)
     struct simulator *simulator = user;
     struct error why = ERROR_INIT;
     bool has_failed = store_flush(simulator->store, &why) != 0;
+    has_failed |= simulator->central && central_service_flush(simulator->central, &why) != 0;
     if (has_failed && !simulator->has_store_failed) {
         log_error("%s; devices are answered 500 until it can be written", why.text);
         emit_reason(simulator, EVENT_STORE_FAILED, why.text);
@@ -547,7 +551,7 @@ static void reread(struct simulator *simulator)
 {
     struct error error = ERROR_INIT;
     size_t changed = 0;
-    if (dps_state_reload(simulator->state, &changed, &error))
+    if (dps_state_reload(simulator->state, &changed, &error) || central_service_reload(simulator->central, &error))
         log_error("reread: %s", error.text);
     log_notices(simulator);
     log_info("reread %s: %zu object%s changed", simulator->dir, changed, changed == 1 ? "" : "s");
@@ -737,7 +741,11 @@ static int make_services(struct simulator *simulator, struct error *error)
     };
     simulator->dps = dps_new(&dps);
     simulator->hub = hub_new(&hub);
-    return simulator->dps && simulator->hub ? 0 : error_set_memory(error);
+    if (!simulator->dps || !simulator->hub)
+        return error_set_memory(error);
+    const struct central_service_options central = {
+        .dir = simulator->dir, .dps = simulator->dps, .hub = simulator->hub, .sink = sink_of(simulator), .port = port_of(simulator)};
+    return central_service_new(&central, &simulator->central, error);
 }
 
 static int start_broker(struct simulator *simulator, struct error *error)
@@ -827,6 +835,7 @@ static int make_control(struct simulator *simulator, struct error *error)
         .scenarios = simulator->scenarios,
         .registrations = simulator->registrations,
         .hub = simulator->hub,
+        .central = simulator->central,
         .lanes = simulator->lanes,
         .publisher = simulator->publisher,
         .info = describe,
@@ -953,6 +962,7 @@ static void done(struct simulator *simulator)
     lanes_free(simulator->lanes);
     hub_free(simulator->hub);
     dps_free(simulator->dps);
+    central_service_free(simulator->central);
     publisher_free(simulator->publisher);
     hub_registry_free(simulator->devices);
     registration_store_free(simulator->registrations);

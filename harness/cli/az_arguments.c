@@ -105,9 +105,11 @@ static void make_table(struct parse *parse)
 {
     add_options(parse, parse->signature->options);
     add_options(parse, common);
+    if (parse->signature->family == AZ_OF_OURS)
+        return;
     parse->table[parse->count++] =
         (struct argp_option){.doc = "Of az and of an account in the cloud; taken, and without effect here:", .group = GROUP_MEANINGLESS};
-    add_option(parse, parse->signature->is_certificate ? AZ_DPS_NAME : AZ_ENROLLMENT_DPS_NAME);
+    add_option(parse, parse->signature->family == AZ_OF_CERTIFICATES ? AZ_DPS_NAME : AZ_ENROLLMENT_DPS_NAME);
     add_options(parse, meaningless);
 }
 
@@ -217,13 +219,14 @@ static enum az_option find_key(const enum az_option *options, int key)
 
 static enum az_option option_of(const struct parse *parse, int key)
 {
-    const enum az_option *const lists[] = {parse->signature->options, common, meaningless};
+    static const enum az_option none[] = {AZ_OPTION_END};
+    const enum az_option *const lists[] = {parse->signature->options, common, parse->signature->family == AZ_OF_OURS ? none : meaningless};
     for (size_t i = 0; i < ARRAY_COUNT(lists); i++) {
         enum az_option found = find_key(lists[i], key);
         if (found != AZ_OPTION_END)
             return found;
     }
-    enum az_option name = parse->signature->is_certificate ? AZ_DPS_NAME : AZ_ENROLLMENT_DPS_NAME;
+    enum az_option name = parse->signature->family == AZ_OF_CERTIFICATES ? AZ_DPS_NAME : AZ_ENROLLMENT_DPS_NAME;
     return key == key_of(name) ? name : AZ_OPTION_END;
 }
 

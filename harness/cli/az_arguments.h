@@ -63,6 +63,15 @@ enum az_option_type {
     X(WEBHOOK_URL, "webhook-url wh", 0, AZ_TEXT, "URL", "For the allocation policy custom")                                                \
     X(API_VERSION, "api-version av", 0, AZ_TEXT, "VERSION", "Of the types that the webhook gets")                                          \
     X(SHOW_KEYS, "show-keys keys", 0, AZ_FLAG, "true|false", "Show symmetric keys")                                                        \
+    X(APPLICATION, "app-id app", 'n', AZ_TEXT, "NAME", "The application")                                                                  \
+    X(CENTRAL_DEVICE_ID, "device-id", 'd', AZ_TEXT, "ID", "The device: registration ID and common name too")                               \
+    X(DEVICE_NAME, "device-name", 0, AZ_TEXT, "TEXT", "Its name for people (default: its id)")                                             \
+    X(TEMPLATE, "template", 0, AZ_TEXT, "DTMI", "Model id of its device template")                                                         \
+    X(ID_SCOPE, "id-scope", 0, AZ_TEXT, "SCOPE", "What devices say in CONNECT (default on create: a random one)")                          \
+    X(AUTO_APPROVE, "auto-approve", 0, AZ_FLAG, "true|false", "Let devices of a group in without asking (default true)")                   \
+    X(TEMPLATES, "device-templates", 0, AZ_TEXT, "JSON", "[{\"modelId\": \"dtmi:...\"}], as JSON text or file")                            \
+    X(CENTRAL_GROUP_ID, "group-id id", 0, AZ_TEXT, "ID", "The enrollment group")                                                           \
+    X(CERTIFICATE_ENTRY, "certificate-entry entry", 0, AZ_TEXT, "ENTRY", "primary (default) or secondary")                                 \
     X(TOP, "top", 0, AZ_TEXT, "N", "At most so many; -1: all")
 
 enum az_option {
@@ -81,11 +90,17 @@ struct az_arguments {
     size_t hub_count;
 };
 
+enum az_family {
+    AZ_OF_ENROLLMENTS,
+    AZ_OF_CERTIFICATES, /* -n is the certificate's name, not the service's */
+    AZ_OF_OURS,         /* no command of az: nothing that is meaningless here */
+};
+
 struct az_signature {
     const enum az_option *options;  /* beside those that every command takes; ends with AZ_OPTION_END */
     const enum az_option *required; /* among them; likewise */
-    bool is_certificate;            /* -n is the certificate's name, not the service's */
-    const char *text;               /* for --help; behind a '\v' the examples */
+    enum az_family family;
+    const char *text; /* for --help; behind a '\v' the examples */
 };
 
 /* argv[0]: the command's full name. Ends the program for --help (0) and for wrong usage (2). */

@@ -159,7 +159,7 @@ static const enum az_option needs_update[] = {AZ_CERTIFICATE_NAME, AZ_PATH, AZ_E
     static int run_##function(int argc, char **argv)                                                                                       \
     {                                                                                                                                      \
         static const struct az_command command = {                                                                                         \
-            .signature = {options, needs, true, text ".\vExamples:\n  dpsbench az iot dps certificate " name " " example},                 \
+            .signature = {options, needs, AZ_OF_CERTIFICATES, text ".\vExamples:\n  dpsbench az iot dps certificate " name " " example},   \
             .may_make = makes,                                                                                                             \
             .run = function};                                                                                                              \
         return az_run(&command, argc, argv);                                                                                               \

@@ -53,6 +53,16 @@ int az_read_pem(const char *path, struct bytes *ret_pem, struct error *error)
     return certificate_append_pem(certificate, ret_pem) ? error_set_memory(error) : 0;
 }
 
+cJSON *az_json_of(const char *text, const char *option, struct error *error)
+{
+    size_t blank = strspn(text, " \t\r\n");
+    if (!text[blank])
+        return cJSON_CreateObject();
+    if (!strchr("{[", text[blank]) && path_exists(text))
+        return json_read_file(text, error);
+    return json_parse(text, strlen(text), option, error);
+}
+
 int az_answer(struct az_call *call, cJSON *view, struct error *error)
 {
     call->result = view;

@@ -33,6 +33,8 @@ const char *az_value(const struct az_call *call, enum az_option option);
 const char *az_word(const struct az_call *call, enum az_option option, const char *const *words);
 /* One certificate of a file, whatever its form, as PEM. ret_pem: initialised by the call. */
 int az_read_pem(const char *path, struct bytes *ret_pem, struct error *error);
+/* JSON as it stands in the argument, or in the file that the argument names; '' is an empty object. NULL: failure; `option` names it in the error. */
+cJSON *az_json_of(const char *text, const char *option, struct error *error);
 /* What is written down for `result`: out of memory when `view` is NULL. */
 int az_answer(struct az_call *call, cJSON *view, struct error *error);
 
@@ -40,5 +42,7 @@ int az_answer(struct az_call *call, cJSON *view, struct error *error);
 extern const struct command az_certificate_commands[];
 extern const struct command az_enrollment_commands[];
 extern const struct command az_group_commands[];
+/* `dpsbench central ...` */
+extern const struct command central_commands[];
 
 #endif

@@ -216,7 +216,7 @@ SET(registration_needs, AZ_REGISTRATION_ID)
     static int RUN(function)(int argc, char **argv) \
     { \
         static const struct az_command command = { \
-            .signature = {options, needs, false, text ".\vExamples:\n  dpsbench az iot dps " group " " name " " example}, \
+            .signature = {options, needs, AZ_OF_ENROLLMENTS, text ".\vExamples:\n  dpsbench az iot dps " group " " name " " example}, \
             .may_make = makes, .run = function}; \
         return az_run(&command, argc, argv); \
     }

@@ -1,6 +1,5 @@
 #include "harness/cli/az_enrollment_json.h"
 
-#include "base/files.h"
 #include "base/log.h"
 
 #include <openssl/evp.h>
@@ -299,14 +298,9 @@ static int change_reprovision(const struct az_call *call, cJSON *object, bool is
     return 0;
 }
 
-/* JSON as it stands in the argument, or in the file that the argument names; '' is an empty object. NULL: failure. */
-static cJSON *json_of(const char *text, const char *option, struct error *error)
+static cJSON *object_of(const char *text, const char *option, struct error *error)
 {
-    size_t blank = strspn(text, " \t\r\n");
-    if (!text[blank])
-        return cJSON_CreateObject();
-    CLEANUP_JSON cJSON *json =
-        text[blank] != '{' && path_exists(text) ? json_read_file(text, error) : json_parse(text, strlen(text), option, error);
+    CLEANUP_JSON cJSON *json = az_json_of(text, option, error);
     if (json && cJSON_IsObject(json))
         return TAKE(json);
     if (json)
@@ -320,7 +314,7 @@ static int set_json(const struct az_call *call, enum az_option option, const cha
     const char *text = az_value(call, option);
     if (!text)
         return 0;
-    cJSON *json = json_of(text, shown, error);
+    cJSON *json = object_of(text, shown, error);
     if (!json)
         return -1;
     return json_set(parent, name, json) ? error_set_memory(error) : 0;

@@ -25,6 +25,12 @@ static const char az_text[] =
     "  dpsbench az iot dps enrollment-group create --enrollment-id line-1 --certificate-path rootCA.pem --state sim\n"
     "  dpsbench az iot dps enrollment --help";
 
+static const char central_text[] = "IoT Central on the simulator: applications, their devices and what these may do\v"
+                                   "Examples:\n"
+                                   "  dpsbench central app create --app-id my-app\n"
+                                   "  dpsbench central device create --app-id my-app --device-id gateway1\n"
+                                   "  dpsbench central device block --app-id my-app --device-id gateway1";
+
 static const char certificate_text[] = "Short for `dpsbench az iot dps certificate`: CA certificates of the simulator\v"
                                        "Examples:\n"
                                        "  dpsbench certificate create -n root-ca --path rootCA.pem --state sim";
@@ -59,6 +65,7 @@ static const struct command commands[] = {
     {"try", "Try a device's own files, without a board: would DPS assign it, and if not, why", cli_try, NULL},
     {"certs", certs_text, NULL, cli_certs_commands},
     {"az", az_text, NULL, az_commands},
+    {"central", central_text, NULL, central_commands},
     {"certificate", certificate_text, NULL, az_certificate_commands},
     {"sim", sim_text, NULL, cli_sim_commands},
     {NULL, NULL, NULL, NULL},

@@ -4,7 +4,7 @@
 #include "base/log.h"
 #include "base/ready.h"
 #include "base/shell_word.h"
-#include "certs/dps_state.h"
+#include "certs/central.h"
 #include "harness/control/control.h"
 
 #include <string.h>
@@ -20,6 +20,9 @@ struct object_store {
     int lock_fd;
     char *directory;
     struct dps_state *state;
+    struct central *central;  /* when asked for */
+    struct dps_state *chosen; /* of the two above; lent */
+    char *application;        /* NULL: the service itself */
 };
 
 DEFINE_CLEANUP(struct object_store *, object_store_close)
@@ -38,6 +41,7 @@ static int open_folder(struct object_store *store, const char *directory, struct
 {
     if (dps_state_open(directory, &clock_system, &store->state, error))
         return -1;
+    store->chosen = store->state;
     tell_broken(store->state);
     return 0;
 }
@@ -107,6 +111,8 @@ void object_store_close(struct object_store *store)
         return;
     control_close(store->control);
     dps_state_free(store->state);
+    central_free(store->central);
+    free(store->application);
     if (store->lock_fd >= 0)
         close(store->lock_fd);
     waiting_free(store->waiting);
@@ -124,12 +130,14 @@ bool object_store_is_served(const struct object_store *store)
 
 /* ---- asking ---- */
 
-/* {"name":..., "etag":...}; NULL members are left out. */
-static cJSON *params_of(enum dps_kind kind, const char *id, const char *etag)
+/* {"name":..., "etag":..., "application":...}; NULL members are left out. */
+static cJSON *params_of(const struct object_store *store, enum dps_kind kind, const char *id, const char *etag)
 {
     CLEANUP_JSON cJSON *params = cJSON_CreateObject();
-    return params && json_set_string(params, dps_kind_id_member(kind), id) == 0 && json_set_string(params, "etag", etag) == 0 ? TAKE(params)
-                                                                                                                              : NULL;
+    return json_set_string(params, dps_kind_id_member(kind), id) || json_set_string(params, "etag", etag) ||
+                   json_set_string(params, "application", store->application)
+               ? NULL
+               : TAKE(params);
 }
 
 static int call(struct object_store *store, const char *method, cJSON *params, cJSON **ret_result, struct error *error)
@@ -167,14 +175,14 @@ int object_store_get(struct object_store *store, enum dps_kind kind, const char 
 {
     const struct dps_object *object;
     if (store->control)
-        return call_kind(store, kind, "get", params_of(kind, id, NULL), ret_object, error);
-    return dps_state_get(store->state, kind, id, &object, error) ? -1 : copy_object(object, ret_object, error);
+        return call_kind(store, kind, "get", params_of(store, kind, id, NULL), ret_object, error);
+    return dps_state_get(store->chosen, kind, id, &object, error) ? -1 : copy_object(object, ret_object, error);
 }
 
 static int list_running(struct object_store *store, enum dps_kind kind, cJSON **ret_list, struct error *error)
 {
     CLEANUP_JSON cJSON *result = NULL;
-    if (call_kind(store, kind, "list", cJSON_CreateObject(), &result, error))
+    if (call_kind(store, kind, "list", params_of(store, kind, NULL, NULL), &result, error))
         return -1;
     cJSON *value = cJSON_DetachItemFromObjectCaseSensitive(result, "value");
     return value ? (*ret_list = value, 0)
@@ -185,7 +193,7 @@ int object_store_list(struct object_store *store, enum dps_kind kind, cJSON **re
 {
     if (store->control)
         return list_running(store, kind, ret_list, error);
-    cJSON *list = dps_state_list(store->state, kind);
+    cJSON *list = dps_state_list(store->chosen, kind);
     return list ? (*ret_list = list, 0) : error_set_memory(error);
 }
 
@@ -193,7 +201,8 @@ static int put_running(struct object_store *store, enum dps_kind kind, cJSON *ob
                        struct error *error)
 {
     CLEANUP_JSON cJSON *params = cJSON_CreateObject();
-    if (!params || json_set(params, dps_kind_name(kind), cJSON_Duplicate(object, true)) || json_set_string(params, "etag", etag))
+    if (!params || json_set(params, dps_kind_name(kind), cJSON_Duplicate(object, true)) || json_set_string(params, "etag", etag) ||
+        json_set_string(params, "application", store->application))
         return error_set_memory(error);
     return call_kind(store, kind, "put", TAKE(params), ret_object, error);
 }
@@ -207,7 +216,7 @@ int object_store_put(struct object_store *store, enum dps_kind kind, cJSON *obje
         return error_set_memory(error);
     if (store->control)
         return put_running(store, kind, owned, etag, ret_object, error);
-    if (dps_state_put(store->state, kind, owned, etag, NULL, &stored, error))
+    if (dps_state_put(store->chosen, kind, owned, etag, NULL, &stored, error))
         return -1;
     return copy_object(stored, ret_object, error);
 }
@@ -215,16 +224,16 @@ int object_store_put(struct object_store *store, enum dps_kind kind, cJSON *obje
 int object_store_delete(struct object_store *store, enum dps_kind kind, const char *id, const char *etag, struct error *error)
 {
     if (store->control)
-        return call_kind(store, kind, "delete", params_of(kind, id, etag), NULL, error);
-    return dps_state_delete(store->state, kind, id, etag, NULL, error);
+        return call_kind(store, kind, "delete", params_of(store, kind, id, etag), NULL, error);
+    return dps_state_delete(store->chosen, kind, id, etag, NULL, error);
 }
 
 int object_store_verification_code(struct object_store *store, const char *name, const char *etag, cJSON **ret_object, struct error *error)
 {
     const struct dps_object *object;
     if (store->control)
-        return call(store, "certificate.verificationCode", params_of(DPS_CERTIFICATE, name, etag), ret_object, error);
-    return dps_state_verification_code(store->state, name, etag, &object, error) ? -1 : copy_object(object, ret_object, error);
+        return call(store, "certificate.verificationCode", params_of(store, DPS_CERTIFICATE, name, etag), ret_object, error);
+    return dps_state_verification_code(store->chosen, name, etag, &object, error) ? -1 : copy_object(object, ret_object, error);
 }
 
 int object_store_verify(struct object_store *store, const char *name, const char *etag, const char *pem, cJSON **ret_object,
@@ -232,9 +241,44 @@ int object_store_verify(struct object_store *store, const char *name, const char
 {
     const struct dps_object *object;
     if (!store->control)
-        return dps_state_verify(store->state, name, etag, pem, strlen(pem), &object, error) ? -1 : copy_object(object, ret_object, error);
-    CLEANUP_JSON cJSON *params = params_of(DPS_CERTIFICATE, name, etag);
+        return dps_state_verify(store->chosen, name, etag, pem, strlen(pem), &object, error) ? -1 : copy_object(object, ret_object, error);
+    CLEANUP_JSON cJSON *params = params_of(store, DPS_CERTIFICATE, name, etag);
     if (!params || json_set_string(params, "certificate", pem))
         return error_set_memory(error);
     return call(store, "certificate.verify", TAKE(params), ret_object, error);
+}
+
+/* ---- IoT Central ---- */
+
+static int open_central(struct object_store *store, struct error *error)
+{
+    return store->central ? 0 : central_open(store->directory, &clock_system, &store->central, error);
+}
+
+int object_store_choose(struct object_store *store, const char *application, struct error *error)
+{
+    struct central_application *found;
+    if (!(store->application = strdup(application)))
+        return error_set_memory(error);
+    if (store->control)
+        return 0;
+    if (open_central(store, error) || central_require(store->central, application, &found, error))
+        return -1;
+    store->chosen = central_application_state(found);
+    tell_broken(store->chosen);
+    return 0;
+}
+
+int object_store_central(struct object_store *store, const char *method, cJSON *params, cJSON **ret_result, struct error *error)
+{
+    CLEANUP_JSON cJSON *owned = params, *result = NULL;
+    if (!owned)
+        return error_set_memory(error);
+    if (store->control)
+        return call(store, method, TAKE(owned), ret_result, error);
+    if (open_central(store, error) || central_call(store->central, method, owned, &result, error))
+        return -1;
+    if (ret_result)
+        *ret_result = TAKE(result);
+    return 0;
 }

@@ -21,6 +21,14 @@ void object_store_close(struct object_store *store); /* NULL allowed */
 /* A simulator runs on the folder. */
 bool object_store_is_served(const struct object_store *store);
 
+/*
+ * From now on the objects are those of an application of IoT Central, not of the service itself. NOT_FOUND (file). With a simulator an unknown
+ * application is found out by the first call.
+ */
+int object_store_choose(struct object_store *store, const char *application, struct error *error);
+/* A method of certs/central.h. params: taken over in every case; NULL: out of memory. ret_result: may be NULL. */
+int object_store_central(struct object_store *store, const char *method, cJSON *params, cJSON **ret_result, struct error *error);
+
 /* Results are given (cJSON_Delete them): the object as the state folder holds it, or an array of them. etag NULL: no check. */
 int object_store_get(struct object_store *store, enum dps_kind kind, const char *id, cJSON **ret_object, struct error *error);
 int object_store_list(struct object_store *store, enum dps_kind kind, cJSON **ret_list, struct error *error);

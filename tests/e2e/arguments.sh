@@ -61,7 +61,7 @@ every_command() {
     children=$(commands "$@")
     if [[ -z $children ]]; then
         # The commands of az share one table of options, and one reader: a few of each are enough.
-        [[ $2 != az && $2 != certificate ]] || options_max=2
+        [[ $2 != az && $2 != central && $2 != certificate ]] || options_max=2
         any_command "$@"
         options_max=99 count=$((count + 1))
         return
