@@ -399,26 +399,69 @@ static int certificate_verify(struct call *call)
 
 /* --- registrations --- */
 
-static int registration_get_method(struct call *call)
+/* Those of the service, or of the application that the parameters name. */
+static int choose_registrations(const struct call *call, struct registration_store **ret_store)
+{
+    const char *application = json_string(call->params, "application", NULL);
+    *ret_store =
+        application ? central_service_registrations(call->control->options.central, application) : call->control->options.registrations;
+    return *ret_store ? 0 : error_set(call->error, ERROR_OWNER_FILE, ERROR_NOT_FOUND, "application '%.64s' is not served", application);
+}
+
+static int require_registration(struct call *call, struct registration_store **ret_store, const struct registration **ret_registration)
 {
     const char *id;
-    if (control_params_text(call->params, "registrationId", REGISTRATION_ID_MAX_BYTES, &id, call->error))
+    if (control_params_text(call->params, "registrationId", REGISTRATION_ID_MAX_BYTES, &id, call->error) ||
+        choose_registrations(call, ret_store))
         return -1;
-    const struct registration *registration = registration_find(call->control->options.registrations, id);
-    if (!registration)
-        return error_set(call->error, ERROR_OWNER_FILE, ERROR_NOT_FOUND, "there is no registration '%s'", id);
+    *ret_registration = registration_find(*ret_store, id);
+    return *ret_registration ? 0 : error_set(call->error, ERROR_OWNER_FILE, ERROR_NOT_FOUND, "there is no registration '%s'", id);
+}
+
+static int registration_get_method(struct call *call)
+{
+    struct registration_store *store;
+    const struct registration *registration;
+    if (require_registration(call, &store, &registration))
+        return -1;
     call->result = reply_registration_state(registration);
     return call->result ? 0 : error_set_memory(call->error);
 }
 
 static int registration_delete_method(struct call *call)
 {
-    const char *id;
-    if (control_params_text(call->params, "registrationId", REGISTRATION_ID_MAX_BYTES, &id, call->error))
+    struct registration_store *store;
+    const struct registration *registration;
+    const char *etag;
+    if (optional_text(call, "etag", &etag) || require_registration(call, &store, &registration))
         return -1;
-    const struct registration *registration = registration_find(call->control->options.registrations, id);
-    call->result = registration ? reply_registration_state(registration) : NULL;
-    return registration_delete(call->control->options.registrations, id, call->error);
+    if (etag && strcmp(etag, "*") != 0 && strcmp(etag, registration->etag) != 0)
+        return error_set(call->error, ERROR_OWNER_FILE, ERROR_CONFLICT,
+                         "registration '%s': etag '%s' is stale (Azure: 412 Precondition Failed); the present one is '%s'",
+                         registration->registration_id, etag, registration->etag);
+    call->result = reply_registration_state(registration);
+    return registration_delete(store, registration->registration_id, call->error);
+}
+
+static void add_registration(void *user, const struct registration *registration)
+{
+    cJSON_AddItemToArray(user, reply_registration_state(registration));
+}
+
+static int registration_list_method(struct call *call)
+{
+    struct registration_store *store;
+    const struct dps_object *group;
+    const char *id;
+    if (control_params_text(call->params, "enrollmentGroupId", DPS_ID_MAX_BYTES, &id, call->error) || choose_registrations(call, &store) ||
+        dps_state_get(call->state, DPS_GROUP, id, &group, call->error))
+        return -1;
+    call->result = cJSON_CreateObject();
+    cJSON *value = call->result ? cJSON_AddArrayToObject(call->result, "value") : NULL;
+    if (!value)
+        return error_set_memory(call->error);
+    registration_each(store, group->id, add_registration, value);
+    return 0;
 }
 
 /* --- hubs --- */
@@ -563,8 +606,9 @@ static const struct method {
     {"centralDevice.list", 0, "application", central_method},
     {"centralDevice.delete", 0, "application deviceId", central_method},
     {"centralDevice.change", 0, "application deviceId action hub", central_method},
-    {"registration.get", 0, "registrationId", registration_get_method},
-    {"registration.delete", 0, "registrationId", registration_delete_method},
+    {"registration.get", 0, "registrationId application", registration_get_method},
+    {"registration.delete", 0, "registrationId etag application", registration_delete_method},
+    {"registration.list", 0, "enrollmentGroupId application", registration_list_method},
     {"hub.list", 0, "", hub_list_method},
     {"hub.show", 0, "deviceId", hub_show_method},
     {"hub.create", 0, "deviceId hub status authentication", hub_create_method},

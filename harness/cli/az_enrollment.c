@@ -127,7 +127,7 @@ static const char *registration_of(const struct az_call *call)
 static int call_registration(struct az_call *call, const char *method, cJSON **ret_state, struct error *error)
 {
     CLEANUP_JSON cJSON *params = cJSON_CreateObject();
-    if (json_set_string(params, "registrationId", registration_of(call)))
+    if (json_set_string(params, "registrationId", registration_of(call)) || json_set_string(params, "etag", az_value(call, AZ_ETAG)))
         return error_set_memory(error);
     return object_store_call(call->store, method, TAKE(params), ret_state, error);
 }
@@ -141,6 +141,20 @@ static int registration_show(struct az_call *call, struct error *error)
 static int registration_delete(struct az_call *call, struct error *error)
 {
     return call_registration(call, "registration.delete", NULL, error);
+}
+
+static int registration_list(struct az_call *call, struct error *error)
+{
+    CLEANUP_JSON cJSON *params = cJSON_CreateObject(), *result = NULL;
+    long top = top_of(call);
+    if (json_set_string(params, "enrollmentGroupId", az_value(call, AZ_GROUP_ID)))
+        return error_set_memory(error);
+    if (object_store_call(call->store, "registration.list", TAKE(params), &result, error))
+        return -1;
+    cJSON *value = cJSON_DetachItemFromObjectCaseSensitive(result, "value");
+    while (top > 0 && cJSON_GetArraySize(value) > top)
+        cJSON_DeleteItemFromArray(value, (int)top);
+    return az_answer(call, value, error);
 }
 
 /* ---- the tables ---- */
@@ -179,6 +193,8 @@ SET(group_delete_options, AZ_GROUP_ID, AZ_ETAG)
 SET(group_needs, AZ_GROUP_ID)
 SET(list_options, AZ_TOP)
 SET(registration_needs, AZ_REGISTRATION_ID)
+SET(registration_delete_options, AZ_REGISTRATION_ID, AZ_ETAG)
+SET(registration_list_options, AZ_GROUP_ID, AZ_TOP)
 
 /* X(function, group of commands, name, options, what it needs, makes a folder, text, example) */
 #define ENROLLMENT_ROWS(X) \
@@ -207,6 +223,10 @@ SET(registration_needs, AZ_REGISTRATION_ID)
     X(registration_delete, "enrollment registration", "delete", enrollment_delete_options, enrollment_needs, false, \
       "Forget what a device has registered", "--enrollment-id dev-01")
 #define GROUP_REGISTRATION_ROWS(X) \
+    X(registration_list, "enrollment-group registration", "list", registration_list_options, group_needs, false, \
+      "List what devices of a group have registered", "--enrollment-id line-1") \
+    X(registration_delete, "enrollment-group registration", "delete", registration_delete_options, registration_needs, false, \
+      "Forget what a device has registered", "--registration-id dev-01") \
     X(registration_show, "enrollment-group registration", "show", registration_needs, registration_needs, false, \
       "Show what a device has registered", "--registration-id dev-01")
 

@@ -109,10 +109,15 @@ refuses 'dev-01' enrollment registration show --eid dev-01
 assign dev-01 one
 is "$(az enrollment show --eid dev-01 | jq -c '.registrationState | [.status, .assignedHub]')" '["assigned","h1.azure-devices.net"]'
 is "$(az enrollment registration show --eid dev-01 | jq -r '.assignedHub')" h1.azure-devices.net
+refuses '412 Precondition Failed' enrollment registration delete --eid dev-01 --etag stale
 az enrollment registration delete --eid dev-01
 refuses 'dev-01' enrollment registration show --eid dev-01
 assign dev-02 dev-02
 is "$(az enrollment-group registration show --registration-id dev-02 | jq -r '.registrationId')" dev-02
+is "$(az enrollment-group registration list --enrollment-id by-name | jq -c '[.[].registrationId]')" '["dev-02"]'
+refuses "'by-nme' does not exist" enrollment-group registration list --eid by-nme
+az enrollment-group registration delete --rid dev-02
+is "$(az enrollment-group registration list --group-id by-name)" '[]'
 end_sim TERM
 
 it 'what it printed drops into another folder'
