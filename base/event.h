@@ -42,6 +42,7 @@ enum event_view { EVENT_VIEW_CONSOLE, EVENT_VIEW_WIRE, EVENT_VIEW_SERVICE, EVENT
     X(DPS_REQUEST, "dps.request", SERVICE, "a register or operation-status request")                                                       \
     X(DPS_REPLY, "dps.reply", SERVICE, "the reply to it")                                                                                  \
     X(DPS_ASSIGNED, "dps.assigned", SERVICE, "a registration ended as assigned")                                                           \
+    X(DPS_WEBHOOK, "dps.webhook", SERVICE, "what the webhook of a custom allocation answered")                                             \
     X(DPS_WARNING, "dps.warning", SERVICE, "the device did something that works, or half works, and that a good device does not do")       \
     X(CENTRAL_DEVICE, "central.device", SERVICE, "what IoT Central decides about a device that has attested")                              \
     X(SCENARIO_FAULT, "scenario.fault", SERVICE, "a scenario makes the service misbehave here")                                            \

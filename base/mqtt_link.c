@@ -281,7 +281,7 @@ static int configure(struct mqtt_link *link, const struct mqtt_link_options *opt
     /* The defaults hold at most 20 messages in flight and queue the rest: a burst of events must not wait for acknowledgements. */
     mosquitto_int_option(mosquitto, MOSQ_OPT_SEND_MAXIMUM, 1000);
     mosquitto_int_option(mosquitto, MOSQ_OPT_TCP_NODELAY, 1);
-    if (options->user_name && mosquitto_username_pw_set(mosquitto, options->user_name, NULL))
+    if (options->user_name && mosquitto_username_pw_set(mosquitto, options->user_name, options->password))
         return error_set_memory(error);
     return options->tls ? set_tls(link, options->tls, error) : 0;
 }

@@ -46,6 +46,7 @@ struct mqtt_link_options {
     uv_loop_t *loop;
     const char *client_id; /* copied */
     const char *user_name; /* copied; NULL: none */
+    const char *password;  /* copied; NULL: none */
     const char *unix_path; /* set: connect there */
     const char *host;      /* else here: the name for SNI and look-up */
     const char *address;   /* NULL: look `host` up; else connect to this numeric address while SNI stays `host` */

@@ -240,6 +240,12 @@ static void tell_central(const cJSON *data, struct bytes *out)
     append_text(out, data, "text");
 }
 
+static void tell_webhook(const cJSON *data, struct bytes *out)
+{
+    const char *trouble = json_string(data, "trouble", NULL);
+    bytes_printf(out, "webhook %s: %s", json_string(data, "url", "?"), trouble ? trouble : datum(data, "hub"));
+}
+
 static void tell_warning(const cJSON *data, struct bytes *out)
 {
     bytes_printf(out, "warning, %s", datum(data, "rule"));
@@ -328,6 +334,7 @@ static tell_fn *const tellers[EVENT_KIND_COUNT] = {
     [EVENT_DPS_ASSIGNED] = tell_assigned,
     [EVENT_CENTRAL_DEVICE] = tell_central,
     [EVENT_DPS_WARNING] = tell_warning,
+    [EVENT_DPS_WEBHOOK] = tell_webhook,
     [EVENT_HUB_VERDICT] = tell_hub_verdict,
     [EVENT_HUB_TELEMETRY] = tell_telemetry,
     [EVENT_HUB_TWIN] = tell_twin,

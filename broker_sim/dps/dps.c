@@ -9,20 +9,28 @@
 const char *const dps_filters[] = {"s/+/$dps/registrations/PUT/#", "s/+/$dps/registrations/GET/#"};
 const size_t dps_filter_count = ARRAY_COUNT(dps_filters);
 
-struct dps *dps_new(const struct dps_options *options)
-{
-    struct dps *dps = calloc(1, sizeof *dps);
-    if (dps)
-        dps->options = *options;
-    return dps;
-}
-
 int dps_add_tenant(struct dps *dps, const struct dps_tenant *tenant, struct error *error)
 {
     if (dps->options.tenant_count == DPS_TENANTS_MAX)
         return error_set(error, ERROR_OWNER_FILE, ERROR_LIMIT, "there are %d ID scopes already", DPS_TENANTS_MAX);
-    dps->options.tenants[dps->options.tenant_count++] = *tenant;
+    struct dps_tenant *added = &dps->options.tenants[dps->options.tenant_count++];
+    *added = *tenant;
+    if (!added->linked_hubs)
+        added->linked_hubs = &dps->default_hubs;
     return 0;
+}
+
+struct dps *dps_new(const struct dps_options *options)
+{
+    struct dps *dps = calloc(1, sizeof *dps);
+    if (!dps)
+        return NULL;
+    dps->options = *options;
+    dps->options.tenant_count = 0;
+    linked_hubs_init(&dps->default_hubs);
+    for (size_t i = 0; i < options->tenant_count; i++)
+        dps_add_tenant(dps, &options->tenants[i], NULL);
+    return dps;
 }
 
 void dps_free(struct dps *dps)
@@ -67,7 +75,9 @@ const char *dps_close_how(const struct knobs *knobs)
 void dps_closed(struct dps *dps, struct session *session)
 {
     (void)dps;
-    free(TAKE(session->service));
+    CLEANUP_FREE struct dps_session *own = TAKE(session->service);
+    if (own && own->tenant)
+        registration_release(own->tenant->registrations, own->registration_id, session->number);
 }
 
 /* --- SUBSCRIBE, PUBLISH --- */

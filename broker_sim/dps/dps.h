@@ -3,19 +3,21 @@
  *
  * What:     decides who may connect (CONNECT's own rules, then a SAS token, or the judge of certs/attestation.h under the profile of the scenario), answers
  * requests, and gives assigned devices an identity at the hub. Emits attestation.verdict, dps.request, dps.reply, dps.warning,
- * dps.assigned. Not here: rules about certificates (certs/attestation.h), the bytes of MQTT (front_door), how bodies look (reply.h).
+ * dps.assigned, dps.webhook. Not here: rules about certificates (certs/attestation.h), the bytes of MQTT (front_door), how bodies look (reply.h).
  * Source:   "Communicate with DPS using the MQTT protocol", Azure documentation; field logs: docs/fidelity.md says which is which.
- * Time:     the service itself waits for nothing: assignment is counted in polls.
+ * Time:     the service itself waits for nothing but a webhook: assignment is counted in polls.
  */
 #ifndef BROKER_SIM_DPS_DPS_H
 #define BROKER_SIM_DPS_DPS_H
 
+#include "broker_sim/dps/linked_hubs.h"
 #include "broker_sim/dps/registration.h"
 #include "broker_sim/event_sink.h"
 #include "broker_sim/front_door/front_door.h"
 #include "broker_sim/hub/registry.h"
 #include "broker_sim/scenario/scenario.h"
 #include "broker_sim/service_port.h"
+#include "broker_sim/webhook_port.h"
 #include "certs/dps_state.h"
 
 /*
@@ -78,6 +80,7 @@ struct dps_tenant {
     const struct dps_state *state;
     struct registration_store *registrations;
     const struct dps_application *application; /* NULL: none, plain DPS */
+    const struct linked_hubs *linked_hubs;     /* NULL: the default one, and every hub that an enrollment names */
 };
 
 enum { DPS_TENANTS_MAX = 8 };
@@ -89,6 +92,8 @@ struct dps_options {
     struct hub_registry *hubs;        /* lent */
     struct event_sink sink;
     struct service_port port;
+    struct webhook_port webhooks; /* of custom allocation; without `post` every such registration fails */
+    double time_scale;            /* divides quota windows and conflict_ms; 0: 1 */
 };
 
 struct dps *dps_new(const struct dps_options *options); /* NULL when out of memory */

@@ -77,6 +77,13 @@ void exchange_reply_error(const struct dps *dps, const struct exchange *exchange
     exchange_reply(dps, exchange, error_code / 1000, reply_error_body(error_code, message, clock_unix_us(dps->options.sink.clock)));
 }
 
+void exchange_reply_throttled(const struct dps *dps, const struct exchange *exchange, int error_code, int64_t retry_after_s)
+{
+    struct reply_error error = reply_error_of(error_code / 1000);
+    CLEANUP_JSON cJSON *body = reply_error_body(error_code, error.message, clock_unix_us(dps->options.sink.clock));
+    send_answer(dps, exchange, &(struct answer){error_code / 1000, retry_after_s, body, NULL});
+}
+
 void exchange_close_after_refusal(const struct dps *dps, const struct exchange *exchange)
 {
     dps->options.port.close_after_reply(dps->options.port.user, exchange->session->number, exchange->knobs.close_after_refusal_ms,

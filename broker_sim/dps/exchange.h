@@ -21,6 +21,8 @@ bool exchange_has_fault(const struct dps *dps, const struct exchange *exchange, 
 void exchange_reply(const struct dps *dps, const struct exchange *exchange, int status, cJSON *body);
 /* The status is the first three digits of the code. */
 void exchange_reply_error(const struct dps *dps, const struct exchange *exchange, int error_code, const char *message);
+/* With retry-after. */
+void exchange_reply_throttled(const struct dps *dps, const struct exchange *exchange, int error_code, int64_t retry_after_s);
 /* What a scenario asks for in place of an answer; closes after a refusal. */
 void exchange_reply_fault(const struct dps *dps, const struct exchange *exchange, int status);
 /* As front_door_close_after_reply, by the knob. */

@@ -39,12 +39,23 @@ struct registration_store {
     struct store *kept; /* NULL: nothing is kept */
     void *tree;         /* of struct registration, by registration id */
     size_t count;
+    size_t texts_bytes; /* of all records together */
 };
 
 const char *registration_status_name(enum registration_status status)
 {
     static const char *const names[] = {"unassigned", "assigning", "assigned", "failed", "disabled"};
     return names[status];
+}
+
+const char *registration_substatus_name(enum registration_substatus substatus)
+{
+    static const char *const names[] = {
+#define X(id, name) name,
+        REGISTRATION_SUBSTATUSES(X)
+#undef X
+    };
+    return names[substatus];
 }
 
 static int compare(const void *a, const void *b)
@@ -60,11 +71,59 @@ struct registration_store *registration_store_new(const char *id_scope, const st
     return store;
 }
 
+static void free_texts(struct registration_outcome *outcome)
+{
+    free(TAKE(outcome->payload));
+    free(TAKE(outcome->initial_twin));
+    free(TAKE(outcome->issued_chain));
+}
+
+void registration_done(struct registration *registration)
+{
+    free_texts(&registration->outcome);
+}
+
+static void record_free(void *record)
+{
+    registration_done(record);
+    free(record);
+}
+
 void registration_store_free(struct registration_store *store)
 {
     if (store)
-        tdestroy(store->tree, free);
+        tdestroy(store->tree, record_free);
     free(store);
+}
+
+static size_t text_bytes(const char *text)
+{
+    return text ? strlen(text) + 1 : 0;
+}
+
+static size_t texts_bytes(const struct registration_outcome *outcome)
+{
+    return text_bytes(outcome->payload) + text_bytes(outcome->initial_twin) + text_bytes(outcome->issued_chain);
+}
+
+static bool copy_text(const char *text, char **ret_copy)
+{
+    *ret_copy = text ? strdup(text) : NULL;
+    return !text == !*ret_copy;
+}
+
+static int copy_outcome(const struct registration_outcome *from, struct registration_outcome *ret_copy, struct error *error)
+{
+    struct registration_outcome copy = *from;
+    bool is_whole = copy_text(from->payload, &copy.payload);
+    is_whole &= copy_text(from->initial_twin, &copy.initial_twin);
+    is_whole &= copy_text(from->issued_chain, &copy.issued_chain);
+    if (!is_whole) {
+        free_texts(&copy);
+        return error_set_memory(error);
+    }
+    *ret_copy = copy;
+    return 0;
 }
 
 static struct registration *find(const struct registration_store *store, const char *registration_id)
@@ -80,23 +139,33 @@ const struct registration *registration_find(const struct registration_store *st
     return find(store, registration_id);
 }
 
-/* A copy of `value` in the tree: in place of the record of that id, or a new one. NULL: error. */
+/*
+ * `value` into the tree: in place of the record of that id, or as a new one. Takes the texts of value's outcome, and frees the record's where they
+ * are others. NULL: error, and nothing is taken.
+ */
 static struct registration *install(struct registration_store *store, const struct registration *value, struct error *error)
 {
     struct registration *found = find(store, value->registration_id);
-    if (found) {
-        *found = *value;
-        return found;
-    }
-    CLEANUP_FREE struct registration *made = malloc(sizeof *made);
-    if (made)
-        *made = *value;
-    if (!made || !tsearch(made, &store->tree, compare)) {
+    struct registration_outcome before = found ? found->outcome : (struct registration_outcome){.payload = NULL};
+    CLEANUP_FREE struct registration *made = found ? NULL : malloc(sizeof *made);
+    struct registration *record = found ? found : made;
+    if (!record) {
         error_set_memory(error);
         return NULL;
     }
-    store->count++;
-    return TAKE(made);
+    size_t old_bytes = texts_bytes(&before);
+    *record = *value;
+    if (!found && !tsearch(made, &store->tree, compare)) {
+        error_set_memory(error);
+        return NULL;
+    }
+    store->count += !found;
+    store->texts_bytes += texts_bytes(&value->outcome) - old_bytes;
+    if (before.payload != value->outcome.payload || before.initial_twin != value->outcome.initial_twin ||
+        before.issued_chain != value->outcome.issued_chain)
+        free_texts(&before);
+    (void)TAKE(made);
+    return record;
 }
 
 static int begin(const struct registration_store *store, const char *registration_id, struct registration *ret_value, struct error *error)
@@ -104,9 +173,19 @@ static int begin(const struct registration_store *store, const char *registratio
     const struct registration *found = find(store, registration_id);
     if (!found && store->count >= REGISTRATIONS_MAX)
         return error_set(error, ERROR_OWNER_RIG, ERROR_LIMIT, "there are %d registrations already", REGISTRATIONS_MAX);
-    *ret_value = found ? *found : (struct registration){.created_unix_us = clock_unix_us(store->clock)};
+    *ret_value = found ? *found : (struct registration){.status = REGISTRATION_UNASSIGNED};
     snprintf(ret_value->registration_id, sizeof ret_value->registration_id, "%s", found ? found->registration_id : registration_id);
     return 0;
+}
+
+/* The record of `value` will have the texts of `outcome` in place of its own. */
+static int check_texts(const struct registration_store *store, const struct registration *value, const struct registration_outcome *outcome,
+                       struct error *error)
+{
+    if (store->texts_bytes - texts_bytes(&value->outcome) + texts_bytes(outcome) <= REGISTRATION_TEXTS_MAX_BYTES)
+        return 0;
+    return error_set(error, ERROR_OWNER_RIG, ERROR_LIMIT, "the payloads of all registrations together exceed %d bytes",
+                     REGISTRATION_TEXTS_MAX_BYTES);
 }
 
 /* --- what is kept --- */
@@ -114,9 +193,18 @@ static int begin(const struct registration_store *store, const char *registratio
 /* JSON numbers are exact up to 2^53; more polls than that are "never". */
 #define POLLS_MAX (INT64_C(1) << 53)
 
+/* As text in the text: read back unchanged, and without a parse on the way. */
+static int add_texts(cJSON *json, const struct registration_outcome *outcome)
+{
+    return json_add_string(json, "payload", outcome->payload) || json_add_string(json, "initialTwin", outcome->initial_twin) ||
+           json_add_string(json, "issuedChain", outcome->issued_chain);
+}
+
 static int add_outcome(cJSON *json, const struct registration_outcome *outcome)
 {
     return json_add_string(json, "outcome", registration_status_name(outcome->status)) ||
+           json_add_string(json, "substatus", registration_substatus_name(outcome->substatus)) || add_texts(json, outcome) ||
+           json_add_bool(json, "hasSymmetricKey", outcome->has_symmetric_key) || json_add_bool(json, "isLowerId", outcome->is_lower_id) ||
            json_add_bool(json, "isGroup", outcome->is_group) || json_add_string(json, "enrollmentId", outcome->enrollment_id) ||
            json_add_string(json, "deviceId", outcome->device_id) || json_add_string(json, "assignedHub", outcome->assigned_hub) ||
            json_add_string(json, "leafSha256", outcome->leaf_sha256) || json_add_integer(json, "errorCode", outcome->error_code) ||
@@ -130,8 +218,9 @@ cJSON *registration_to_json(const struct registration *registration)
     if (!json || json_add_string(json, "registrationId", registration->registration_id) ||
         json_add_string(json, "operationId", registration->operation_id) ||
         json_add_string(json, "status", registration_status_name(registration->status)) || add_outcome(json, &registration->outcome) ||
-        json_add_integer(json, "polls", registration->polls) || json_add_integer(json, "pollsWanted", wanted) ||
-        json_add_integer(json, "createdUnixUs", registration->created_unix_us) ||
+        json_add_string(json, "currentHub", registration->current_hub) ||
+        json_add_string(json, "currentDeviceId", registration->current_device_id) || json_add_integer(json, "polls", registration->polls) ||
+        json_add_integer(json, "pollsWanted", wanted) || json_add_integer(json, "createdUnixUs", registration->created_unix_us) ||
         json_add_integer(json, "updatedUnixUs", registration->updated_unix_us) || json_add_string(json, "etag", registration->etag))
         return NULL;
     return TAKE(json);
@@ -151,6 +240,36 @@ static int read_status(const cJSON *json, const char *name, enum registration_st
 
 #define READ_TEXT(field, json, name) snprintf(field, sizeof(field), "%s", json_string(json, name, ""))
 
+static enum registration_substatus read_substatus(const cJSON *json)
+{
+    const char *text = json_string(json, "substatus", "");
+    enum registration_substatus substatus = SUBSTATUS_REPROVISIONED;
+    while (substatus != SUBSTATUS_NONE && strcmp(text, registration_substatus_name(substatus)) != 0)
+        substatus--;
+    return substatus;
+}
+
+/* What was to tell the outcome went with the process that asked. */
+static void fail_unsettled(struct registration *value)
+{
+    if (value->status != REGISTRATION_ASSIGNING || value->outcome.status != REGISTRATION_UNASSIGNED)
+        return;
+    value->outcome.status = REGISTRATION_FAILED;
+    value->outcome.error_code = 500000;
+    snprintf(value->outcome.error_message, sizeof value->outcome.error_message, "Internal server error");
+}
+
+static int read_texts(const cJSON *json, struct registration_outcome *outcome, struct error *error)
+{
+    bool is_whole = copy_text(json_string(json, "payload", NULL), &outcome->payload);
+    is_whole &= copy_text(json_string(json, "initialTwin", NULL), &outcome->initial_twin);
+    is_whole &= copy_text(json_string(json, "issuedChain", NULL), &outcome->issued_chain);
+    if (is_whole)
+        return 0;
+    free_texts(outcome);
+    return error_set_memory(error);
+}
+
 static int read_outcome(const cJSON *json, struct registration_outcome *ret_outcome, struct error *error)
 {
     ret_outcome->is_group = json_bool(json, "isGroup", false);
@@ -160,6 +279,9 @@ static int read_outcome(const cJSON *json, struct registration_outcome *ret_outc
     READ_TEXT(ret_outcome->assigned_hub, json, "assignedHub");
     READ_TEXT(ret_outcome->leaf_sha256, json, "leafSha256");
     READ_TEXT(ret_outcome->error_message, json, "errorMessage");
+    ret_outcome->has_symmetric_key = json_bool(json, "hasSymmetricKey", false);
+    ret_outcome->is_lower_id = json_bool(json, "isLowerId", false);
+    ret_outcome->substatus = read_substatus(json);
     return read_status(json, "outcome", &ret_outcome->status, error);
 }
 
@@ -171,8 +293,12 @@ int registration_from_json(const cJSON *json, struct registration *ret_registrat
     READ_TEXT(value.registration_id, json, "registrationId");
     READ_TEXT(value.operation_id, json, "operationId");
     READ_TEXT(value.etag, json, "etag");
-    if (read_status(json, "status", &value.status, error) || read_outcome(json, &value.outcome, error))
+    READ_TEXT(value.current_hub, json, "currentHub");
+    READ_TEXT(value.current_device_id, json, "currentDeviceId");
+    if (read_status(json, "status", &value.status, error) || read_outcome(json, &value.outcome, error) ||
+        read_texts(json, &value.outcome, error))
         return -1;
+    fail_unsettled(&value);
     *ret_registration = value;
     return 0;
 }
@@ -184,7 +310,10 @@ static int load_row(void *user, const char *id, const cJSON *json, struct error 
     if (registration_from_json(json, &value, error))
         return -1;
     snprintf(value.registration_id, sizeof value.registration_id, "%s", id);
-    return install(store, &value, error) ? 0 : -1;
+    if (install(store, &value, error))
+        return 0;
+    registration_done(&value);
+    return -1;
 }
 
 int registration_store_load(struct registration_store *store, struct store *kept, struct error *error)
@@ -211,6 +340,13 @@ static const struct transition *transition_of(enum registration_status from, enu
     return row;
 }
 
+static void stamp(const struct registration_store *store, struct registration *registration)
+{
+    registration->updated_unix_us = clock_unix_us(store->clock);
+    CLEANUP_FREE char *etag = dps_etag_new(store->clock);
+    snprintf(registration->etag, sizeof registration->etag, "%s", etag ? etag : "");
+}
+
 /* Returns the status of the reply. */
 static int apply(const struct registration_store *store, struct registration *registration, enum input input)
 {
@@ -218,29 +354,81 @@ static int apply(const struct registration_store *store, struct registration *re
     if (row->target == TO_SAME)
         return row->reply;
     registration->status = row->target == TO_OUTCOME ? registration->outcome.status : REGISTRATION_ASSIGNING;
-    registration->updated_unix_us = clock_unix_us(store->clock);
-    CLEANUP_FREE char *etag = dps_etag_new(store->clock);
-    snprintf(registration->etag, sizeof registration->etag, "%s", etag ? etag : "");
+    stamp(store, registration);
+    if (registration->status == REGISTRATION_ASSIGNED) {
+        snprintf(registration->current_hub, sizeof registration->current_hub, "%s", registration->outcome.assigned_hub);
+        snprintf(registration->current_device_id, sizeof registration->current_device_id, "%s", registration->outcome.device_id);
+    }
     return row->reply;
 }
 
-int registration_register(struct registration_store *store, const char *registration_id, const struct registration_outcome *outcome,
-                          int64_t polls_wanted, int *ret_status, const struct registration **ret_registration, struct error *error)
+static int check_conflict(const struct registration_store *store, const struct registration *value, const struct registration_start *start,
+                          struct error *error)
+{
+    int64_t age_us = clock_mono_us(store->clock) - value->started_mono_us;
+    bool is_alone = !value->session || value->session == start->session;
+    if (value->status != REGISTRATION_ASSIGNING || is_alone || age_us >= start->conflict_us)
+        return 0;
+    return error_set(error, ERROR_OWNER_DEVICE, ERROR_CONFLICT, "session %llu registers '%s' now", (unsigned long long)value->session,
+                     value->registration_id);
+}
+
+static bool is_settled(const struct registration *registration)
+{
+    return registration->outcome.status != REGISTRATION_UNASSIGNED;
+}
+
+/* A new operation in `value`; the dates are those of the operation, as the service's are. */
+static int start_operation(const struct registration_store *store, const struct registration_start *start, struct registration *value)
+{
+    identifier_operation_id(store->id_scope, value->operation_id);
+    value->session = start->session;
+    value->started_mono_us = clock_mono_us(store->clock);
+    value->created_unix_us = clock_unix_us(store->clock);
+    value->polls = 0;
+    value->polls_wanted = start->polls_wanted;
+    return apply(store, value, start->polls_wanted > 0 || !is_settled(value) ? INPUT_REGISTER : INPUT_REGISTER_END);
+}
+
+int registration_register(struct registration_store *store, const char *registration_id, const struct registration_start *start,
+                          int *ret_status, const struct registration **ret_registration, struct error *error)
 {
     struct registration value;
-    if (begin(store, registration_id, &value, error))
+    if (begin(store, registration_id, &value, error) || check_conflict(store, &value, start, error) ||
+        check_texts(store, &value, start->outcome, error) || copy_outcome(start->outcome, &value.outcome, error))
         return -1;
-    identifier_operation_id(store->id_scope, value.operation_id);
-    value.outcome = *outcome;
-    value.polls = 0;
-    value.polls_wanted = polls_wanted;
-    int status = apply(store, &value, polls_wanted > 0 ? INPUT_REGISTER : INPUT_REGISTER_END);
+    int status = start_operation(store, start, &value);
     struct registration *registration = keep(store, &value, error) ? NULL : install(store, &value, error);
-    if (!registration)
+    if (!registration) {
+        free_texts(&value.outcome);
         return -1;
+    }
     *ret_status = status;
     *ret_registration = registration;
     return 0;
+}
+
+void registration_release(struct registration_store *store, const char *registration_id, uint64_t session)
+{
+    struct registration *registration = find(store, registration_id);
+    if (registration && registration->session == session)
+        registration->session = 0;
+}
+
+int registration_settle(struct registration_store *store, const char *registration_id, const char *operation_id,
+                        const struct registration_outcome *outcome, struct error *error)
+{
+    const struct registration *registration = find(store, registration_id);
+    if (!registration || is_settled(registration) || strcmp(registration->operation_id, operation_id) != 0)
+        return error_set(error, ERROR_OWNER_DEVICE, ERROR_NOT_FOUND, "registration '%s' has no operation '%s' that waits", registration_id,
+                         operation_id);
+    struct registration value = *registration;
+    if (check_texts(store, &value, outcome, error) || copy_outcome(outcome, &value.outcome, error))
+        return -1;
+    if (keep(store, &value, error) == 0 && install(store, &value, error))
+        return 0;
+    free_texts(&value.outcome);
+    return -1;
 }
 
 static bool is_operation(const struct registration *registration, struct slice operation_id)
@@ -258,7 +446,7 @@ int registration_poll(struct registration_store *store, const char *registration
                          (int)(operation_id.length < 128 ? operation_id.length : 128), operation_id.text);
     struct registration value = *registration;
     value.polls++;
-    int status = apply(store, &value, value.polls < value.polls_wanted ? INPUT_POLL : INPUT_POLL_END);
+    int status = apply(store, &value, value.polls < value.polls_wanted || !is_settled(&value) ? INPUT_POLL : INPUT_POLL_END);
     /* A poll that changes nothing but the count is not worth a write: after a restart the count begins a little earlier. */
     if (value.status != registration->status && keep(store, &value, error))
         return -1;
@@ -277,9 +465,16 @@ int registration_delete(struct registration_store *store, const char *registrati
     if (store_delete(store->kept, STORE_REGISTRATION, registration->registration_id, error))
         return -1;
     tdelete(registration, &store->tree, compare);
-    free(registration);
+    store->texts_bytes -= texts_bytes(&registration->outcome);
+    record_free(registration);
     store->count--;
     return 0;
+}
+
+struct quota_window *registration_poll_rate(struct registration_store *store, const char *registration_id)
+{
+    struct registration *registration = find(store, registration_id);
+    return registration ? &registration->poll_rate : NULL;
 }
 
 struct walk {

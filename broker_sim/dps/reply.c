@@ -16,23 +16,31 @@ static int add_time(cJSON *object, const char *name, int64_t unix_us)
     return json_set_string(object, name, text);
 }
 
-/* An individual enrollment shows as an empty object, a group by its name. */
-static int add_x509(cJSON *state, const struct registration *registration)
+/* How the device proved itself. An individual enrollment shows as an empty object, a group by its name. */
+static int add_attestation(cJSON *state, const struct registration_outcome *outcome)
 {
-    cJSON *x509 = cJSON_AddObjectToObject(state, "x509");
-    if (!x509)
+    cJSON *attestation = cJSON_AddObjectToObject(state, outcome->has_symmetric_key ? "symmetricKey" : "x509");
+    if (!attestation)
         return -1;
-    return registration->outcome.is_group ? json_set_string(x509, "enrollmentGroupId", registration->outcome.enrollment_id) : 0;
+    return outcome->is_group ? json_set_string(attestation, "enrollmentGroupId", outcome->enrollment_id) : 0;
+}
+
+/* `text` is JSON that we printed ourselves. */
+static int add_printed(cJSON *state, const char *name, const char *text)
+{
+    return text ? json_set(state, name, cJSON_Parse(text)) : 0;
 }
 
 static int add_assignment(cJSON *state, const struct registration *registration)
 {
-    return add_x509(state, registration) || json_set_string(state, "registrationId", registration->registration_id) ||
+    const struct registration_outcome *outcome = &registration->outcome;
+    return add_attestation(state, outcome) || json_set_string(state, "registrationId", registration->registration_id) ||
            add_time(state, "createdDateTimeUtc", registration->created_unix_us) ||
-           json_set_string(state, "assignedHub", registration->outcome.assigned_hub) ||
-           json_set_string(state, "deviceId", registration->outcome.device_id) || json_set_string(state, "status", "assigned") ||
-           json_set_string(state, "substatus", "initialAssignment") ||
-           add_time(state, "lastUpdatedDateTimeUtc", registration->updated_unix_us) || json_set_string(state, "etag", registration->etag);
+           json_set_string(state, "assignedHub", outcome->assigned_hub) || json_set_string(state, "deviceId", outcome->device_id) ||
+           json_set_string(state, "status", "assigned") ||
+           json_set_string(state, "substatus", registration_substatus_name(outcome->substatus)) ||
+           add_time(state, "lastUpdatedDateTimeUtc", registration->updated_unix_us) || json_set_string(state, "etag", registration->etag) ||
+           add_printed(state, "payload", outcome->payload) || add_printed(state, "issuedCertificateChain", outcome->issued_chain);
 }
 
 static int add_failure(cJSON *state, const struct registration *registration)

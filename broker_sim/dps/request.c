@@ -56,10 +56,31 @@ int dps_request_read(const char *topic, struct dps_request *ret_request, struct 
     return error_set(error, ERROR_OWNER_DEVICE, ERROR_PROTOCOL, "topic '%.200s' is no request of DPS", topic);
 }
 
-int dps_register_body_check(const void *body, size_t length_bytes, const char *registration_id, struct error *error)
+void register_body_done(struct register_body *body)
 {
-    if (length_bytes == 0)
+    cJSON_Delete(TAKE(body->json));
+}
+
+static int check_members(const cJSON *json, const char *registration_id, struct error *error)
+{
+    const cJSON *id = json_member(json, "registrationId"), *csr = json_member(json, "csr");
+    if (!cJSON_IsObject(json))
+        return error_set(error, ERROR_OWNER_DEVICE, ERROR_SYNTAX, "register body is JSON, but not an object");
+    if (id && (!cJSON_IsString(id) || !registration_id_equals(id->valuestring, registration_id)))
+        return error_set(error, ERROR_OWNER_DEVICE, ERROR_CONFLICT, "register body has registrationId '%.128s'; CONNECT said '%s'",
+                         cJSON_IsString(id) ? id->valuestring : "(not a text)", registration_id);
+    if (csr && !cJSON_IsString(csr))
+        return error_set(error, ERROR_OWNER_DEVICE, ERROR_SYNTAX, "register body has a csr that is not a text");
+    return 0;
+}
+
+int dps_register_body_read(const void *body, size_t length_bytes, const char *registration_id, struct register_body *ret_body,
+                           struct error *error)
+{
+    if (length_bytes == 0) {
+        *ret_body = (struct register_body){.json = NULL};
         return 0;
+    }
     if (length_bytes > REGISTER_BODY_MAX_BYTES)
         return error_set(error, ERROR_OWNER_DEVICE, ERROR_LIMIT, "register body of %zu bytes; the service takes %d", length_bytes,
                          REGISTER_BODY_MAX_BYTES);
@@ -69,11 +90,10 @@ int dps_register_body_check(const void *body, size_t length_bytes, const char *r
             error->owner = ERROR_OWNER_DEVICE;
         return -1;
     }
-    if (!cJSON_IsObject(json))
-        return error_set(error, ERROR_OWNER_DEVICE, ERROR_SYNTAX, "register body is JSON, but not an object");
-    const cJSON *id = json_member(json, "registrationId");
-    if (id && (!cJSON_IsString(id) || !registration_id_equals(id->valuestring, registration_id)))
-        return error_set(error, ERROR_OWNER_DEVICE, ERROR_CONFLICT, "register body has registrationId '%.128s'; CONNECT said '%s'",
-                         cJSON_IsString(id) ? id->valuestring : "(not a text)", registration_id);
+    if (check_members(json, registration_id, error))
+        return -1;
+    *ret_body = (struct register_body){
+        .payload = json_member(json, "payload"), .csr = json_string(json, "csr", NULL), .has_tpm = json_member(json, "tpm") != NULL};
+    ret_body->json = TAKE(json);
     return 0;
 }

@@ -11,6 +11,7 @@
 #define BROKER_SIM_DPS_REQUEST_H
 
 #include "base/error.h"
+#include "base/json.h"
 
 #include <stddef.h>
 
@@ -41,12 +42,22 @@ enum {
     REGISTER_BODY_MAX_BYTES = 96 * 1024, /* the service's own limit of a message */
 };
 
+/* What stands in the body of a register request. Texts and JSON are lent from `json`. */
+struct register_body {
+    cJSON *json;          /* owned; NULL: there was no body */
+    const cJSON *payload; /* any JSON, for a webhook; NULL: none */
+    const char *csr;      /* base64 of a PKCS#10 request; NULL: none */
+    bool has_tpm;
+};
+
+void register_body_done(struct register_body *body);
+
 /*
- * Check the body of a register request.
- *
  * registration_id  of CONNECT; a registrationId in the body must be the same (without regard to case).
- * error            LIMIT (device): too large. SYNTAX (device): not a JSON object. CONFLICT (device): another registration id.
+ * ret_body         register_body_done() it.
+ * error            LIMIT (device): too large. SYNTAX (device): not a JSON object, or csr is no text. CONFLICT (device): another registration id.
  */
-int dps_register_body_check(const void *body, size_t length_bytes, const char *registration_id, struct error *error);
+int dps_register_body_read(const void *body, size_t length_bytes, const char *registration_id, struct register_body *ret_body,
+                           struct error *error);
 
 #endif

@@ -1,6 +1,5 @@
 #include "base/cleanup.h"
-#include "broker_sim/dps/allocation.h"
-#include "broker_sim/dps/exchange.h"
+#include "broker_sim/dps/assign.h"
 #include "broker_sim/dps/reply.h"
 #include "broker_sim/dps/spoil.h"
 
@@ -20,77 +19,6 @@ static void reply_refusal(const struct dps *dps, const struct exchange *exchange
     exchange_close_after_refusal(dps, exchange);
 }
 
-/* Individual: the enrollment's deviceId, else the registration id. Group: always the registration id. */
-static void fill_assignment(const struct exchange *exchange, struct registration_outcome *outcome)
-{
-    const struct dps_decision *decision = &exchange->own->decision;
-    const char *registration_id = exchange->own->registration_id;
-    const struct dps_object *object = dps_state_find(exchange->own->tenant->state, decision->match_kind, decision->match_id);
-    const cJSON *json = object ? object->json : NULL;
-    const char *device_id = outcome->is_group ? registration_id : json_string(json, "deviceId", registration_id);
-    snprintf(outcome->device_id, sizeof outcome->device_id, "%s", device_id);
-    const struct dps_application *application = exchange->own->tenant->application;
-    snprintf(outcome->assigned_hub, sizeof outcome->assigned_hub, "%s",
-             application ? application->hub(application->user, registration_id) : allocation_hub(json, registration_id));
-    if (sk_X509_num(exchange->session->chain) > 0)
-        certificate_sha256(sk_X509_value(exchange->session->chain, 0), outcome->leaf_sha256);
-}
-
-/* The failure is the one that the documentation of custom allocation policies shows. */
-static void end_otherwise(const struct dps *dps, const struct exchange *exchange, struct registration_outcome *outcome, int64_t *polls)
-{
-    if (!exchange_has_fault(dps, exchange, KNOB_end_as))
-        return;
-    if (exchange->knobs.end_as == END_AS_NEVER) {
-        *polls = INT64_MAX;
-    } else if (exchange->knobs.end_as == END_AS_DISABLED) {
-        outcome->status = REGISTRATION_DISABLED;
-    } else {
-        outcome->status = REGISTRATION_FAILED;
-        outcome->error_code = 400207;
-        snprintf(outcome->error_message, sizeof outcome->error_message, "Custom allocation failed with status code: 400");
-    }
-}
-
-/* polls: how many status requests it takes; may be changed. */
-static struct registration_outcome outcome_of(const struct dps *dps, const struct exchange *exchange, int64_t *polls)
-{
-    const struct dps_decision *decision = &exchange->own->decision;
-    struct registration_outcome outcome = {.status = REGISTRATION_ASSIGNED, .is_group = decision->match_kind == DPS_GROUP};
-    snprintf(outcome.enrollment_id, sizeof outcome.enrollment_id, "%s", decision->match_id);
-    if (decision->surface == ATTESTATION_SURFACE_FAILED) {
-        outcome.status = REGISTRATION_FAILED;
-        outcome.error_code = decision->error_code;
-        snprintf(outcome.error_message, sizeof outcome.error_message, "%s", decision->message ? decision->message : "");
-    } else if (decision->surface == ATTESTATION_SURFACE_DISABLED) {
-        outcome.status = REGISTRATION_DISABLED;
-    } else {
-        fill_assignment(exchange, &outcome);
-        end_otherwise(dps, exchange, &outcome, polls);
-    }
-    return outcome;
-}
-
-/* The identity at the hub is made before the device hears of it. */
-static void on_ended(const struct dps *dps, const struct exchange *exchange, const struct registration *registration)
-{
-    const struct registration_outcome *outcome = &registration->outcome;
-    if (registration->status != REGISTRATION_ASSIGNED)
-        return;
-    hub_registry_put(dps->options.hubs, outcome->assigned_hub, outcome->device_id, outcome->leaf_sha256, NULL);
-    const struct dps_application *application = exchange->own->tenant->application;
-    if (application)
-        application->assigned(application->user, exchange->own->registration_id);
-    cJSON *event = dps_event_of(dps, EVENT_DPS_ASSIGNED), *data = event_data(event), *enrollment = cJSON_CreateObject();
-    json_add_string(data, "device_id", outcome->device_id);
-    json_add_string(data, "assigned_hub", outcome->assigned_hub);
-    json_add_string(enrollment, "kind", outcome->is_group ? "group" : "individual");
-    json_add_string(enrollment, "id", outcome->enrollment_id);
-    json_add(data, "enrollment", enrollment);
-    json_add_integer(data, "polls", registration->polls);
-    dps_emit(dps, event, exchange->session, exchange->own->registration_id);
-}
-
 static void reply_trouble(const struct dps *dps, const struct exchange *exchange)
 {
     exchange_reply_error(dps, exchange, 500000, "Internal server error");
@@ -106,68 +34,81 @@ static void reply_operation(const struct dps *dps, const struct exchange *exchan
         exchange_reply(dps, exchange, status, reply_operation_body(registration, is_whole));
 }
 
-static void on_register(const struct dps *dps, const struct exchange *exchange, const void *payload, size_t length_bytes)
+/* The body is no register request: which of the service's errors it is. */
+static void reply_bad_body(const struct dps *dps, const struct exchange *exchange, const struct error *error)
 {
+    dps_warn(dps, exchange->session, "register.body", error->text, "send no body, or {\"registrationId\":\"...\"} with the id of CONNECT");
+    if (error->code == ERROR_CONFLICT)
+        exchange_reply_error(dps, exchange, 400004, "Invalid RegistrationId");
+    else if (error->code == ERROR_LIMIT)
+        exchange_reply_error(dps, exchange, 400000, "Bad Request");
+    else
+        exchange_reply_error(dps, exchange, 400012, "Deserialization error");
+}
+
+static void reply_failure(const struct dps *dps, const struct exchange *exchange, const struct error *error)
+{
+    if (error->code == ERROR_CONFLICT)
+        exchange_reply_error(dps, exchange, 409203, "Precondition failed.");
+    else if (error->code == ERROR_NOT_FOUND)
+        exchange_reply_error(dps, exchange, 404203, "Operation not found.");
+    else
+        reply_trouble(dps, exchange);
+}
+
+static int64_t scaled_us(const struct dps *dps, int64_t device_us)
+{
+    return dps->options.time_scale > 1 ? (int64_t)((double)device_us / dps->options.time_scale) : device_us;
+}
+
+static void start_operation(const struct dps *dps, const struct exchange *exchange, const struct register_body *body)
+{
+    struct assignment_plan plan;
     struct error error = ERROR_INIT;
-    if (dps_register_body_check(payload, length_bytes, exchange->own->registration_id, &error)) {
-        dps_warn(dps, exchange->session, "register.body", error.text,
-                 "send no body, or {\"registrationId\":\"...\"} with the id of CONNECT");
-        if (error.code == ERROR_CONFLICT)
-            exchange_reply_error(dps, exchange, 400004, "Invalid RegistrationId");
-        else
-            exchange_reply_error(dps, exchange, 400012, "Deserialization error");
-        return;
-    }
-    int64_t polls = exchange->knobs.polls_until_assigned;
-    struct registration_outcome outcome = outcome_of(dps, exchange, &polls);
     const struct registration *registration;
     int status;
-    if (registration_register(exchange->own->tenant->registrations, exchange->own->registration_id, &outcome, polls, &status, &registration,
-                              NULL)) {
-        reply_trouble(dps, exchange);
+    assign_plan(dps, exchange, &plan);
+    const struct registration_start start = {
+        .outcome = &plan.outcome,
+        .polls_wanted = plan.polls,
+        .session = exchange->session->number,
+        .conflict_us = scaled_us(dps, exchange->knobs.conflict_ms * 1000),
+    };
+    if (registration_register(exchange->own->tenant->registrations, exchange->own->registration_id, &start, &status, &registration,
+                              &error)) {
+        reply_failure(dps, exchange, &error);
         return;
     }
+    if (plan.outcome.status == REGISTRATION_UNASSIGNED)
+        assign_ask_webhook(dps, exchange, &plan, body, registration);
     if (status == 200)
-        on_ended(dps, exchange, registration);
+        assign_ended(dps, exchange, registration);
     reply_operation(dps, exchange, status, registration);
 }
 
-static void on_status(const struct dps *dps, const struct exchange *exchange)
+static bool is_throttled(struct dps *dps, const struct exchange *exchange, struct quota_window *window, int64_t length_us, int64_t limit)
 {
-    const struct registration *registration;
-    struct error error = ERROR_INIT;
-    bool has_ended_now;
-    int status;
-    if (registration_poll(exchange->own->tenant->registrations, exchange->own->registration_id, exchange->request.operation_id, &status,
-                          &has_ended_now, &registration, &error)) {
-        if (error.code == ERROR_NOT_FOUND)
-            exchange_reply_error(dps, exchange, 404203, "Operation not found.");
-        else
-            reply_trouble(dps, exchange);
-        return;
-    }
-    if (has_ended_now)
-        on_ended(dps, exchange, registration);
-    reply_operation(dps, exchange, status, registration);
-    if (status == 202 && exchange->knobs.close_at == CLOSE_BETWEEN_POLLS && exchange_has_fault(dps, exchange, KNOB_close_at))
-        dps->options.port.close_after_reply(dps->options.port.user, exchange->session->number, CLOSE_DELAY_MS,
-                                            dps_close_how(&exchange->knobs));
+    enum { SECOND_US = 1000000, THROTTLED_CODE = 429001 };
+    int64_t left_us = quota_take(window, clock_mono_us(dps->options.sink.clock), scaled_us(dps, length_us), limit);
+    if (!left_us)
+        return false;
+    double device_us = (double)left_us * (dps->options.time_scale > 1 ? dps->options.time_scale : 1);
+    exchange_reply_throttled(dps, exchange, THROTTLED_CODE, (int64_t)(device_us / SECOND_US) + 1);
+    return true;
 }
 
 /* An application has the last word. It has been answered when this is true. */
-static bool is_turned_away(const struct dps *dps, const struct exchange *exchange, const void *payload, size_t length_bytes)
+static bool is_turned_away(const struct dps *dps, const struct exchange *exchange, const struct register_body *body)
 {
     const struct dps_application *application = exchange->own->tenant->application;
-    if (!application || exchange->own->decision.surface != ATTESTATION_SURFACE_NONE ||
-        dps_register_body_check(payload, length_bytes, exchange->own->registration_id, NULL))
+    if (!application || exchange->own->decision.surface != ATTESTATION_SURFACE_NONE)
         return false;
-    CLEANUP_JSON cJSON *body = length_bytes ? json_parse(payload, length_bytes, "register body", NULL) : NULL;
     const STACK_OF(X509) *chain = exchange->session->chain;
     const struct dps_applicant applicant = {
         .registration_id = exchange->own->registration_id,
         .is_group = exchange->own->decision.match_kind == DPS_GROUP,
-        .leaf = sk_X509_num(chain) > 0 ? sk_X509_value(chain, 0) : NULL,
-        .payload = json_member(body, "payload"),
+        .leaf = !exchange->own->decision.has_symmetric_key && sk_X509_num(chain) > 0 ? sk_X509_value(chain, 0) : NULL,
+        .payload = body->payload,
     };
     struct dps_turned_away answer;
     if (application->admit(application->user, exchange->session, &applicant, &answer))
@@ -176,6 +117,58 @@ static bool is_turned_away(const struct dps *dps, const struct exchange *exchang
                    reply_error_body(answer.error_code, answer.message, clock_unix_us(dps->options.sink.clock)));
     exchange_close_after_refusal(dps, exchange);
     return true;
+}
+
+static void on_register(struct dps *dps, const struct exchange *exchange, const void *payload, size_t length_bytes)
+{
+    enum { MINUTE_US = 60 * 1000000 };
+    CLEANUP(register_body_done) struct register_body body = {.json = NULL};
+    struct error error = ERROR_INIT;
+    struct quota_window *window = &dps->registrations[exchange->own->tenant - dps->options.tenants];
+    if (is_throttled(dps, exchange, window, MINUTE_US, exchange->knobs.registrations_per_min))
+        return;
+    if (dps_register_body_read(payload, length_bytes, exchange->own->registration_id, &body, &error)) {
+        reply_bad_body(dps, exchange, &error);
+        return;
+    }
+    if (body.has_tpm) {
+        dps_warn(dps, exchange->session, "register.tpm", "the register body has a tpm member; TPM attestation is not supported over MQTT",
+                 "use HTTPS or AMQP for TPM attestation, or a certificate or a symmetric key over MQTT");
+        exchange_reply_error(dps, exchange, 400000, "Bad Request");
+        return;
+    }
+    if (!is_turned_away(dps, exchange, &body))
+        start_operation(dps, exchange, &body);
+}
+
+static bool is_polled_too_often(struct dps *dps, const struct exchange *exchange)
+{
+    enum { WINDOW_US = 10 * 1000000 };
+    if (!exchange->knobs.polls_per_10_s)
+        return false;
+    struct quota_window *window = registration_poll_rate(exchange->own->tenant->registrations, exchange->own->registration_id);
+    return window && is_throttled(dps, exchange, window, WINDOW_US, exchange->knobs.polls_per_10_s);
+}
+
+static void on_status(struct dps *dps, const struct exchange *exchange)
+{
+    const struct registration *registration;
+    struct error error = ERROR_INIT;
+    bool has_ended_now;
+    int status;
+    if (is_polled_too_often(dps, exchange))
+        return;
+    if (registration_poll(exchange->own->tenant->registrations, exchange->own->registration_id, exchange->request.operation_id, &status,
+                          &has_ended_now, &registration, &error)) {
+        reply_failure(dps, exchange, &error);
+        return;
+    }
+    if (has_ended_now)
+        assign_ended(dps, exchange, registration);
+    reply_operation(dps, exchange, status, registration);
+    if (status == 202 && exchange->knobs.close_at == CLOSE_BETWEEN_POLLS && exchange_has_fault(dps, exchange, KNOB_close_at))
+        dps->options.port.close_after_reply(dps->options.port.user, exchange->session->number, CLOSE_DELAY_MS,
+                                            dps_close_how(&exchange->knobs));
 }
 
 static void warn_unsubscribed(const struct dps *dps, const struct exchange *exchange)
@@ -202,8 +195,8 @@ void dps_message(struct dps *dps, const struct session *session, const char *top
         exchange_reply_fault(dps, &exchange, (int)(is_register ? exchange.knobs.reply_status : exchange.knobs.poll_status));
     else if (is_refused_in_reply(&exchange.own->decision))
         reply_refusal(dps, &exchange);
-    else if (is_register && !is_turned_away(dps, &exchange, payload, length_bytes))
+    else if (is_register)
         on_register(dps, &exchange, payload, length_bytes);
-    else if (!is_register)
+    else
         on_status(dps, &exchange);
 }

@@ -15,6 +15,8 @@ enum { CLOSE_DELAY_MS = 300 };
 
 struct dps {
     struct dps_options options;
+    struct linked_hubs default_hubs;                    /* of tenants that have none of their own */
+    struct quota_window registrations[DPS_TENANTS_MAX]; /* register requests of each tenant */
 };
 
 /* Why a CONNECT is refused before, or in place of, the judge of certificates. `class` as in attestation rules, or "sas". */

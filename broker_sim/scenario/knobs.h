@@ -150,7 +150,18 @@
     WORD(DPS, unknown_id_scope, 0, "an unknown ID scope: CONNACK 5, or 404 with 404001 to the register request", "nothing public",         \
          "connack", "reply")                                                                                                               \
     WORD(DPS, sas_refusal, 0, "a bad SAS token: CONNACK 5, or 401 with 401000 (no enrollment: 404 with 404201) to the register request",   \
-         "azure-sdk-for-c issue 2235 for CONNACK 5, tests of Microsoft's device SDKs for 401000", "connack", "reply")
+         "azure-sdk-for-c issue 2235 for CONNACK 5, tests of Microsoft's device SDKs for 401000", "connack", "reply")                      \
+    INTEGER(DPS, conflict_ms, 0, 600000, 300,                                                                                              \
+            "a register request while another connection's for the same id is younger than this is answered 409 with 409203; 0: never",    \
+            "azure-iot-sdk-c common_prov_e2e.c for the code; the time is ours")                                                            \
+    INTEGER(DPS, registrations_per_min, 0, 1000000, 0,                                                                                     \
+            "register requests a minute, of all devices together, before 429; 0: no limit. Azure: 1000 (--quotas)",                        \
+            "azure-docs includes/iot-dps-limits.md")                                                                                       \
+    INTEGER(DPS, polls_per_10_s, 0, 1000, 0, "status requests of a device in 10 s before 429; 0: no limit. Azure: 5 (--quotas)",           \
+            "azure-docs includes/iot-dps-limits.md")                                                                                       \
+    WORD(DPS, hub_link, 0,                                                                                                                 \
+         "what DPS hears of the hub: 'unauthorized' ends as failed with 400209, 'nested' with 401002 and JSON in errorMessage",            \
+         "azure-iot-sdk-c issue 2362", "ok", "unauthorized", "nested")
 
 struct knobs {
 #define NUMBER(layer, name, ...) int64_t name;
@@ -215,6 +226,7 @@ enum reply_rid { RID_RIGHT, RID_OTHER, RID_ABSENT, RID_EMPTY };
 enum reply_body { REPLY_BODY_JSON, REPLY_BODY_TRUNCATED, REPLY_BODY_EMPTY, REPLY_BODY_TEXT };
 enum end_as { END_AS_ASSIGNED, END_AS_FAILED, END_AS_DISABLED, END_AS_NEVER };
 enum unknown_api_version { UNKNOWN_ACCEPTED, UNKNOWN_AT_CONNECT, UNKNOWN_IN_REPLY };
+enum hub_link { HUB_LINK_OK, HUB_LINK_UNAUTHORIZED, HUB_LINK_NESTED };
 enum refused_where { REFUSED_AT_CONNECT, REFUSED_IN_REPLY };
 enum close_at { CLOSE_NEVER, CLOSE_BEFORE_CONNACK, CLOSE_AFTER_SUBACK, CLOSE_BETWEEN_POLLS };
 

@@ -26,6 +26,9 @@ enum {
     KEY_EVIDENCE,
     KEY_SET_ASIDE,
     KEY_SERVICE,
+    KEY_QUOTAS,
+    KEY_WEBHOOK_TIMEOUT,
+    KEY_WEBHOOK_ANY_HOST,
     KEY_END,
 };
 
@@ -52,6 +55,11 @@ static const struct argp_option entries[] = {
      "When DIR/state.db (registrations, hub devices) is damaged, foreign or of a newer version: move it to state.db.aside-N and begin with "
      "an empty one",
      0},
+    {"quotas", KEY_QUOTAS, NULL, 0, "Keep Azure's quotas: 1000 register requests a minute, 5 polls of a device in 10 s; then 429", 0},
+    {"webhook-timeout", KEY_WEBHOOK_TIMEOUT, "MS", 0,
+     "How long a webhook of custom allocation may take, 1 to 60000 milliseconds (default 5000; not divided by --time-scale)", 0},
+    {"webhook-any-host", KEY_WEBHOOK_ANY_HOST, NULL, 0,
+     "Call webhooks on other machines too; without it, an enrollment's webhookUrl must lead to this one", 0},
     {"verbose", 'v', NULL, 0, "Say more on stderr", 0},
     {0},
 };
@@ -168,6 +176,24 @@ static int read_id_scope(const char *text, const char **ret_scope, struct error 
     return 0;
 }
 
+static int read_timeout(const char *text, int64_t *ret_ms, struct error *error)
+{
+    char *end;
+    long ms = strtol(text, &end, 10);
+    if (end == text || *end || ms < 1 || ms > 60000)
+        return fail(error, "--webhook-timeout", text, "give milliseconds from 1 to 60000");
+    *ret_ms = ms;
+    return 0;
+}
+
+/* azure-docs includes/iot-dps-limits.md */
+static int keep_quotas(struct knobs *knobs)
+{
+    knobs->registrations_per_min = 1000;
+    knobs->polls_per_10_s = 5;
+    return 0;
+}
+
 static int read_option(int key, const char *text, struct options *options, struct error *error)
 {
     switch (key) {
@@ -186,6 +212,13 @@ static int read_option(int key, const char *text, struct options *options, struc
         return read_time_scale(text, &options->time_scale, error);
     case KEY_TLS_MAX:
         return read_tls_max(text, &options->tls_max_version, error);
+    case KEY_QUOTAS:
+        return keep_quotas(&options->knobs);
+    case KEY_WEBHOOK_TIMEOUT:
+        return read_timeout(text, &options->webhook_timeout_ms, error);
+    case KEY_WEBHOOK_ANY_HOST:
+        options->allows_any_webhook_host = true;
+        return 0;
     case KEY_SERVER_KEY:
         return read_server_key(text, &options->server_key, error);
     case KEY_KNOBS:

@@ -34,6 +34,8 @@ struct options {
     enum server_key server_key;
     char service_address[LISTEN_ADDRESS_BYTES]; /* of the service API; as above */
     uint16_t service_port;
+    bool allows_any_webhook_host;
+    int64_t webhook_timeout_ms;
     bool sets_aside; /* a state.db that cannot be read */
     bool is_verbose;
     bool wants_knobs; /* options_print_knobs() and nothing else */

@@ -14,6 +14,7 @@
 #include "broker_sim/service_api/service_api.h"
 #include "broker_sim/simulator/descriptors.h"
 #include "broker_sim/store/store.h"
+#include "broker_sim/webhook/webhook.h"
 
 #include <mosquitto.h>
 #include <openssl/crypto.h>
@@ -57,6 +58,8 @@ struct simulator {
     bool has_store_failed; /* at the last flush */
     struct scenario_table *scenarios;
     struct registration_store *registrations;
+    struct linked_hubs linked_hubs;
+    struct webhooks *webhooks;
     struct hub_registry *devices;
 
     struct broker *broker;
@@ -532,6 +535,7 @@ static void begin_end(struct simulator *simulator, const char *reason)
     control_free(TAKE(simulator->control));
     http_server_stop(TAKE(simulator->http_server));
     front_door_free(TAKE(simulator->front_door));
+    webhooks_free(TAKE(simulator->webhooks));
     emit_reason(simulator, EVENT_SIMULATOR_ENDING, reason);
     simulator->end_deadline = deadline_in_ms(simulator->clock, END_FLUSH_MS);
     uv_timer_start(&simulator->timer, on_end_timer, END_LOOK_MS, END_LOOK_MS);
@@ -553,6 +557,8 @@ static void reread(struct simulator *simulator)
     size_t changed = 0;
     if (dps_state_reload(simulator->state, &changed, &error) || central_service_reload(simulator->central, &error))
         log_error("reread: %s", error.text);
+    if (linked_hubs_read(simulator->dir, &simulator->linked_hubs, &error))
+        log_error("%s; the last good version stays in force", error.text);
     log_notices(simulator);
     log_info("reread %s: %zu object%s changed", simulator->dir, changed, changed == 1 ? "" : "s");
     cJSON *event = event_of(simulator, EVENT_STATE_CHANGED);
@@ -564,6 +570,8 @@ static void reread(struct simulator *simulator)
 /* Broken files are told and left out; a folder in which nothing else is left is a mistake. */
 static int load_state(struct simulator *simulator, struct error *error)
 {
+    if (linked_hubs_read(simulator->dir, &simulator->linked_hubs, error))
+        return -1;
     if (dps_state_open(simulator->dir, simulator->clock, &simulator->state, error))
         return -1;
     log_notices(simulator);
@@ -723,13 +731,28 @@ static int make_buses(struct simulator *simulator, struct error *error)
 
 static int make_services(struct simulator *simulator, struct error *error)
 {
+    const struct options *options = simulator->options;
+    const struct webhooks_options webhooks = {
+        .loop = &simulator->loop,
+        .clock = simulator->clock,
+        .allows_any_host = options->allows_any_webhook_host,
+        .timeout_ms = options->webhook_timeout_ms,
+    };
+    simulator->webhooks = webhooks_new(&webhooks);
+    if (!simulator->webhooks)
+        return error_set_memory(error);
     struct dps_options dps = {
-        .tenants = {{.id_scope = simulator->options->id_scope, .state = simulator->state, .registrations = simulator->registrations}},
+        .tenants = {{.id_scope = simulator->options->id_scope,
+                     .state = simulator->state,
+                     .registrations = simulator->registrations,
+                     .linked_hubs = &simulator->linked_hubs}},
         .tenant_count = 1,
         .scenarios = simulator->scenarios,
         .hubs = simulator->devices,
         .sink = sink_of(simulator),
         .port = port_of(simulator),
+        .webhooks = webhooks_port(simulator->webhooks),
+        .time_scale = simulator->options->time_scale,
     };
     struct hub_options hub = {
         .loop = &simulator->loop,
@@ -954,6 +977,7 @@ static void close_loop(struct simulator *simulator)
 static void done(struct simulator *simulator)
 {
     front_door_free(TAKE(simulator->front_door));
+    webhooks_free(TAKE(simulator->webhooks));
     if (simulator->has_loop)
         finish_end(simulator);
     close_loop(simulator);

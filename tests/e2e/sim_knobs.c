@@ -418,6 +418,45 @@ static void takes_bad_tokens(void)
     }
 }
 
+static void conflicts(void)
+{
+    DEVICE one, other;
+    ANSWERS first, second = no_answers;
+    register_with("{\"conflict_ms\":600000,\"polls_until_assigned\":9}", &first, &one);
+    wire_open_session(&other);
+    wire_register(&other, &second.reply_topic, &second.reply_body);
+    contains(&second.reply_topic, "res/409/");
+    contains(&second.reply_body, "409203");
+}
+
+static void throttles(void)
+{
+    DEVICE device;
+    ANSWERS first, again = no_answers;
+    register_with("{\"registrations_per_min\":1,\"polls_per_10_s\":1,\"polls_until_assigned\":9}", &first, &device);
+    contains(&first.reply_topic, "res/202/");
+    wire_register(&device, &again.reply_topic, &again.reply_body);
+    contains(&again.reply_topic, "res/429/");
+    contains(&again.reply_topic, "&retry-after=");
+    char operation_id[2048];
+    operation_of(&first.reply_body, operation_id, sizeof operation_id);
+    for (int i = 0; i < 2; i++) {
+        ANSWERS poll = no_answers;
+        wire_poll(&device, operation_id, &poll.poll_topic, &poll.poll_body);
+        contains(&poll.poll_topic, i ? "res/429/" : "res/202/");
+    }
+}
+
+static void hub_refuses_dps(void)
+{
+    DEVICE one, two;
+    ANSWERS unauthorized, nested;
+    register_with("{\"hub_link\":\"unauthorized\",\"polls_until_assigned\":0}", &unauthorized, &one);
+    contains(&unauthorized.reply_body, "400209");
+    register_with("{\"hub_link\":\"nested\",\"polls_until_assigned\":0}", &nested, &two);
+    contains(&nested.reply_body, "ExceptionMessage");
+}
+
 /* ---- mqtt, hub ---- */
 
 static void connects_with(const char *knobs, bool is_hub, int return_code)
@@ -805,6 +844,9 @@ static const struct row {
     {"close_at", closes_at},
     {"unknown_api_version unknown_id_scope", takes_unknown_names},
     {"sas_refusal", takes_bad_tokens},
+    {"conflict_ms", conflicts},
+    {"registrations_per_min polls_per_10_s", throttles},
+    {"hub_link", hub_refuses_dps},
     {"connack", answers_connect},
     {"close_how", ends_in_ways},
     {"silent_after", falls_silent},

@@ -65,8 +65,12 @@ static void control_topic(const char *text)
 static void register_body(const uint8_t *data, size_t size)
 {
     struct error error = ERROR_INIT;
-    if (dps_register_body_check(data, size, "dev-01", &error))
+    struct register_body body = {.json = NULL};
+    if (dps_register_body_read(data, size, "dev-01", &body, &error))
         fuzz_check_error(&error);
+    else
+        FUZZ_MUST(!body.json == !size);
+    register_body_done(&body);
 }
 
 static void reported(const uint8_t *data, size_t size)

@@ -3,7 +3,7 @@
  *
  * Why:      mosquitto_sub cannot publish, mosquitto_pub cannot subscribe, and mosquitto_rr refuses the '#' that DPS demands.
  * Usage:    mqtt_device OPTION... STEP...
- *           --port N --root FILE --cert FILE --key FILE --host SNI-NAME --id CLIENT-ID --user NAME --keeps-session
+ *           --port N --root FILE --cert FILE --key FILE --host SNI-NAME --id CLIENT-ID --user NAME --password TEXT --keeps-session
  *           sub FILTER QOS | pub TOPIC BODY QOS | unsub FILTER | recv | closed | disconnect
  *           In a TOPIC "{operationId}" is the one of the last message.
  * Output:   CONNACK n, SUBACK n, PUBLISHED, UNSUBACK, MESSAGE TOPIC BODY, CLOSED; a line each.
@@ -204,7 +204,7 @@ static void on_limit(uv_timer_t *timer)
 }
 
 struct arguments {
-    const char *port, *root, *cert, *key, *host, *id, *user;
+    const char *port, *root, *cert, *key, *host, *id, *user, *password;
     bool keeps_session;
 };
 
@@ -213,8 +213,9 @@ static char **read_options(char **argv, struct arguments *arguments)
     struct {
         const char *name;
         const char **value;
-    } options[] = {{"--port", &arguments->port}, {"--root", &arguments->root}, {"--cert", &arguments->cert}, {"--key", &arguments->key},
-                   {"--host", &arguments->host}, {"--id", &arguments->id},     {"--user", &arguments->user}};
+    } options[] = {{"--port", &arguments->port}, {"--root", &arguments->root},        {"--cert", &arguments->cert},
+                   {"--key", &arguments->key},   {"--host", &arguments->host},        {"--id", &arguments->id},
+                   {"--user", &arguments->user}, {"--password", &arguments->password}};
     for (argv++; *argv && strncmp(*argv, "--", 2) == 0; argv++) {
         if (strcmp(*argv, "--keeps-session") == 0)
             arguments->keeps_session = true;
@@ -245,6 +246,7 @@ static void run(struct device *device, const struct arguments *arguments, SSL_CT
         .loop = &device->loop,
         .client_id = arguments->id,
         .user_name = arguments->user,
+        .password = arguments->password,
         .host = arguments->host ? arguments->host : "global.azure-devices-provisioning.net",
         .address = "127.0.0.1",
         .port = (uint16_t)atoi(arguments->port),

@@ -58,6 +58,28 @@ static int on_commit(void *user, struct error *error)
     return 0;
 }
 
+static int on_webhook(void *user, const char *url, const char *body, void (*done)(void *context, const struct webhook_answer *answer),
+                      void *context, struct error *error)
+{
+    struct service_rig *rig = user;
+    if (rig->refuses_webhooks)
+        return error_set(error, ERROR_OWNER_FILE, ERROR_REFUSED, "not that host");
+    assert_null(rig->webhook.done);
+    free(rig->webhook.url);
+    cJSON_Delete(rig->webhook.request);
+    rig->webhook = (struct rig_webhook){strdup(url), cJSON_Parse(body), done, context};
+    return 0;
+}
+
+void rig_answer_webhook(struct service_rig *rig, int status, const char *body)
+{
+    assert_non_null(rig->webhook.done);
+    const struct webhook_answer answer = {
+        .status = status, .body = body, .length_bytes = strlen(body), .trouble = status ? NULL : "nobody there", .duration_ms = 7};
+    rig->webhook.done(rig->webhook.context, &answer);
+    rig->webhook.done = NULL;
+}
+
 static void make_services(struct service_rig *rig)
 {
     struct event_sink sink = {.emit = on_emit, .user = rig, .clock = &rig->clock.clock};
@@ -73,7 +95,9 @@ static void make_services(struct service_rig *rig)
                               .scenarios = rig->scenarios,
                               .hubs = rig->devices,
                               .sink = sink,
-                              .port = port};
+                              .port = port,
+                              .webhooks = {.user = rig, .post = on_webhook},
+                              .time_scale = 1};
     struct hub_options hub = {.registry = rig->devices, .scenarios = rig->scenarios, .state = rig->state, .sink = sink, .port = port};
     rig->dps = dps_new(&dps);
     rig->hub = hub_new(&hub);
@@ -106,12 +130,16 @@ void rig_setup(struct service_rig *rig)
 
 void rig_teardown(struct service_rig *rig)
 {
+    if (rig->webhook.done)
+        rig_answer_webhook(rig, 0, "");
     for (size_t i = 0; i < rig->event_count; i++)
         cJSON_Delete(rig->events[i]);
     for (size_t i = 0; i < rig->reply_count; i++) {
         free(rig->replies[i].topic);
         free(rig->replies[i].body);
     }
+    free(rig->webhook.url);
+    cJSON_Delete(rig->webhook.request);
     pki_free(rig->pki);
     hub_free(rig->hub);
     dps_free(rig->dps);

@@ -24,6 +24,13 @@ struct rig_close {
     const char *how;
 };
 
+struct rig_webhook {
+    char *url;
+    cJSON *request;
+    void (*done)(void *context, const struct webhook_answer *answer); /* NULL: none waits */
+    void *context;
+};
+
 struct service_rig {
     char dir[64];
     struct clock_fake clock;
@@ -40,6 +47,8 @@ struct service_rig {
     size_t reply_count;
     struct rig_close closes[RIG_LIST_MAX];
     size_t close_count;
+    struct rig_webhook webhook; /* the last one that was asked for */
+    bool refuses_webhooks;
     bool is_disk_full;   /* commits fail */
     size_t commit_count; /* of those that did not */
     bool is_way_full;    /* publish_bytes fails */
@@ -57,6 +66,9 @@ struct session rig_session(struct service_rig *rig, uint64_t number, const char 
 struct session rig_dps_session(struct service_rig *rig, uint64_t number, const char *member);
 struct session rig_hub_session(struct service_rig *rig, uint64_t number, const char *member);
 void rig_close_session(struct session *session);
+
+/* The webhook that waits answers; status 0: it cannot be reached. */
+void rig_answer_webhook(struct service_rig *rig, int status, const char *body);
 
 /* The data of the last event of that kind; NULL when there is none. */
 const cJSON *rig_last_event(const struct service_rig *rig, enum event_kind kind);

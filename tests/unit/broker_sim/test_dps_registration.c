@@ -1,5 +1,4 @@
 #include "base/cleanup.h"
-#include "broker_sim/dps/allocation.h"
 #include "broker_sim/dps/reply.h"
 
 #include <regex.h>
@@ -30,6 +29,7 @@ static struct registration_outcome outcome_of(enum registration_status status)
 {
     struct registration_outcome outcome = {
         .status = status, .device_id = "dev-01", .assigned_hub = "h.azure-devices.net", .enrollment_id = "dev-01"};
+    outcome.substatus = SUBSTATUS_INITIAL;
     return outcome;
 }
 
@@ -38,7 +38,9 @@ static const struct registration *start(struct fixture *fixture, enum registrati
     struct registration_outcome value = outcome_of(outcome);
     const struct registration *registration = NULL;
     int status = 0;
-    assert_int_equal(registration_register(fixture->store, "dev-01", &value, polls, &status, &registration, NULL), 0);
+    assert_int_equal(registration_register(fixture->store, "dev-01", &(struct registration_start){.outcome = &value, .polls_wanted = polls},
+                                           &status, &registration, NULL),
+                     0);
     assert_int_equal(status, expected_status);
     return registration;
 }
@@ -122,13 +124,15 @@ static void registering_again_replaces_the_operation_and_keeps_the_record(void *
     char first[OPERATION_ID_BYTES];
     bool has_ended;
     const struct registration *registration = start(&fixture, REGISTRATION_ASSIGNED, 1, 202);
+    int64_t created_unix_us = registration->created_unix_us;
     snprintf(first, sizeof first, "%s", registration->operation_id);
     fixture.clock.unix_now_us += 5000000;
     const struct registration *again = start(&fixture, REGISTRATION_ASSIGNED, 1, 202);
     assert_ptr_equal(registration, again);
     assert_string_not_equal(first, again->operation_id);
     assert_int_equal(poll_status(&fixture, first, &has_ended), 404);
-    assert_int_equal(again->updated_unix_us - again->created_unix_us, 5000000);
+    assert_int_equal(again->created_unix_us - created_unix_us, 5000000);
+    assert_int_equal(again->updated_unix_us, again->created_unix_us);
 }
 
 static void deleting_forgets_the_registration(void **state)
@@ -178,18 +182,23 @@ static void records_are_whole_after_a_restart(void **state)
                                            .assigned_hub = "h",
                                            .leaf_sha256 = "AB",
                                            .error_code = 400207,
-                                           .error_message = "no"};
+                                           .error_message = "no",
+                                           .payload = (char[]){"{}"},
+                                           .initial_twin = (char[]){"{\"tags\":{}}"},
+                                           .issued_chain = (char[]){"[]"}};
     const struct registration *registration = NULL;
     bool has_ended = false;
     int status = 0;
-    assert_int_equal(registration_register(fixture.store, "Dev-01", &outcome, 2, &status, &registration, NULL), 0);
+    assert_int_equal(registration_register(fixture.store, "Dev-01", &(struct registration_start){.outcome = &outcome, .polls_wanted = 2},
+                                           &status, &registration, NULL),
+                     0);
     char operation_id[OPERATION_ID_BYTES];
     snprintf(operation_id, sizeof operation_id, "%s", registration->operation_id);
     CLEANUP_JSON cJSON *before = json_of(&fixture, "dev-01");
     restart(&fixture, kept);
     CLEANUP_JSON cJSON *after = json_of(&fixture, "dev-01");
     assert_true(cJSON_Compare(before, after, true));
-    assert_int_equal(cJSON_GetArraySize(after), 16);
+    assert_int_equal(cJSON_GetArraySize(after), 24);
     assert_int_equal(poll_status(&fixture, operation_id, &has_ended), 202);
     assert_int_equal(poll_status(&fixture, operation_id, &has_ended), 200);
     restart(&fixture, kept);
@@ -268,7 +277,8 @@ static void group_shows_by_its_name(void **state)
     int status;
     outcome.is_group = true;
     snprintf(outcome.enrollment_id, sizeof outcome.enrollment_id, "group-1");
-    assert_int_equal(registration_register(fixture.store, "dev-01", &outcome, 0, &status, &registration, NULL), 0);
+    assert_int_equal(
+        registration_register(fixture.store, "dev-01", &(struct registration_start){.outcome = &outcome}, &status, &registration, NULL), 0);
     CLEANUP_JSON cJSON *registration_state = reply_registration_state(registration);
     assert_string_equal(json_string(json_member(registration_state, "x509"), "enrollmentGroupId", ""), "group-1");
 }
@@ -283,7 +293,8 @@ static void failed_state_carries_code_and_message(void **state)
     int status;
     outcome.error_code = 401002;
     snprintf(outcome.error_message, sizeof outcome.error_message, "Invalid certificate");
-    assert_int_equal(registration_register(fixture.store, "dev-01", &outcome, 0, &status, &registration, NULL), 0);
+    assert_int_equal(
+        registration_register(fixture.store, "dev-01", &(struct registration_start){.outcome = &outcome}, &status, &registration, NULL), 0);
     CLEANUP_JSON cJSON *body = reply_operation_body(registration, true);
     const cJSON *result = json_member(body, "registrationState");
     assert_string_equal(json_string(body, "status", ""), "failed");
@@ -310,37 +321,168 @@ static void error_body_is_ascii_json_in_the_order_of_the_service(void **state)
                               "\\\\u00e9\",\"timestampUtc\":\"2020-04-10T05:24:22\\.471852[0-9]Z\"\\}$"));
 }
 
-static const char *hub_for(const char *enrollment, const char *id)
+static int settle(struct fixture *fixture, const char *operation_id, const struct registration_outcome *outcome)
 {
-    static char hub[64];
-    CLEANUP_JSON cJSON *json = cJSON_Parse(enrollment);
-    snprintf(hub, sizeof hub, "%s", allocation_hub(json, id));
-    return hub;
+    return registration_settle(fixture->store, "dev-01", operation_id, outcome, NULL);
 }
 
-static void hub_comes_from_the_enrollment(void **state)
+static void an_operation_without_outcome_goes_on_until_it_is_told(void **state)
 {
     (void)state;
-    assert_string_equal(hub_for("{}", "dev-01"), ALLOCATION_DEFAULT_HUB);
-    assert_string_equal(hub_for("{\"iotHubs\":[]}", "dev-01"), ALLOCATION_DEFAULT_HUB);
-    assert_string_equal(hub_for("{\"iotHubs\":null,\"iotHubHostName\":\"a\"}", "dev-01"), "a");
-    assert_string_equal(hub_for("{\"iotHubs\":[\"b\"],\"iotHubHostName\":\"a\"}", "dev-01"), "b");
-    assert_string_equal(hub_for("{\"iotHubs\":[\"b\",\"c\"],\"allocationPolicy\":\"static\"}", "dev-02"), "b");
+    CLEANUP(teardown) struct fixture fixture;
+    setup(&fixture);
+    const struct registration *registration = start(&fixture, REGISTRATION_UNASSIGNED, 0, 202);
+    struct registration_outcome outcome = outcome_of(REGISTRATION_ASSIGNED);
+    bool has_ended = true;
+    char operation_id[OPERATION_ID_BYTES], payload[] = "{\"a\":1}";
+    snprintf(operation_id, sizeof operation_id, "%s", registration->operation_id);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(poll_status(&fixture, operation_id, &has_ended), 202);
+    assert_false(has_ended);
+    assert_int_equal(settle(&fixture, "5.other", &outcome), -1);
+    outcome.payload = payload;
+    outcome.substatus = SUBSTATUS_RESET;
+    assert_int_equal(settle(&fixture, operation_id, &outcome), 0);
+    assert_int_equal(settle(&fixture, operation_id, &outcome), -1);
+    assert_int_equal(poll_status(&fixture, operation_id, &has_ended), 200);
+    assert_true(has_ended);
+    CLEANUP_JSON cJSON *body = reply_operation_body(registration_find(fixture.store, "dev-01"), true);
+    CLEANUP_FREE char *text = json_print_line(body);
+    assert_non_null(strstr(text, "\"substatus\":\"deviceDataReset\""));
+    assert_non_null(strstr(text, "\"payload\":{\"a\":1}}"));
 }
 
-static void hashed_allocation_is_stable_and_uses_every_hub(void **state)
+static void an_operation_that_nobody_can_tell_any_more_fails_after_a_restart(void **state)
 {
     (void)state;
-    int count_b = 0;
-    char id[16], upper[16], hub[64];
-    for (int i = 0; i < 100; i++) {
-        snprintf(id, sizeof id, "dev-%d", i);
-        snprintf(upper, sizeof upper, "DEV-%d", i);
-        snprintf(hub, sizeof hub, "%s", hub_for("{\"iotHubs\":[\"b\",\"c\",\"d\"]}", id));
-        assert_string_equal(hub, hub_for("{\"iotHubs\":[\"b\",\"c\",\"d\"]}", upper));
-        count_b += strcmp(hub, "b") == 0;
+    CLEANUP(teardown) struct fixture fixture;
+    setup(&fixture);
+    struct store *kept = NULL;
+    bool has_ended;
+    assert_int_equal(store_open(NULL, &kept, NULL), 0);
+    load(&fixture, kept);
+    char operation_id[OPERATION_ID_BYTES];
+    snprintf(operation_id, sizeof operation_id, "%s", start(&fixture, REGISTRATION_UNASSIGNED, 1, 202)->operation_id);
+    restart(&fixture, kept);
+    assert_int_equal(poll_status(&fixture, operation_id, &has_ended), 200);
+    assert_int_equal(registration_find(fixture.store, "dev-01")->outcome.error_code, 500000);
+    store_close(kept);
+}
+
+static int register_again(struct fixture *fixture, uint64_t session, int64_t conflict_us, enum error_code *ret_code)
+{
+    struct registration_outcome value = outcome_of(REGISTRATION_ASSIGNED);
+    const struct registration *registration;
+    struct error error = ERROR_INIT;
+    int status;
+    const struct registration_start start = {.outcome = &value, .polls_wanted = 1, .session = session, .conflict_us = conflict_us};
+    int rc = registration_register(fixture->store, "dev-01", &start, &status, &registration, &error);
+    *ret_code = error.code;
+    return rc;
+}
+
+static void another_session_at_the_same_time_is_a_conflict_and_later_it_is_not(void **state)
+{
+    (void)state;
+    CLEANUP(teardown) struct fixture fixture;
+    setup(&fixture);
+    enum error_code code;
+    assert_int_equal(register_again(&fixture, 1, 300000, &code), 0);
+    char operation_id[OPERATION_ID_BYTES];
+    snprintf(operation_id, sizeof operation_id, "%s", registration_find(fixture.store, "dev-01")->operation_id);
+    assert_int_equal(register_again(&fixture, 2, 300000, &code), -1);
+    assert_int_equal(code, ERROR_CONFLICT);
+    assert_string_equal(registration_find(fixture.store, "dev-01")->operation_id, operation_id);
+    registration_release(fixture.store, "dev-01", 2);
+    assert_int_equal(register_again(&fixture, 2, 300000, &code), -1);
+    registration_release(fixture.store, "dev-01", 1);
+    assert_int_equal(register_again(&fixture, 1, 300000, &code), 0);
+    assert_int_equal(register_again(&fixture, 2, 0, &code), 0);
+    assert_int_equal(register_again(&fixture, 2, 300000, &code), 0);
+    fixture.clock.mono_now_us += 300000;
+    assert_int_equal(register_again(&fixture, 3, 300000, &code), 0);
+    bool has_ended;
+    poll_status(&fixture, registration_find(fixture.store, "dev-01")->operation_id, &has_ended);
+    assert_true(has_ended);
+    assert_int_equal(register_again(&fixture, 4, 300000, &code), 0);
+}
+
+static void where_a_device_is_stays_until_another_operation_assigns(void **state)
+{
+    (void)state;
+    CLEANUP(teardown) struct fixture fixture;
+    setup(&fixture);
+    assert_string_equal(start(&fixture, REGISTRATION_ASSIGNED, 1, 202)->current_hub, "");
+    assert_string_equal(start(&fixture, REGISTRATION_ASSIGNED, 0, 200)->current_hub, "h.azure-devices.net");
+    assert_string_equal(start(&fixture, REGISTRATION_FAILED, 0, 200)->current_hub, "h.azure-devices.net");
+    assert_string_equal(start(&fixture, REGISTRATION_UNASSIGNED, 0, 202)->current_device_id, "dev-01");
+}
+
+static void count_visits(void *user, const struct registration *registration)
+{
+    char *ids = user;
+    snprintf(ids + strlen(ids), 64 - strlen(ids), "%s ", registration->registration_id);
+}
+
+static void records_are_listed_by_group_in_order(void **state)
+{
+    (void)state;
+    CLEANUP(teardown) struct fixture fixture;
+    setup(&fixture);
+    static const char *const ids[] = {"dev-03", "Dev-01", "dev-02"}, *const groups[] = {"g", "G", "other"};
+    const struct registration *registration;
+    int status;
+    for (size_t i = 0; i < 3; i++) {
+        struct registration_outcome outcome = outcome_of(REGISTRATION_ASSIGNED);
+        outcome.is_group = true;
+        snprintf(outcome.enrollment_id, sizeof outcome.enrollment_id, "%s", groups[i]);
+        const struct registration_start begin = {.outcome = &outcome};
+        assert_int_equal(registration_register(fixture.store, ids[i], &begin, &status, &registration, NULL), 0);
     }
-    assert_in_range(count_b, 15, 60);
+    char of_group[64] = "", of_all[64] = "";
+    registration_each(fixture.store, "g", count_visits, of_group);
+    registration_each(fixture.store, NULL, count_visits, of_all);
+    assert_string_equal(of_group, "Dev-01 dev-03 ");
+    assert_string_equal(of_all, "Dev-01 dev-02 dev-03 ");
+}
+
+static void texts_of_all_records_together_are_bounded(void **state)
+{
+    (void)state;
+    CLEANUP(teardown) struct fixture fixture;
+    setup(&fixture);
+    enum { BIG_BYTES = REGISTRATION_TEXTS_MAX_BYTES / 2 };
+    CLEANUP_FREE char *big = malloc(BIG_BYTES + 1);
+    assert_non_null(big);
+    memset(big, '7', BIG_BYTES);
+    big[BIG_BYTES] = 0;
+    struct registration_outcome outcome = outcome_of(REGISTRATION_ASSIGNED);
+    const struct registration *registration;
+    struct error error = ERROR_INIT;
+    int status;
+    outcome.payload = big;
+    const struct registration_start begin = {.outcome = &outcome};
+    assert_int_equal(registration_register(fixture.store, "one", &begin, &status, &registration, NULL), 0);
+    assert_int_equal(registration_register(fixture.store, "one", &begin, &status, &registration, NULL), 0);
+    assert_int_equal(registration_register(fixture.store, "two", &begin, &status, &registration, &error), -1);
+    assert_int_equal(error.code, ERROR_LIMIT);
+    assert_null(registration_find(fixture.store, "two"));
+    assert_int_equal(registration_delete(fixture.store, "one", NULL), 0);
+    assert_int_equal(registration_register(fixture.store, "two", &begin, &status, &registration, NULL), 0);
+}
+
+static void a_quota_window_opens_with_the_first_request_and_ends(void **state)
+{
+    (void)state;
+    struct quota_window window = {0};
+    assert_int_equal(quota_take(&window, 1000, 100, 0), 0);
+    assert_int_equal(window.count, 0);
+    assert_int_equal(quota_take(&window, 1000, 100, 2), 0);
+    assert_int_equal(quota_take(&window, 1050, 100, 2), 0);
+    assert_int_equal(quota_take(&window, 1060, 100, 2), 40);
+    assert_int_equal(quota_take(&window, 1099, 100, 2), 1);
+    assert_int_equal(quota_take(&window, 1100, 100, 2), 0);
+    assert_int_equal(quota_take(&window, 1101, 100, 1), 99);
 }
 
 int main(void)
@@ -362,8 +504,13 @@ int main(void)
         cmocka_unit_test(failed_state_carries_code_and_message),
         cmocka_unit_test(disabled_body_is_as_short_as_the_service_sends_it),
         cmocka_unit_test(error_body_is_ascii_json_in_the_order_of_the_service),
-        cmocka_unit_test(hub_comes_from_the_enrollment),
-        cmocka_unit_test(hashed_allocation_is_stable_and_uses_every_hub),
+        cmocka_unit_test(an_operation_without_outcome_goes_on_until_it_is_told),
+        cmocka_unit_test(an_operation_that_nobody_can_tell_any_more_fails_after_a_restart),
+        cmocka_unit_test(another_session_at_the_same_time_is_a_conflict_and_later_it_is_not),
+        cmocka_unit_test(where_a_device_is_stays_until_another_operation_assigns),
+        cmocka_unit_test(records_are_listed_by_group_in_order),
+        cmocka_unit_test(texts_of_all_records_together_are_bounded),
+        cmocka_unit_test(a_quota_window_opens_with_the_first_request_and_ends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -216,7 +216,8 @@ static void registers(struct rig *rig, const char *id, const char *group)
     int status;
     snprintf(outcome.enrollment_id, sizeof outcome.enrollment_id, "%s", group ? group : id);
     snprintf(outcome.device_id, sizeof outcome.device_id, "%s", id);
-    assert_int_equal(registration_register(rig->registrations, id, &outcome, 0, &status, &registration, NULL), 0);
+    assert_int_equal(
+        registration_register(rig->registrations, id, &(struct registration_start){.outcome = &outcome}, &status, &registration, NULL), 0);
 }
 
 /* --- tests --- */
