@@ -161,7 +161,10 @@ static int make_tls(const struct options *options, SSL_CTX **ret_tls, struct err
     OSSL_LIB_CTX *library = options->has_front_door_library ? tls_library_context(tls_library_new()) : NULL;
     if (tls_context_new(library, &identity, tls_versions_or_default(0, 0), &tls, error))
         return -1;
+    /* All that look for the connection behind the SSL: here is none. */
     SSL_CTX_set_verify(tls, SSL_VERIFY_PEER, on_verify);
+    SSL_CTX_set_cert_verify_callback(tls, NULL, NULL);
+    SSL_CTX_set_tlsext_servername_callback(tls, NULL);
     SSL_CTX_set_client_hello_cb(tls, NULL, NULL);
     SSL_CTX_set_info_callback(tls, NULL);
     *ret_tls = tls;
