@@ -35,6 +35,12 @@ static const char certificate_text[] = "Short for `dpsbench az iot dps certifica
                                        "Examples:\n"
                                        "  dpsbench certificate create -n root-ca --path rootCA.pem --state sim";
 
+static const char hub_text[] = "The hubs behind a simulator that runs: devices, telemetry, messages, direct methods, twins\v"
+                               "Examples:\n"
+                               "  dpsbench hub watch --state sim\n"
+                               "  dpsbench hub send dev-01 'hello' --state sim\n"
+                               "  dpsbench hub invoke dev-01 reboot --state sim";
+
 static const char sim_text[] = "What a simulator can do to devices, and one that runs: turn its knobs, watch it\v"
                                "Examples:\n"
                                "  dpsbench sim knobs\n"
@@ -68,6 +74,7 @@ static const struct command commands[] = {
     {"central", central_text, NULL, central_commands},
     {"certificate", certificate_text, NULL, az_certificate_commands},
     {"sim", sim_text, NULL, cli_sim_commands},
+    {"hub", hub_text, NULL, cli_hub_commands},
     {NULL, NULL, NULL, NULL},
 };
 

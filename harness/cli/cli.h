@@ -15,6 +15,8 @@ int cli_show(int argc, char **argv);
 int cli_try(int argc, char **argv);
 /* `dpsbench sim ...`; ends with an empty one. */
 extern const struct command cli_sim_commands[];
+/* `dpsbench hub ...`; ends with an empty one. */
+extern const struct command cli_hub_commands[];
 /* `dpsbench certs ...`; ends with an empty one. */
 extern const struct command cli_certs_commands[];
 

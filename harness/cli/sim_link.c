@@ -76,6 +76,12 @@ int sim_link_call(struct sim_link *link, const char *method, cJSON *params, cJSO
     return control_call(link->control, method, params, deadline_in_ms(&clock_system, CONTROL_DEADLINE_MS), ret_result, error);
 }
 
+int sim_link_call_until(struct sim_link *link, const char *method, cJSON *params, deadline_t deadline, cJSON **ret_result,
+                        struct error *error)
+{
+    return control_call(link->control, method, params, deadline, ret_result, error);
+}
+
 struct waiting *sim_link_waiting(const struct sim_link *link)
 {
     return link->waiting;

@@ -18,6 +18,9 @@ void sim_link_close(struct sim_link *link); /* NULL allowed */
 
 /* As control_call, with the usual deadline. `params` is taken over; NULL: none. */
 int sim_link_call(struct sim_link *link, const char *method, cJSON *params, cJSON **ret_result, struct error *error);
+/* For what takes longer: control_call. */
+int sim_link_call_until(struct sim_link *link, const char *method, cJSON *params, deadline_t deadline, cJSON **ret_result,
+                        struct error *error);
 struct waiting *sim_link_waiting(const struct sim_link *link);
 
 #endif

@@ -12,3 +12,4 @@ target_link_libraries(sim_knobs PRIVATE dpsbench_options harness_control harness
 set_target_properties(sim_knobs PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
 add_dependencies(sim_knobs dpsbench-sim)
 dpsbench_e2e_test(e2e_sim_knobs COMMAND sim_knobs TIMEOUT 300)
+dpsbench_e2e_test(e2e_hub COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/hub.sh)
