@@ -33,11 +33,14 @@ int certificates_append_pem(const x509_stack *chain, struct bytes *pem)
 
 static void digest_hex(const X509 *certificate, const EVP_MD *digest, char *hex)
 {
-    unsigned char value[EVP_MAX_MD_SIZE];
+    unsigned char value[EVP_MAX_MD_SIZE], *der = NULL;
     unsigned length = 0;
     static const char digits[] = "0123456789ABCDEF";
-    if (X509_digest(certificate, digest, value, &length) != 1)
+    /* Not X509_digest(): it asks the certificate's own library context, which may have no digests (certs/keyless_library.h). */
+    int der_bytes = i2d_X509(certificate, &der);
+    if (der_bytes <= 0 || EVP_Digest(der, (size_t)der_bytes, value, &length, digest, NULL) != 1)
         length = 0;
+    OPENSSL_free(der);
     for (unsigned i = 0; i < length; i++) {
         *hex++ = digits[value[i] >> 4];
         *hex++ = digits[value[i] & 0xf];

@@ -52,6 +52,9 @@ enum {
  */
 int certificates_read_text(const void *data, size_t length_bytes, const char *name, x509_stack **ret_chain, struct error *error);
 int certificates_read_file(const char *path, x509_stack **ret_chain, struct error *error);
+/* As certificate_read_text(), in a library context (certs/keyless_library.h). */
+int certificate_read_text_in(OSSL_LIB_CTX *library, const void *data, size_t length_bytes, const char *name, X509 **ret_certificate,
+                             struct error *error);
 /* Exactly one certificate; more are a SYNTAX error that says so. Given: X509_free() it. */
 int certificate_read_text(const void *data, size_t length_bytes, const char *name, X509 **ret_certificate, struct error *error);
 int certificate_read_file(const char *path, X509 **ret_certificate, struct error *error);

@@ -14,6 +14,7 @@ struct reader {
     const char *end;
     const char *name;
     x509_stack *chain;
+    OSSL_LIB_CTX *library; /* NULL: OpenSSL's own */
     bool has_private_key;
     bool has_request;
     struct error *error;
@@ -42,10 +43,12 @@ static int add_certificate(struct reader *reader, X509 *certificate)
 }
 
 /* NULL when the bytes are no certificate; trailing bytes count as part of a broken one. */
-static X509 *decode_der(const uint8_t *der, size_t length_bytes)
+static X509 *decode_der(const struct reader *reader, const uint8_t *der, size_t length_bytes)
 {
     const uint8_t *at = der;
-    X509 *certificate = d2i_X509(NULL, &at, (long)length_bytes);
+    X509 *empty = reader->library ? X509_new_ex(reader->library, NULL) : NULL;
+    /* On failure OpenSSL frees what it was given. */
+    X509 *certificate = reader->library && !empty ? NULL : d2i_X509(empty ? &empty : NULL, &at, (long)length_bytes);
     if (certificate && at != der + length_bytes) {
         X509_free(certificate);
         certificate = NULL;
@@ -95,7 +98,7 @@ static int read_block(struct reader *reader, const char *begin, const char *body
                          "%s: certificate %d (line %d): what stands between BEGIN and END is not base64: characters are missing or added; "
                          "copy the file again",
                          reader->name, number, line_of(reader, begin));
-    X509 *certificate = decode_der(der.data, der.length_bytes);
+    X509 *certificate = decode_der(reader, der.data, der.length_bytes);
     if (!certificate)
         return error_set(reader->error, ERROR_OWNER_FILE, ERROR_SYNTAX,
                          "%s: certificate %d (line %d): the base64 is whole, but holds no X.509 certificate; copy the file again",
@@ -175,7 +178,7 @@ static int read_bare_base64(struct reader *reader)
     CLEANUP(bytes_done) struct bytes inner = {0};
     if (decode_base64(reader->text, reader->end, &inner))
         return 0;
-    X509 *certificate = decode_der(inner.data, inner.length_bytes);
+    X509 *certificate = decode_der(reader, inner.data, inner.length_bytes);
     if (certificate)
         return add_certificate(reader, certificate);
     struct reader pem = *reader;
@@ -190,7 +193,7 @@ static int read_bare_base64(struct reader *reader)
 
 static int read_any(struct reader *reader)
 {
-    X509 *certificate = decode_der((const uint8_t *)reader->text, (size_t)(reader->end - reader->text));
+    X509 *certificate = decode_der(reader, (const uint8_t *)reader->text, (size_t)(reader->end - reader->text));
     if (certificate)
         return add_certificate(reader, certificate);
     if (pem_find(reader->text, reader->end, "-----BEGIN "))
@@ -203,7 +206,8 @@ static const char *skip_byte_order_mark(const char *text, size_t length_bytes)
     return length_bytes >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0 ? text + 3 : text;
 }
 
-int certificates_read_text(const void *data, size_t length_bytes, const char *name, x509_stack **ret_chain, struct error *error)
+static int read_texts(OSSL_LIB_CTX *library, const void *data, size_t length_bytes, const char *name, x509_stack **ret_chain,
+                      struct error *error)
 {
     if (length_bytes == 0)
         return error_set(error, ERROR_OWNER_FILE, ERROR_SYNTAX, "%s: the file is empty; expected a certificate in PEM", name);
@@ -212,7 +216,7 @@ int certificates_read_text(const void *data, size_t length_bytes, const char *na
     CLEANUP_CHAIN x509_stack *chain = sk_X509_new_null();
     if (!chain)
         return error_set_memory(error);
-    struct reader reader = {.end = (const char *)data + length_bytes, .name = name, .chain = chain, .error = error};
+    struct reader reader = {.end = (const char *)data + length_bytes, .name = name, .chain = chain, .library = library, .error = error};
     reader.text = skip_byte_order_mark(data, length_bytes);
     if (read_any(&reader))
         return -1;
@@ -220,6 +224,11 @@ int certificates_read_text(const void *data, size_t length_bytes, const char *na
         return set_nothing_found(&reader);
     *ret_chain = TAKE(chain);
     return 0;
+}
+
+int certificates_read_text(const void *data, size_t length_bytes, const char *name, x509_stack **ret_chain, struct error *error)
+{
+    return read_texts(NULL, data, length_bytes, name, ret_chain, error);
 }
 
 int certificates_read_file(const char *path, x509_stack **ret_chain, struct error *error)
@@ -239,12 +248,18 @@ static int take_single(x509_stack *chain, const char *name, X509 **ret_certifica
     return 0;
 }
 
-int certificate_read_text(const void *data, size_t length_bytes, const char *name, X509 **ret_certificate, struct error *error)
+int certificate_read_text_in(OSSL_LIB_CTX *library, const void *data, size_t length_bytes, const char *name, X509 **ret_certificate,
+                             struct error *error)
 {
     CLEANUP_CHAIN x509_stack *chain = NULL;
-    if (certificates_read_text(data, length_bytes, name, &chain, error))
+    if (read_texts(library, data, length_bytes, name, &chain, error))
         return -1;
     return take_single(chain, name, ret_certificate, error);
+}
+
+int certificate_read_text(const void *data, size_t length_bytes, const char *name, X509 **ret_certificate, struct error *error)
+{
+    return certificate_read_text_in(NULL, data, length_bytes, name, ret_certificate, error);
 }
 
 int certificate_read_file(const char *path, X509 **ret_certificate, struct error *error)

@@ -70,11 +70,18 @@ static int read_thumbprint(const struct build *build, const cJSON *info, const c
     return 0;
 }
 
+/* An enrollment's certificates are compared and nothing more; and there may be very many. */
+static bool is_known_by_thumbprint(const struct build *build)
+{
+    return build->entry->object.kind == DPS_ENROLLMENT;
+}
+
 static int read_certificate_text(const struct build *build, const char *text, const char *path, struct certificate_ref *ref)
 {
     char name[512];
     snprintf(name, sizeof name, "%s: %s", build->place, path);
-    if (certificate_read_text(text, strlen(text), name, &ref->certificate, build->error))
+    OSSL_LIB_CTX *library = is_known_by_thumbprint(build) ? build->listener->keyless : NULL;
+    if (certificate_read_text_in(library, text, strlen(text), name, &ref->certificate, build->error))
         return -1;
     certificate_sha1(ref->certificate, ref->sha1);
     certificate_sha256(ref->certificate, ref->sha256);
@@ -90,7 +97,13 @@ static int read_ref(const struct build *build, cJSON *node, const char *path, st
         snprintf(member, sizeof member, "%s.certificate", path);
         if (read_certificate_text(build, text, member, ref))
             return -1;
-        return json_set(node, "info", certificate_info_json(ref->certificate)) ? error_set_memory(build->error) : 0;
+        if (json_set(node, "info", certificate_info_json(ref->certificate)))
+            return error_set_memory(build->error);
+        if (is_known_by_thumbprint(build)) {
+            X509_free(ref->certificate);
+            ref->certificate = NULL;
+        }
+        return 0;
     }
     const cJSON *info = json_member(node, "info");
     snprintf(member, sizeof member, "%s.info", path);

@@ -20,10 +20,11 @@ struct dps_entry {
     char file_sha256[SHA256_HEX_BYTES]; /* of the file's bytes, to see whether it has changed */
 };
 
-/* Somebody to tell about an unknown member; `text` is lent. */
+/* Somebody to tell about an unknown member (`text` is lent), and what reading takes. */
 struct dps_listener {
     void *user;
     void (*tell)(void *user, const char *text);
+    OSSL_LIB_CTX *keyless; /* of certs/keyless_library.h, for certificates of enrollments; NULL: OpenSSL's own */
 };
 
 /*

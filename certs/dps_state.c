@@ -64,7 +64,7 @@ static void warn_once(void *user, const char *text)
 
 struct dps_listener dps_state_listener(struct dps_state *state)
 {
-    return (struct dps_listener){.user = state, .tell = warn_once};
+    return (struct dps_listener){.user = state, .tell = warn_once, .keyless = keyless_library_context(state->keyless)};
 }
 
 size_t dps_state_notice_count(const struct dps_state *state)
@@ -416,6 +416,7 @@ int dps_state_open(const char *dir, const struct clock *clock, struct dps_state 
     if (!state || !(state->dir = strdup(dir)) || !(state->signatures = signature_memory_new()))
         return error_set_memory(error);
     state->clock = clock;
+    state->keyless = keyless_library_new();
     if (make_folders(state, error) || dps_state_reload(state, NULL, error))
         return -1;
     *ret_state = TAKE(state);
@@ -437,6 +438,7 @@ void dps_state_free(struct dps_state *state)
         free(state->warned[i]);
     free(state->warned);
     signature_memory_free(state->signatures);
+    keyless_library_free(state->keyless);
     free(state->dir);
     free(state);
 }

@@ -38,7 +38,7 @@ enum { DPS_ID_MAX_BYTES = 128, DPS_OBJECTS_MAX = 20000, DPS_VERIFICATION_CODE_BY
 
 /* A certificate as an object holds it: the certificate, or thumbprints alone. */
 struct certificate_ref {
-    X509 *certificate;             /* NULL: not there, or known by thumbprint only */
+    X509 *certificate;             /* NULL: not there, or known by thumbprint only, as all of individual enrollments are */
     char sha1[SHA1_HEX_BYTES];     /* upper hex; "" when not known */
     char sha256[SHA256_HEX_BYTES]; /* upper hex; "" when not known */
 };

@@ -6,6 +6,7 @@
 
 #include "certs/dps_object.h"
 #include "certs/holder_index.h"
+#include "certs/keyless_library.h"
 #include "certs/signature_memory.h"
 
 struct dps_list {
@@ -27,6 +28,7 @@ struct dps_state {
     struct dps_list visible[DPS_KIND_COUNT];     /* lent from the two above; sorted by id */
     struct holder_index holders[DPS_KIND_COUNT]; /* of the visible ones; made when asked for */
     struct signature_memory *signatures;         /* of the judge */
+    struct keyless_library *keyless;             /* NULL: OpenSSL's own serves */
     struct dps_told *notices;
     size_t notice_count;
     char **warned; /* every warning ever given: each only once */

@@ -14,6 +14,9 @@ enum { QUOTA_A_MINUTE = 1000, QUOTA_TIMES = 20 };
 #define OVERHEAD_MS 50
 #define SUITE_S 30
 #define PKI_S 2
+#define JUDGE_US 200
+#define ENROLLMENTS_MB 50
+#define ENROLLMENTS_START_S 1
 
 static struct goal ratio_goal(const struct figures *figures, const char *id, const char *text, double limit, enum load_id load,
                               enum load_id base)
@@ -70,6 +73,28 @@ static size_t add_pki(const struct figures *figures, struct goal *goal)
     return 1;
 }
 
+static size_t add_enrollments(const struct figures *figures, struct goal *goals)
+{
+    const struct enrollments_cost *cost = &figures->enrollments;
+    goals[0] = (struct goal){
+        .id = "judge", .text = "the judge, a chain of three, CPU", .unit = " us", .limit = JUDGE_US, .figure = cost->judge_us.median};
+    goals[1] = (struct goal){.id = "enrollments-memory",
+                             .text = "memory of the enrollments",
+                             .unit = " MB",
+                             .limit = ENROLLMENTS_MB,
+                             .figure = cost->bytes / 1e6};
+    goals[2] = (struct goal){.id = "enrollments-start",
+                             .text = "start with the enrollments, CPU",
+                             .unit = " s",
+                             .limit = ENROLLMENTS_START_S,
+                             .figure = cost->start_cpu_s};
+    snprintf(goals[0].detail, sizeof goals[0].detail, "beyond signatures, %zu enrollments; %.0f to %.0f", cost->count, cost->judge_us.least,
+             cost->judge_us.greatest);
+    snprintf(goals[1].detail, sizeof goals[1].detail, "%.1f KB each", cost->bytes / 1e3 / (double)cost->count);
+    snprintf(goals[2].detail, sizeof goals[2].detail, "ready after %.0f ms by the clock", cost->ready_ms);
+    return 3;
+}
+
 size_t goals_of(const struct figures *figures, struct goal goals[GOALS_MAX])
 {
     size_t count = 0;
@@ -82,6 +107,8 @@ size_t goals_of(const struct figures *figures, struct goal goals[GOALS_MAX])
             .id = "ready", .text = "simulator ready, PKI there", .unit = " ms", .limit = READY_MS, .figure = figures->ready_ms};
     if (figures->pki.recipes)
         count += add_pki(figures, goals + count);
+    if (figures->enrollments.count)
+        count += add_enrollments(figures, goals + count);
     if (figures->suite.is_there)
         count += add_suite(figures, goals + count);
     return count;

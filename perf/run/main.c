@@ -1,6 +1,7 @@
 /* run: what ./bench perf starts: all measurements, figures against goals. */
 #include "base/arguments.h"
 #include "base/log.h"
+#include "perf/run/enrollments.h"
 #include "perf/run/goals.h"
 #include "perf/run/pki.h"
 
@@ -26,6 +27,7 @@ enum {
     KEY_COUNT,
     KEY_CONCURRENCY,
     KEY_IDLE,
+    KEY_ENROLLMENTS,
     KEY_SERVER_KEY,
     KEY_ONLY,
     KEY_CHECK,
@@ -36,7 +38,7 @@ struct options {
     char build[LAB_PATH_BYTES];
     const char *server_key;
     const char *only; /* NULL: all */
-    size_t rounds, count, concurrency, idle_count;
+    size_t rounds, count, concurrency, idle_count, enrollment_count;
     bool is_checking;
     bool wants_json;
 };
@@ -46,8 +48,9 @@ static const struct argp_option entries[] = {
     {"count", KEY_COUNT, "N", 0, "Devices a load and round (default 1000)", 0},
     {"concurrency", KEY_CONCURRENCY, "N", 0, "Devices at a time (default 64)", 0},
     {"idle", KEY_IDLE, "N", 0, "Devices held idle (default 1000)", 0},
+    {"enrollments", KEY_ENROLLMENTS, "N", 0, "Individual enrollments (default 10000)", 0},
     {"server-key", KEY_SERVER_KEY, "KIND", 0, "Key of all servers: p-256 (default: the harder comparison) or rsa-2048", 0},
-    {"only", KEY_ONLY, "PART", 0, "One of: rates, idle, pki, suite (the time to ready is always taken)", 0},
+    {"only", KEY_ONLY, "PART", 0, "One of: rates, idle, pki, enrollments, suite (the time to ready is always taken)", 0},
     {"check", KEY_CHECK, NULL, 0, "Exit status 1 when a goal is missed", 0},
     {"json", KEY_JSON, NULL, 0, "Print JSON in place of the table", 0},
     {"build", KEY_BUILD, "DIR", 0, "Build folder (default: where this program stands)", 0},
@@ -75,7 +78,7 @@ static const char *read_word(struct argp_state *state, const char *name, const c
 static error_t on_key(int key, char *text, struct argp_state *state)
 {
     static const char *const keys[] = {"p-256", "rsa-2048", NULL};
-    static const char *const parts[] = {"rates", "idle", "pki", "suite", NULL};
+    static const char *const parts[] = {"rates", "idle", "pki", "enrollments", "suite", NULL};
     struct options *options = state->input;
     switch (key) {
     case KEY_BUILD:
@@ -92,6 +95,9 @@ static error_t on_key(int key, char *text, struct argp_state *state)
         break;
     case KEY_IDLE:
         options->idle_count = read_number(state, "idle", text, IDLE_MAX);
+        break;
+    case KEY_ENROLLMENTS:
+        options->enrollment_count = read_number(state, "enrollments", text, ENROLLMENTS_COUNT);
         break;
     case KEY_SERVER_KEY:
         options->server_key = read_word(state, "server-key", text, keys);
@@ -140,7 +146,8 @@ static void parse(int argc, char **argv, struct options *ret_options)
                                     .rounds = ROUNDS_DEFAULT,
                                     .count = COUNT_DEFAULT,
                                     .concurrency = CONCURRENCY_DEFAULT,
-                                    .idle_count = IDLE_DEFAULT};
+                                    .idle_count = IDLE_DEFAULT,
+                                    .enrollment_count = ENROLLMENTS_COUNT};
     find_build(ret_options->build);
     argp_err_exit_status = EXIT_USAGE;
     /* As people call it, for help and errors. */
@@ -168,6 +175,8 @@ static int measure(struct lab *lab, const struct options *options, struct figure
             return -1;
     }
     if (wants(options, "pki") && measure_pki(options->rounds, figures, error))
+        return -1;
+    if (wants(options, "enrollments") && measure_enrollments(lab, options->enrollment_count, figures, error))
         return -1;
     return wants(options, "suite") ? measure_suite(lab, figures, error) : 0;
 }

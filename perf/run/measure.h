@@ -49,6 +49,14 @@ struct pki_cost {
     struct ratio cpu_s;
 };
 
+struct enrollments_cost {
+    size_t count;
+    double start_cpu_s; /* of dpsbench-sim and its Mosquitto, until ready */
+    double ready_ms;    /* by the clock */
+    double bytes;       /* of the simulator, less what it takes without them */
+    struct ratio judge_us;
+};
+
 struct figures {
     size_t rounds;
     size_t count;
@@ -60,6 +68,7 @@ struct figures {
     double ready_ms;          /* median */
     struct suite suite;
     struct pki_cost pki;
+    struct enrollments_cost enrollments;
 };
 
 /* Sorts `values`. All zero for none. */

@@ -14,7 +14,7 @@ static void tell(void *user, const char *text)
 static struct dps_entry *take(enum dps_kind kind, cJSON *json, struct error *error)
 {
     static struct clock_fake clock;
-    const struct dps_listener listener = {NULL, tell};
+    const struct dps_listener listener = {.tell = tell};
     struct dps_entry *entry = NULL;
     clock_fake_init(&clock, 1000000, 1795000000000000);
     if (dps_entry_new(kind, json, "folder/object.json", &clock.clock, &listener, &entry, error)) {

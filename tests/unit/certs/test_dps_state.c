@@ -267,10 +267,35 @@ static void the_samples_load_without_a_word(void **unused)
         assert_true(must_find(folders[i], DPS_CERTIFICATE, "root-ca")->is_verified);
         must_find(folders[i], DPS_GROUP, "group-1");
     }
-    const X509 *device = must_find(folders[0], DPS_ENROLLMENT, "gateway1")->certificates[DPS_PRIMARY].certificate;
-    assert_true(certificate_ref_matches(&must_find(folders[1], DPS_ENROLLMENT, "gateway1")->certificates[DPS_PRIMARY], device));
+    const struct certificate_ref *one = &must_find(folders[0], DPS_ENROLLMENT, "gateway1")->certificates[DPS_PRIMARY];
+    const struct certificate_ref *other = &must_find(folders[1], DPS_ENROLLMENT, "gateway1")->certificates[DPS_PRIMARY];
+    assert_string_equal(*one->sha256 && *other->sha256 ? one->sha256 : one->sha1,
+                        *one->sha256 && *other->sha256 ? other->sha256 : other->sha1);
     dps_state_free(folders[0]);
     dps_state_free(folders[1]);
+}
+
+static void an_enrollment_is_known_by_thumbprint_and_found_by_it(void **unused)
+{
+    (void)unused;
+    CLEANUP_SCRATCH struct scratch scratch = scratch_make();
+    write_object(&scratch, "enrollments/dev-01.json", ENROLLMENT("dev-01", ""));
+    write_object(&scratch, "enrollments/dev-02.json", ENROLLMENT("dev-02", ""));
+    CLEANUP_STATE struct dps_state *state = open_state(&scratch);
+    const struct dps_object *one = must_find(state, DPS_ENROLLMENT, "dev-01"), *two = must_find(state, DPS_ENROLLMENT, "dev-02");
+    struct certificate_ref leaf = {.certificate = NULL}, root = {.certificate = NULL};
+    certificate_sha1(pki_certificate(pki, "leaf"), leaf.sha1);
+    certificate_sha256(pki_certificate(pki, "leaf"), leaf.sha256);
+    certificate_sha256(pki_certificate(pki, "root"), root.sha256);
+    assert_null(one->certificates[DPS_PRIMARY].certificate);
+    assert_true(certificate_ref_matches(&one->certificates[DPS_PRIMARY], pki_certificate(pki, "leaf")));
+    assert_false(certificate_ref_matches(&one->certificates[DPS_PRIMARY], pki_certificate(pki, "root")));
+    assert_ptr_equal(dps_state_find_holder(state, DPS_ENROLLMENT, &leaf, two), one);
+    assert_ptr_equal(dps_state_find_holder(state, DPS_ENROLLMENT, &leaf, one), two);
+    assert_null(dps_state_find_holder(state, DPS_ENROLLMENT, &root, NULL));
+    assert_int_equal(dps_state_delete(state, DPS_ENROLLMENT, "dev-01", NULL, NULL, NULL), 0);
+    assert_ptr_equal(dps_state_find_holder(state, DPS_ENROLLMENT, &leaf, NULL), two);
+    assert_null(dps_state_find_holder(state, DPS_ENROLLMENT, &leaf, two));
 }
 
 static void makes_the_read_only_members_that_are_absent_and_leaves_the_file_alone(void **unused)
@@ -740,6 +765,7 @@ int main(void)
         cmocka_unit_test(takes_a_certificate_in_any_form_at_the_top_or_under_properties),
         cmocka_unit_test(what_az_shows_drops_in),
         cmocka_unit_test(the_samples_load_without_a_word),
+        cmocka_unit_test(an_enrollment_is_known_by_thumbprint_and_found_by_it),
         cmocka_unit_test(makes_the_read_only_members_that_are_absent_and_leaves_the_file_alone),
         cmocka_unit_test(an_etag_looks_like_azures_and_is_never_the_same),
         cmocka_unit_test(writes_dates_as_azure_does),
