@@ -279,14 +279,14 @@ static int put_identity(const struct dps *dps, const struct exchange *exchange, 
     const struct dps_object *object =
         dps_state_find(exchange->own->tenant->state, outcome->is_group ? DPS_GROUP : DPS_ENROLLMENT, outcome->enrollment_id);
     char keys[DPS_PAIR][SAS_KEY_TEXT_BYTES] = {"", ""};
-    if (outcome->has_symmetric_key && object &&
-        sas_attestation_device_keys(object, exchange->own->registration_id, outcome->is_lower_id, keys))
+    bool is_by_key = outcome->has_symmetric_key && !outcome->issued_chain; /* a certificate that was issued is for the hub */
+    if (is_by_key && object && sas_attestation_device_keys(object, exchange->own->registration_id, outcome->is_lower_id, keys))
         return error_set(error, ERROR_OWNER_OURS, ERROR_CRYPTO, "OpenSSL derives no key");
     CLEANUP_JSON cJSON *twin = initial_twin_of(outcome, object);
     const struct hub_assignment assignment = {
         .hub = outcome->assigned_hub,
         .device_id = outcome->device_id,
-        .authentication = outcome->has_symmetric_key ? HUB_BY_SAS : HUB_BY_THUMBPRINT,
+        .authentication = is_by_key ? HUB_BY_SAS : HUB_BY_THUMBPRINT,
         .thumbprint = outcome->leaf_sha256,
         .keys = {keys[DPS_PRIMARY], keys[DPS_SECONDARY]},
         .initial_twin = twin,

@@ -15,6 +15,7 @@
 #include "broker_sim/event_sink.h"
 #include "broker_sim/front_door/front_door.h"
 #include "broker_sim/hub/registry.h"
+#include "broker_sim/pki/issuing_ca.h"
 #include "broker_sim/scenario/scenario.h"
 #include "broker_sim/service_port.h"
 #include "broker_sim/webhook_port.h"
@@ -93,6 +94,7 @@ struct dps_options {
     struct event_sink sink;
     struct service_port port;
     struct webhook_port webhooks; /* of custom allocation; without `post` every such registration fails */
+    struct issuing_ca *issuer;    /* lent; signs the csr of a register request. NULL: none is taken */
     double time_scale;            /* divides quota windows and conflict_ms; 0: 1 */
 };
 

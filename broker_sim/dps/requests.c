@@ -61,13 +61,24 @@ static int64_t scaled_us(const struct dps *dps, int64_t device_us)
     return dps->options.time_scale > 1 ? (int64_t)((double)device_us / dps->options.time_scale) : device_us;
 }
 
-static void start_operation(const struct dps *dps, const struct exchange *exchange, const struct register_body *body)
+/* Only where there is something to assign. */
+static void take_issued(const struct issued *issued, struct registration_outcome *outcome)
+{
+    if (!issued->chain || (outcome->status != REGISTRATION_ASSIGNED && outcome->status != REGISTRATION_UNASSIGNED))
+        return;
+    outcome->issued_chain = issued->chain;
+    snprintf(outcome->leaf_sha256, sizeof outcome->leaf_sha256, "%s", issued->leaf_sha256);
+}
+
+static void start_operation(const struct dps *dps, const struct exchange *exchange, const struct register_body *body,
+                            const struct issued *issued)
 {
     struct assignment_plan plan;
     struct error error = ERROR_INIT;
     const struct registration *registration;
     int status;
     assign_plan(dps, exchange, &plan);
+    take_issued(issued, &plan.outcome);
     const struct registration_start start = {
         .outcome = &plan.outcome,
         .polls_wanted = plan.polls,
@@ -119,6 +130,35 @@ static bool is_turned_away(const struct dps *dps, const struct exchange *exchang
     return true;
 }
 
+static int sign_csr(const struct dps *dps, const struct exchange *exchange, const char *csr, struct issued *ret_issued, struct error *error)
+{
+    if (!exchange->own->api_version.has_csr)
+        return error_set(error, ERROR_OWNER_DEVICE, ERROR_REFUSED, "csr: is for api-version 2025-07-01-preview and later");
+    if (!dps->options.issuer)
+        return error_set(error, ERROR_OWNER_DEVICE, ERROR_REFUSED, "csr: this service issues no certificates; start it with --csr-preview");
+    return issuing_ca_sign(dps->options.issuer, csr, exchange->own->registration_id, ret_issued, error);
+}
+
+/* false: it has been answered. */
+static bool issue(const struct dps *dps, const struct exchange *exchange, const struct register_body *body, struct issued *ret_issued)
+{
+    struct error error = ERROR_INIT;
+    if (!body->csr || sign_csr(dps, exchange, body->csr, ret_issued, &error) == 0)
+        return true;
+    dps_warn(dps, exchange->session, "register.csr", error.text,
+             "send the base64 of a PKCS#10 request in DER, signed by its own key, with the registration id as CN");
+    if (error.owner == ERROR_OWNER_DEVICE)
+        exchange_reply_error(dps, exchange, 400012, "Deserialization error");
+    else
+        reply_trouble(dps, exchange);
+    return false;
+}
+
+static void issued_done(const struct issued *issued)
+{
+    free(issued->chain);
+}
+
 static void on_register(struct dps *dps, const struct exchange *exchange, const void *payload, size_t length_bytes)
 {
     enum { MINUTE_US = 60 * 1000000 };
@@ -137,8 +177,9 @@ static void on_register(struct dps *dps, const struct exchange *exchange, const 
         exchange_reply_error(dps, exchange, 400000, "Bad Request");
         return;
     }
-    if (!is_turned_away(dps, exchange, &body))
-        start_operation(dps, exchange, &body);
+    CLEANUP(issued_done) struct issued issued = {.chain = NULL};
+    if (!is_turned_away(dps, exchange, &body) && issue(dps, exchange, &body, &issued))
+        start_operation(dps, exchange, &body, &issued);
 }
 
 static bool is_polled_too_often(struct dps *dps, const struct exchange *exchange)

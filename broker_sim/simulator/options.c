@@ -27,6 +27,7 @@ enum {
     KEY_SET_ASIDE,
     KEY_SERVICE,
     KEY_QUOTAS,
+    KEY_CSR_PREVIEW,
     KEY_WEBHOOK_TIMEOUT,
     KEY_WEBHOOK_ANY_HOST,
     KEY_END,
@@ -56,6 +57,8 @@ static const struct argp_option entries[] = {
      "an empty one",
      0},
     {"quotas", KEY_QUOTAS, NULL, 0, "Keep Azure's quotas: 1000 register requests a minute, 5 polls of a device in 10 s; then 429", 0},
+    {"csr-preview", KEY_CSR_PREVIEW, NULL, 0,
+     "Issue certificates to devices that send a csr (api-version 2025-07-01-preview), by a CA that is made in DIR/pki/issuing", 0},
     {"webhook-timeout", KEY_WEBHOOK_TIMEOUT, "MS", 0,
      "How long a webhook of custom allocation may take, 1 to 60000 milliseconds (default 5000; not divided by --time-scale)", 0},
     {"webhook-any-host", KEY_WEBHOOK_ANY_HOST, NULL, 0,
@@ -214,6 +217,9 @@ static int read_option(int key, const char *text, struct options *options, struc
         return read_tls_max(text, &options->tls_max_version, error);
     case KEY_QUOTAS:
         return keep_quotas(&options->knobs);
+    case KEY_CSR_PREVIEW:
+        options->issues_certificates = true;
+        return 0;
     case KEY_WEBHOOK_TIMEOUT:
         return read_timeout(text, &options->webhook_timeout_ms, error);
     case KEY_WEBHOOK_ANY_HOST:

@@ -34,6 +34,7 @@ struct options {
     enum server_key server_key;
     char service_address[LISTEN_ADDRESS_BYTES]; /* of the service API; as above */
     uint16_t service_port;
+    bool issues_certificates; /* --csr-preview */
     bool allows_any_webhook_host;
     int64_t webhook_timeout_ms;
     bool sets_aside; /* a state.db that cannot be read */

@@ -60,6 +60,7 @@ struct simulator {
     struct registration_store *registrations;
     struct linked_hubs linked_hubs;
     struct webhooks *webhooks;
+    struct issuing_ca *issuer; /* NULL without --csr-preview */
     struct hub_registry *devices;
 
     struct broker *broker;
@@ -738,6 +739,10 @@ static int make_services(struct simulator *simulator, struct error *error)
         .allows_any_host = options->allows_any_webhook_host,
         .timeout_ms = options->webhook_timeout_ms,
     };
+    CLEANUP_FREE char *issuing_dir = path_join(simulator->dir, "pki/issuing");
+    simulator->issuer = options->issues_certificates && issuing_dir ? issuing_ca_new(issuing_dir, simulator->clock) : NULL;
+    if (options->issues_certificates && !simulator->issuer)
+        return error_set_memory(error);
     simulator->webhooks = webhooks_new(&webhooks);
     if (!simulator->webhooks)
         return error_set_memory(error);
@@ -752,6 +757,7 @@ static int make_services(struct simulator *simulator, struct error *error)
         .sink = sink_of(simulator),
         .port = port_of(simulator),
         .webhooks = webhooks_port(simulator->webhooks),
+        .issuer = simulator->issuer,
         .time_scale = simulator->options->time_scale,
     };
     struct hub_options hub = {
@@ -986,6 +992,7 @@ static void done(struct simulator *simulator)
     lanes_free(simulator->lanes);
     hub_free(simulator->hub);
     dps_free(simulator->dps);
+    issuing_ca_free(simulator->issuer);
     central_service_free(simulator->central);
     publisher_free(simulator->publisher);
     hub_registry_free(simulator->devices);

@@ -38,11 +38,29 @@ change() {
     reread
 }
 
+# count PATTERN: lines of the events' file so far
+count() {
+    grep -c -- "$1" "$state/events.jsonl" || true
+}
+
+# until_more PATTERN N: wait until the events' file holds more than N such lines
+until_more() {
+    local line left=$(($2 + 1)) fd tail_pid
+    exec {fd}< <(exec tail -n +1 -F -- "$state/events.jsonl" 2>/dev/null)
+    tail_pid=$!
+    while ((left > 0)) && IFS= read -r -t 30 line <&"$fd"; do
+        [[ $line != *"$1"* ]] || left=$((left - 1))
+    done
+    kill "$tail_pid"
+    exec {fd}<&-
+    ((left == 0)) || fail "no further event with $1"
+}
+
 reread() {
     local before
-    before=$(events '.kind == "state.changed"' | wc -l)
+    before=$(count '"action":"reread"')
     kill -HUP "$sim_pid"
-    until [[ $(events '.kind == "state.changed"' | wc -l) -gt $before ]]; do :; done
+    until_more '"action":"reread"' "$before"
 }
 
 # state_of ID CERTIFICATE: registers and assigns; the registrationState's members that say where and how
@@ -51,7 +69,7 @@ state_of() {
     jq -c '.registrationState | [.assignedHub, .substatus]' <<<"$assigned"
 }
 
-# twin ID: desired properties and version at the hub, as the device sees them
+# failed_with ID CERTIFICATE [BODY]: registers and polls once; what it ended in
 failed_with() {
     local reply
     reply=$(device "$1" "$2" "${subscribe[@]}" pub "$put" "${3:-}" 1 recv pub "$get" '' 1 recv disconnect | sed -n 's/^MESSAGE //p' | tail -n 1)
@@ -73,7 +91,7 @@ mkfifo "$scratch/webhook.port"
 "$DPSBENCH_TESTS/webhook_server" "$scratch/webhook.log" >"$scratch/webhook.port" 2>/dev/null &
 started+=("$!")
 read -r -t 20 webhook_port <"$scratch/webhook.port"
-start_sim "$state" --time-scale "$DPSBENCH_TIME_SCALE" --webhook-timeout 2000
+start_sim "$state" --time-scale "$DPSBENCH_TIME_SCALE" --webhook-timeout 2000 --csr-preview
 
 it 'assigns a device with a symmetric key, by the deviceId of its individual enrollment'
 sas dev-s "$(token dev-s "$key_one")" "${subscribe[@]}" pub "$put" '' 1 recv pub "$get" '' 1 recv disconnect >"$scratch/out" || fail "$(cat "$scratch/out")"
@@ -135,10 +153,10 @@ lacks "$state/events.jsonl" code=secret
 it 'ends as failed with 400207 when the webhook refuses, is slow, is too large, is no JSON, or leads elsewhere'
 for row in 'status/400|400' 'status/500|500' 'text|200' 'large|503' 'close|503' 'silent|408' 'redirect|302' 'hub/hub-z|200'; do
     webhook "http://127.0.0.1:$webhook_port/${row%|*}"
-    seen=$(events '.kind == "dps.webhook"' | wc -l)
+    seen=$(count '"kind":"dps.webhook"')
     reply=$(register dev-x leaf)
     operation=$(body "$reply" | jq -er .operationId)
-    until [[ $(events '.kind == "dps.webhook"' | wc -l) -gt $seen ]]; do :; done
+    until_more '"kind":"dps.webhook"' "$seen"
     reply=$(body "$(poll dev-x leaf "$operation")")
     is "$row $(jq -c '[.status, .registrationState.errorCode, .registrationState.errorMessage]' <<<"$reply")" \
         "$row [\"failed\",400207,\"Custom allocation failed with status code: ${row#*|}\"]"
@@ -181,8 +199,28 @@ is "$(body "$reply" | jq -c .errorCode)" 400000
 reply=$(request dev-x leaf "$put" '{"tpm":{"endorsementKey":"AAAA"}}')
 is "$(body "$reply" | jq -c .errorCode)" 400000
 
+it 'issues a certificate for a CSR, and the hub takes it'
+make_key issued
+openssl req -new -key "$scratch/issued.key" -subj /CN=dev-x -outform DER -out "$scratch/issued.csr" 2>/dev/null
+csr_body="{\"csr\":\"$(base64 -w 0 "$scratch/issued.csr")\"}"
+preview="$id_scope/registrations/dev-x/api-version=2025-07-01-preview"
+device_user=$preview device dev-x leaf "${subscribe[@]}" pub "$put" "$csr_body" 1 recv pub "$get" '' 1 recv disconnect >"$scratch/out" || fail "$(cat "$scratch/out")"
+chain=$(body "$(sed -n 's/^MESSAGE //p' "$scratch/out" | tail -n 1)" | jq -c .registrationState.issuedCertificateChain)
+for i in 0 1 2; do
+    jq -r ".[$i]" <<<"$chain" | base64 -d | openssl x509 -inform DER -out "$scratch/issued$i.pem"
+done
+openssl verify -x509_strict -purpose sslclient -CAfile "$scratch/issued2.pem" -untrusted "$scratch/issued1.pem" "$scratch/issued0.pem" >/dev/null
+cp "$scratch/issued0.pem" "$scratch/issued.pem"
+hub=$(last_event '.kind == "dps.assigned"' .data.assigned_hub)
+device_user="$hub/dev-x/?api-version=2020-09-30" device dev-x issued disconnect >"$scratch/out" || fail "$(cat "$scratch/out")"
+holds "$scratch/out" 'CONNACK 0'
+reply=$(request dev-x leaf "$put" "$csr_body")
+is "$(body "$reply" | jq -c .errorCode)" 400012
+is "$(last_event '.kind == "dps.warning"' .data.rule)" register.csr
+
 it 'knows where each device is after a restart'
 change dev-x '.iotHubs = ["hub-b.azure-devices.net"]'
+assign dev-x leaf
 end_sim TERM
 start_sim "$state" --time-scale "$DPSBENCH_TIME_SCALE"
 is "$(state_of dev-x leaf)" '["hub-b.azure-devices.net","reprovisionedToInitialAssignment"]'

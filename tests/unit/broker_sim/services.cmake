@@ -8,6 +8,7 @@ dpsbench_unit_test(test_control_request SOURCES test_control_request.c DEPENDS s
 dpsbench_unit_test(test_dps_service SOURCES test_dps_service.c service_rig.c DEPENDS sim_dps sim_hub certs)
 dpsbench_unit_test(test_dps_allocation SOURCES test_dps_allocation.c DEPENDS sim_dps)
 dpsbench_unit_test(test_dps_assign SOURCES test_dps_assign.c service_rig.c DEPENDS sim_dps sim_hub certs)
+dpsbench_unit_test(test_issuing_ca SOURCES test_issuing_ca.c DEPENDS sim_pki certs)
 dpsbench_unit_test(test_webhook SOURCES test_webhook.c DEPENDS sim_webhook)
 dpsbench_unit_test(test_dps_sas SOURCES test_dps_sas.c service_rig.c DEPENDS sim_dps sim_hub certs)
 dpsbench_unit_test(test_dps_faults SOURCES test_dps_faults.c service_rig.c DEPENDS sim_dps sim_hub certs)

@@ -105,6 +105,9 @@ static const struct recipe_check checks[] = {
         {"sslclient", STRICT, "root", NULL, NULL, "leaf", NO_ISSUER, 0},
         {"sslclient", STRICT, "other-root", NULL, NULL, "leaf", NULL, 0},
         {"any", STRICT, "root", NULL, NULL, "root", NULL, 0}}},
+    {"issuing", false, {
+        {"any", STRICT, "root", NULL, NULL, "ca", NULL, 0},
+        {"any", STRICT, "root", NULL, NULL, "root", NULL, 0}}},
     {"server/another-root", true, {
         {"sslserver", STRICT, "root", "intermediate", DPS_HOST, "leaf", NO_ROOT, 0},
         {"sslserver", STRICT, "signing-root", "intermediate", DPS_HOST, "leaf", NULL, 0},
