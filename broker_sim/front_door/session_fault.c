@@ -62,7 +62,7 @@ static void arm_telemetry(struct watch *watch, int64_t count)
 
 static void load(struct session_faults *faults, const struct knobs *knobs, bool is_hub)
 {
-    if (memcmp(&faults->knobs, knobs, sizeof *knobs) == 0)
+    if (knobs_are_equal(&faults->knobs, knobs))
         return;
     faults->knobs = *knobs;
     faults->random = (uint64_t)knobs->seed;

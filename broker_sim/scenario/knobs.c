@@ -86,6 +86,18 @@ bool knob_is_turned(const struct knobs *knobs, const struct knob *knob)
     return knob->type == KNOB_TEXT ? *text_of(knobs, knob) != 0 : knob_value(knobs, knob) != knob->fallback;
 }
 
+bool knobs_are_equal(const struct knobs *a, const struct knobs *b)
+{
+    for (size_t i = 0; i < KNOB_COUNT; i++) {
+        const struct knob *knob = &knob_list[i];
+        bool is_same =
+            knob->type == KNOB_TEXT ? strcmp(text_of(a, knob), text_of(b, knob)) == 0 : knob_value(a, knob) == knob_value(b, knob);
+        if (!is_same)
+            return false;
+    }
+    return true;
+}
+
 void knob_copy(struct knobs *to, const struct knobs *from, const struct knob *knob)
 {
     if (knob->type == KNOB_TEXT)

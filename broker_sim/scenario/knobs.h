@@ -250,6 +250,7 @@ bool knob_is_turned(const struct knobs *knobs, const struct knob *knob);
 int64_t knob_value(const struct knobs *knobs, const struct knob *knob);
 /* The word that is its value, or the text. KNOB_WORD and KNOB_TEXT alone. */
 const char *knob_word(const struct knobs *knobs, const struct knob *knob);
+bool knobs_are_equal(const struct knobs *a, const struct knobs *b);
 /* The value of this knob alone. */
 void knob_copy(struct knobs *to, const struct knobs *from, const struct knob *knob);
 /* "net", "tls", "mqtt", "dps", "hub", "any". */

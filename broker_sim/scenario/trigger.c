@@ -183,7 +183,7 @@ int trigger_read(const char *text, struct trigger *ret_trigger, struct error *er
 
 int trigger_check_packet(const char *text, struct error *error)
 {
-    struct trigger trigger;
+    struct trigger trigger = {.kind = TRIGGER_START};
     if (trigger_read(text, &trigger, error))
         return -1;
     return trigger.kind == TRIGGER_PACKET ? 0
@@ -193,7 +193,7 @@ int trigger_check_packet(const char *text, struct error *error)
 
 int trigger_check_wire(const char *text, struct error *error)
 {
-    struct trigger trigger;
+    struct trigger trigger = {.kind = TRIGGER_START};
     if (trigger_read(text, &trigger, error))
         return -1;
     return trigger.kind != TRIGGER_PACKET

@@ -139,7 +139,7 @@ static int read_knobs(struct case_reader *reader, struct yaml_node knobs, struct
     if (yaml_is_null(knobs))
         return 0;
     if (!yaml_is_map(knobs))
-        return yaml_fail(knobs, error, "knobs must be a mapping (name: value); `dpsbench-sim --help` names them");
+        return yaml_fail(knobs, error, "knobs must be a mapping (name: value); `dpsbench sim knobs` names them");
     service->knobs = cJSON_CreateObject();
     if (!service->knobs || asprintf(&service->knobs_place, "%s:%d:%d", yaml_name(knobs.yaml), knobs.line, knobs.column) < 0)
         return error_set_memory(error);

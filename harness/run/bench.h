@@ -62,6 +62,7 @@ struct bench {
     char *lane_root_ca;       /* PEM of the lane as it is configured now */
     char *lane_chain;         /* PEM of what its server sends */
     char *lane_server_recipe; /* NULL: the main PKI */
+    bool has_lane_knobs;      /* the last row spoiled the lane */
     bool is_known_good;       /* a row has passed on it in this run */
 
     /* for the row in flight */

@@ -111,14 +111,28 @@ static bool is_knob(const cJSON *knobs, const char *name)
     return false;
 }
 
+static int fail_knob(const struct case_row *row, const cJSON *knobs, const char *name, struct error *error)
+{
+    CLEANUP_FREE const char **names = calloc((size_t)cJSON_GetArraySize(knobs) + 1, sizeof *names);
+    const cJSON *knob;
+    size_t count = 0;
+    cJSON_ArrayForEach(knob, knobs)
+    {
+        if (names)
+            names[count++] = json_string(knob, "name", "");
+    }
+    const char *nearest = names ? text_nearest(name, names) : NULL;
+    return error_set(error, ERROR_OWNER_FILE, ERROR_USAGE, "%s: the simulator has no knob '%s'%s%s%s; `dpsbench sim knobs` names them",
+                     row->service.knobs_place, name, nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'" : "");
+}
+
 static int check_row(const struct case_row *row, const cJSON *knobs, struct error *error)
 {
     const cJSON *knob;
     cJSON_ArrayForEach(knob, row->service.knobs)
     {
         if (!is_knob(knobs, knob->string))
-            return error_set(error, ERROR_OWNER_FILE, ERROR_USAGE, "%s: the simulator has no knob '%s'; `dpsbench-sim --help` names them",
-                             row->service.knobs_place, knob->string);
+            return fail_knob(row, knobs, knob->string, error);
     }
     return 0;
 }

@@ -3,6 +3,8 @@
 #include "base/cleanup.h"
 #include "harness/run/proof.h"
 
+#include <string.h>
+
 enum { PEM_MAX_BYTES = 64 * 1024 };
 
 /* ---- pieces of JSON ---- */
@@ -139,15 +141,73 @@ static cJSON *enrollment_object(const struct bench *bench, const struct case_enr
     return TAKE(object);
 }
 
+/* ---- knobs: net and tls are the lane's, the others the device's ---- */
+
+static const char *layer_of(const struct bench *bench, const char *name)
+{
+    const cJSON *knob;
+    cJSON_ArrayForEach(knob, bench->knobs)
+    {
+        if (strcmp(json_string(knob, "name", ""), name) == 0)
+            return json_string(knob, "layer", "");
+    }
+    return "";
+}
+
+static bool is_of_lane(const char *layer)
+{
+    return strcmp(layer, "net") == 0 || strcmp(layer, "tls") == 0;
+}
+
+/* Those of one side, and those of both (`any`). NULL when out of memory. */
+static cJSON *knobs_for(const struct bench *bench, const struct case_service *service, bool is_lane)
+{
+    CLEANUP_JSON cJSON *knobs = cJSON_CreateObject();
+    const cJSON *knob;
+    cJSON_ArrayForEach(knob, service->knobs)
+    {
+        const char *layer = layer_of(bench, knob->string);
+        if (is_of_lane(layer) != is_lane && strcmp(layer, "any") != 0)
+            continue;
+        if (json_set(knobs, knob->string, cJSON_Duplicate(knob, true)))
+            return NULL;
+    }
+    return TAKE(knobs);
+}
+
+static bool has_lane_knobs(const struct bench *bench, const struct case_service *service)
+{
+    const cJSON *knob;
+    cJSON_ArrayForEach(knob, service->knobs)
+    {
+        if (is_of_lane(layer_of(bench, knob->string)))
+            return true;
+    }
+    return false;
+}
+
+/* Most rows have none, and find none of the row before. */
+static int set_lane(struct bench *bench, const struct case_service *service, struct error *error)
+{
+    bool has_some = has_lane_knobs(bench, service);
+    if (!has_some && !bench->has_lane_knobs)
+        return 0;
+    CLEANUP_JSON cJSON *params = params_of("lane", bench->lane);
+    if (!params || json_set(params, "knobs", has_some ? knobs_for(bench, service, true) : cJSON_CreateObject()))
+        return error_set_memory(error);
+    bench->has_lane_knobs = has_some;
+    return bench_call(bench, "lane.set", TAKE(params), NULL, error);
+}
+
 int service_state_set_scenario(struct bench *bench, const struct case_row *row, struct error *error)
 {
     const struct case_service *service = &row->service;
     CLEANUP_JSON cJSON *params = params_of("registration_id", bench->device->registration_id);
-    cJSON *knobs = service->knobs ? cJSON_Duplicate(service->knobs, true) : cJSON_CreateObject();
+    cJSON *knobs = knobs_for(bench, service, false);
     if (!params || json_set(params, "knobs", knobs) || json_set_string(knobs, "profile", service->profile) ||
         json_set_string(params, "lease", bench->lease))
         return error_set_memory(error);
-    return bench_call(bench, "scenario.set", TAKE(params), NULL, error);
+    return set_lane(bench, service, error) ? -1 : bench_call(bench, "scenario.set", TAKE(params), NULL, error);
 }
 
 int service_state_put(struct bench *bench, const struct case_row *row, const struct pki *pki, struct error *error)

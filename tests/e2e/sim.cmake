@@ -13,3 +13,4 @@ set_target_properties(sim_knobs PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINA
 add_dependencies(sim_knobs dpsbench-sim)
 dpsbench_e2e_test(e2e_sim_knobs COMMAND sim_knobs TIMEOUT 300)
 dpsbench_e2e_test(e2e_hub COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/hub.sh)
+dpsbench_e2e_test(e2e_sim_set COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/sim_set.sh)

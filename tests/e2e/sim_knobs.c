@@ -922,6 +922,59 @@ static void unknown_knobs_and_values_are_refused_with_the_nearest(void **state)
     }
 }
 
+/* A lane that shares its port with another one: its knobs count from ClientHello on, and for nobody else. */
+static void a_lane_that_is_chosen_by_host_name_has_knobs_of_its_own(void **state)
+{
+    (void)state;
+    char params[256], text[1024];
+    DEVICE spoiled, other;
+    CLEANUP_JSON cJSON *lease = wire_call("lane.lease", "{\"kind\":\"host\",\"host\":\"other.example\"}");
+    const char *lane = json_string(lease, "lane", "?");
+    snprintf(params, sizeof params,
+             "{\"lane\":\"%s\",\"knobs\":{\"net_fault\":\"cut\",\"net_at\":\"at ServerHelloDone\",\"request_cas\":9}}", lane);
+    cJSON_Delete(wire_call("lane.set", params));
+    wire_open(&spoiled, &(struct wire_options){.version = TLS1_2_VERSION, .sni = "other.example"});
+    assert_false(spoiled.is_shaken);
+    assert_int_equal(spoiled.end, WIRE_FIN);
+    handshake_takes(0);
+    snprintf(params, sizeof params, "{\"lane\":\"%s\",\"knobs\":{\"request_cas\":9}}", lane);
+    cJSON_Delete(wire_call("lane.set", params));
+    wire_open(&other, &(struct wire_options){.version = TLS1_2_VERSION, .sni = "other.example"});
+    assert_int_equal(other.ca_name_count, 9);
+    snprintf(params, sizeof params, "{\"lane\":\"%s\",\"knobs\":{\"resumption\":true}}", lane);
+    wire_refused("lane.set", params, text);
+    assert_non_null(strstr(text, "shares the sessions of 'main'"));
+    snprintf(params, sizeof params, "{\"lease\":\"%s\"}", json_string(lease, "lease", "?"));
+    cJSON_Delete(wire_call("lane.release", params));
+}
+
+static void knobs_of_a_leased_lane_go_with_the_lease(void **state)
+{
+    (void)state;
+    char params[128];
+    CLEANUP_JSON cJSON *lease = wire_call("lane.lease", "{\"kind\":\"exclusive\"}");
+    wire_set_lane("{\"net_fault\":\"cut\"}");
+    snprintf(params, sizeof params, "{\"lease\":\"%s\"}", json_string(lease, "lease", "?"));
+    cJSON_Delete(wire_call("lane.release", params));
+    handshake_takes(0);
+}
+
+/* What a person changes while a device is connected counts at once. */
+static void a_session_that_stands_sees_new_knobs(void **state)
+{
+    (void)state;
+    DEVICE device;
+    wire_open_session(&device);
+    wire_set_device("{\"pingresp_comes\":\"twice\"}");
+    wire_send_pingreq(&device);
+    wire_expect(&device, 0xD0);
+    wire_expect(&device, 0xD0);
+    wire_clear();
+    wire_send_pingreq(&device);
+    wire_expect(&device, 0xD0);
+    wire_expect_silence(&device);
+}
+
 static void check_row(void **state)
 {
     const struct row *row = *state;
@@ -946,9 +999,16 @@ static int stop(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[ARRAY_COUNT(rows) + 2] = {cmocka_unit_test(every_knob_has_a_row),
-                                                      cmocka_unit_test(unknown_knobs_and_values_are_refused_with_the_nearest)};
+    enum { OTHERS = 5 };
+    struct CMUnitTest tests[ARRAY_COUNT(rows) + OTHERS] = {
+        cmocka_unit_test(every_knob_has_a_row),
+        cmocka_unit_test(unknown_knobs_and_values_are_refused_with_the_nearest),
+        cmocka_unit_test(a_lane_that_is_chosen_by_host_name_has_knobs_of_its_own),
+        cmocka_unit_test(knobs_of_a_leased_lane_go_with_the_lease),
+        cmocka_unit_test(a_session_that_stands_sees_new_knobs),
+    };
     for (size_t i = 0; i < ARRAY_COUNT(rows); i++)
-        tests[i + 2] = (struct CMUnitTest){.name = rows[i].knobs, .test_func = check_row, .initial_state = (void *)(uintptr_t)&rows[i]};
+        tests[i + OTHERS] =
+            (struct CMUnitTest){.name = rows[i].knobs, .test_func = check_row, .initial_state = (void *)(uintptr_t)&rows[i]};
     return cmocka_run_group_tests(tests, start, stop);
 }

@@ -282,7 +282,7 @@ void wire_open(struct wire_device *device, const struct wire_options *options)
     assert_non_null(device->ssl);
     SSL_set_app_data(device->ssl, device);
     SSL_set_fd(device->ssl, device->fd);
-    SSL_set_tlsext_host_name(device->ssl, "localhost");
+    SSL_set_tlsext_host_name(device->ssl, (char *)(uintptr_t)(options && options->sni ? options->sni : "localhost"));
     if (options && options->from)
         SSL_set_session(device->ssl, options->from);
     shake(device);

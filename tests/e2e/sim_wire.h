@@ -63,6 +63,7 @@ struct wire_device {
 struct wire_options {
     int version;       /* TLS1_2_VERSION ...; 0: any from 1.0 on */
     SSL_SESSION *from; /* to be resumed; NULL: none */
+    const char *sni;   /* NULL: localhost */
 };
 
 void wire_open_tcp(struct wire_device *device);
