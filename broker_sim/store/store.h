@@ -46,7 +46,7 @@ int store_set_aside(const char *dir, char **ret_path, struct error *error);
 
 /* In these four `store` may be NULL: then nothing is kept, and the call succeeds. */
 
-/* Create or replace. `json` lent. */
+/* Create or replace; an id that was there keeps its spelling. `json` lent. */
 int store_put(struct store *store, enum store_kind kind, const char *id, const cJSON *json, struct error *error);
 /* One that does not exist is fine. */
 int store_delete(struct store *store, enum store_kind kind, const char *id, struct error *error);

@@ -104,7 +104,7 @@ static void registration_ids_have_no_case_and_device_ids_have(void **state)
     put(fixture.store, STORE_REGISTRATION, "dEV", 2);
     put(fixture.store, STORE_DEVICE, "Dev", 1);
     put(fixture.store, STORE_DEVICE, "dEV", 2);
-    assert_rows(fixture.store, STORE_REGISTRATION, "dEV=2 ");
+    assert_rows(fixture.store, STORE_REGISTRATION, "Dev=2 ");
     assert_rows(fixture.store, STORE_DEVICE, "Dev=1 dEV=2 ");
 }
 
@@ -198,7 +198,7 @@ static void change_file(const struct fixture *fixture, off_t offset, const void 
 }
 
 /* Offsets of SQLite's header: https://www.sqlite.org/fileformat2.html section 1.3. */
-enum { USER_VERSION_AT = 60, APPLICATION_ID_AT = 68, PAGE_BYTES = 4096 };
+enum { USER_VERSION_AT = 60, APPLICATION_ID_AT = 68, PAGE_BYTES = 2048 };
 
 static void foreign_damaged_and_newer_files_are_refused_and_left_alone(void **state)
 {
