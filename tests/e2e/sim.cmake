@@ -5,6 +5,8 @@ dpsbench_e2e_test(e2e_sim_control COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/sim_contro
 dpsbench_e2e_test(e2e_sim_by_hand COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/sim_by_hand.sh)
 dpsbench_e2e_test(e2e_sim_faults COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/sim_faults.sh TIMEOUT 300)
 dpsbench_e2e_test(e2e_sim_service_api COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/sim_service_api.sh)
+dpsbench_e2e_test(e2e_sim_kill COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/sim_kill.sh 1)
+dpsbench_e2e_test(e2e_sim_kill_long COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/sim_kill.sh 15 LABELS long TIMEOUT 600)
 
 # Each knob, seen on the wire.
 add_executable(sim_knobs sim_knobs.c sim_wire.c)
