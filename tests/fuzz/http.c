@@ -96,8 +96,8 @@ static void write_policies(const char *dir)
 static void handle(struct service_api *api, char *text, bool has_token)
 {
     char token[256];
-    char *line = text, *if_match = strchr(text, '\n'), *method = strsep(&line, " \n"), *target = line ? strsep(&line, "\n") : NULL;
-    if_match = line ? strsep(&line, "\n") : NULL;
+    char *line = text, *method = strsep(&line, " \n"), *target = line ? strsep(&line, "\n") : NULL;
+    const char *if_match = line ? strsep(&line, "\n") : NULL;
     make_token(token);
     struct http_request request = {.method = method,
                                    .path = target ? target : "/enrollments/a",
