@@ -2,6 +2,7 @@ dpsbench_e2e_test(e2e_sim_start COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/sim_start.sh
 dpsbench_e2e_test(e2e_sim_register COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/sim_register.sh)
 dpsbench_e2e_test(e2e_sim_registration COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/sim_registration.sh)
 dpsbench_e2e_test(e2e_sim_control COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/sim_control.sh)
+dpsbench_e2e_test(e2e_sim_bad_input COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/sim_bad_input.sh TIMEOUT 300)
 dpsbench_e2e_test(e2e_sim_by_hand COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/sim_by_hand.sh)
 dpsbench_e2e_test(e2e_sim_faults COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/sim_faults.sh TIMEOUT 300)
 dpsbench_e2e_test(e2e_sim_service_api COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/sim_service_api.sh)

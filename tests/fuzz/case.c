@@ -18,7 +18,7 @@ static void check_row(const struct case_row *row)
     }
 }
 
-const char fuzz_words[] = FUZZ_EDGE_WORDS
+const char fuzz_words[] =
     "format id title why needs vary credentials server service steps expect findings budget_s fails_under recipe root_ca "
     "client_cert client_key text source min max in_order never console wire event where only after_s more_than catches name "
     "member verified primary secondary signing_certificates ca_references disabled certificate device_id profile certificates "

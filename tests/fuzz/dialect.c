@@ -18,8 +18,8 @@ static void match(const struct dialect *dialect, const char *console)
 }
 
 const char fuzz_words[] =
-    FUZZ_EDGE_WORDS "format title events event module level message captures terminal source err wrn inf dbg console.boot console.assigned "
-                    "console.connection-rejected console.failed text integer return_code banner (.*) ^[0-9]+$ (a|b)* [[:digit:]] a{2,9} .+";
+    "format title events event module level message captures terminal source err wrn inf dbg console.boot console.assigned "
+    "console.connection-rejected console.failed text integer return_code banner (.*) ^[0-9]+$ (a|b)* [[:digit:]] a{2,9} .+";
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

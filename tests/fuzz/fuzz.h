@@ -19,11 +19,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* Of a target made with dpsbench_fuzz_text(): what text_mutator.c puts into its inputs, words with a space between them. */
+/* Of a target made with dpsbench_fuzz_text(): the words of its format, with a space between them, for text_mutator.c. */
 extern const char fuzz_words[];
-
-/* Values that any reader may stumble over. */
-#define FUZZ_EDGE_WORDS "0 1 -1 2 3600 2147483647 4294967296 9223372036854775807 1e300 nan true false null ~ '' ${surface} a * .. \\xff "
 
 #define FUZZ_MUST(condition)                                                                                                               \
     do {                                                                                                                                   \

@@ -5,9 +5,9 @@
 #include "tests/fuzz/fuzz.h"
 
 const char fuzz_words[] =
-    FUZZ_EDGE_WORDS "format findings rows device dialect personality fails event where list reason source any in_order never nordic "
-                    "nordic-sample reference a/b a/b:azure a/* protocol/* console.assigned console.failed mqtt.connect connection.closed "
-                    "dps.assigned return_code endpoint hub dps min max matches count absent by device operation";
+    "format findings rows device dialect personality fails event where list reason source any in_order never nordic "
+    "nordic-sample reference a/b a/b:azure a/* protocol/* console.assigned console.failed mqtt.connect connection.closed "
+    "dps.assigned return_code endpoint hub dps min max matches count absent by device operation";
 
 static const char case_text[] = "format: 1\n"
                                 "id: a/b\n"

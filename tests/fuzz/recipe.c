@@ -3,7 +3,7 @@
 
 #include "tests/fuzz/fuzz.h"
 
-const char fuzz_words[] = FUZZ_EDGE_WORDS
+const char fuzz_words[] =
     "format defect server members leaf intermediates root subject issuer key version digest not_before not_after extensions "
     "basicConstraints keyUsage extendedKeyUsage subjectAltName subjectKeyIdentifier authorityKeyIdentifier ca pathlen "
     "critical self p-256 p-384 rsa-2048 ed25519 sha256 md5 CN C O DC emailAddress digitalSignature keyCertSign decipherOnly "

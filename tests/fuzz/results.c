@@ -5,7 +5,7 @@
 #include "reports/table.h"
 #include "tests/fuzz/fuzz.h"
 
-const char fuzz_words[] = FUZZ_EDGE_WORDS
+const char fuzz_words[] =
     "v run version started ended exit_code broken_off is_complete is_interrupted time_scale rig devices simulator versions "
     "summary planned rows id case title device verdict reason text view place expected got outcome rule surface mend why "
     "source account again certificates duration_ms timeline first last also findings kind pass skip known inconclusive fail "

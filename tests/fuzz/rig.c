@@ -13,7 +13,7 @@ static void check_device(const struct rig_device *device)
         FUZZ_MUST(!device->hooks[hook][RIG_ARGUMENTS_MAX]);
 }
 
-const char fuzz_words[] = FUZZ_EDGE_WORDS
+const char fuzz_words[] =
     "format devices simulator id platform product runner connected serial baud notes fixtures hooks registration_id id_scope "
     "dps_host sec_tag dialect virtual flow_control reset chip_erase power_off power_on personality mfw weaknesses start "
     "listen ready lane local host nordic-sample reference nordic /dev/ttyACM0 rfc2217://127.0.0.1:1 115200 127.0.0.1:0 "

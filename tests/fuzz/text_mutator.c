@@ -6,7 +6,7 @@
 
 #include <stdbool.h>
 
-enum { PIECE_MAX_BYTES = 512, EDITS_MAX = 4, INDENT_BYTES = 2 };
+enum { PIECE_MAX_BYTES = 512, EDITS_LOG_MAX = 3, TIMES_LOG_MAX = 7, INDENT_BYTES = 2 };
 
 size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max_size);
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned int seed);
@@ -40,15 +40,21 @@ static void replace(struct text *text, struct range range, const void *piece, si
     text->size = size;
 }
 
-/* The line around a random place, with its end. */
+static size_t line_end(const struct text *text, size_t from)
+{
+    const uint8_t *end = from < text->size ? memchr(text->data + from, '\n', text->size - from) : NULL;
+    return end ? (size_t)(end - text->data) + 1 : text->size;
+}
+
+/* Each line as likely as any other, however long it is. With its end. */
 static struct range choose_line(struct text *text)
 {
-    struct range line = {0};
-    line.from = line.to = choose(text, text->size);
-    while (line.from > 0 && text->data[line.from - 1] != '\n')
-        line.from--;
-    while (line.to < text->size && text->data[line.to++] != '\n')
-        ;
+    size_t count = 0;
+    for (size_t at = 0; at < text->size; at = line_end(text, at))
+        count++;
+    struct range line = {0, line_end(text, 0)};
+    for (size_t skip = choose(text, count); skip > 0; skip--)
+        line = (struct range){line.to, line_end(text, line.to)};
     return line;
 }
 
@@ -57,17 +63,25 @@ static bool is_word_byte(uint8_t byte)
     return byte > ' ' && !strchr(",:{}[]\"'#", byte);
 }
 
-/* The word at or behind a random place; empty at the end of the text. */
+/* Empty, and at the end, when there is none. */
+static struct range next_word(const struct text *text, size_t from, size_t end)
+{
+    struct range word = {from, from};
+    while (word.from < end && !is_word_byte(text->data[word.from]))
+        word.from++;
+    for (word.to = word.from; word.to < end && is_word_byte(text->data[word.to]); word.to++)
+        ;
+    return word;
+}
+
 static struct range choose_word(struct text *text)
 {
-    struct range word = {0};
-    word.from = choose(text, text->size);
-    while (word.from > 0 && is_word_byte(text->data[word.from - 1]))
-        word.from--;
-    while (word.from < text->size && !is_word_byte(text->data[word.from]))
-        word.from++;
-    for (word.to = word.from; word.to < text->size && is_word_byte(text->data[word.to]); word.to++)
-        ;
+    struct range line = choose_line(text), word = next_word(text, line.from, line.to);
+    size_t count = 0;
+    for (struct range at = word; at.from < at.to; at = next_word(text, at.to, line.to))
+        count++;
+    for (size_t skip = choose(text, count); skip > 0; skip--)
+        word = next_word(text, word.to, line.to);
     return word;
 }
 
@@ -85,12 +99,41 @@ struct word {
     int length;
 };
 
+static struct word choose_of(struct text *text, const char *words)
+{
+    size_t count = 1;
+    for (const char *at = words; *at; at++)
+        count += *at == ' ';
+    for (size_t skip = choose(text, count); skip > 0; skip--)
+        words = strchr(words, ' ') + 1;
+    return (struct word){words, (int)strcspn(words, " ")};
+}
+
 static struct word choose_known_word(struct text *text)
 {
-    size_t at = choose(text, strlen(fuzz_words));
-    while (at > 0 && fuzz_words[at - 1] != ' ')
-        at--;
-    return (struct word){fuzz_words + at, (int)strcspn(fuzz_words + at, " ")};
+    return choose_of(text, choose(text, 8) ? fuzz_words : "null ~ '' ${surface} a * .. \\xff");
+}
+
+/* In place of a number mostly another one, in place of a truth its opposite. */
+static struct word choose_instead_of(struct text *text, struct range word)
+{
+    static const char numbers[] = "0 1 -1 2 100 3600 65536 2147483647 4294967296 9223372036854775807 1e300 nan";
+    uint8_t first = word.from < word.to ? text->data[word.from] : 0;
+    bool is_truth = word.to - word.from == 4 && memcmp(text->data + word.from, "true", 4) == 0;
+    if (choose(text, 4) == 0)
+        return choose_known_word(text);
+    if ((first >= '0' && first <= '9') || first == '-' || first == '+')
+        return choose_of(text, numbers);
+    if (is_truth || (word.to - word.from == 5 && memcmp(text->data + word.from, "false", 5) == 0))
+        return choose_of(text, is_truth ? "false" : "true");
+    return choose_known_word(text);
+}
+
+static void replace_word(struct text *text)
+{
+    struct range at = choose_word(text);
+    struct word word = choose_instead_of(text, at);
+    replace(text, at, word.text, (size_t)word.length);
 }
 
 static size_t indent_of(const struct text *text, struct range line)
@@ -113,11 +156,24 @@ static void insert_pair(struct text *text)
         replace(text, (struct range){line.to, line.to}, pair, (size_t)length);
 }
 
+/* Mostly once, sometimes often enough to go beyond a limit. */
+static size_t choose_times(struct text *text)
+{
+    return choose(text, 4) ? 1 : (size_t)1 << choose(text, TIMES_LOG_MAX);
+}
+
+static void insert(struct text *text, size_t at, const void *piece, size_t length)
+{
+    for (size_t times = choose_times(text); times > 0; times--)
+        replace(text, (struct range){at, at}, piece, length);
+}
+
 static void copy_line(struct text *text)
 {
     uint8_t piece[PIECE_MAX_BYTES];
-    size_t length = copy(text, choose_line(text), piece), to = choose_line(text).to;
-    replace(text, (struct range){to, to}, piece, length);
+    struct range line = choose_line(text);
+    size_t length = copy(text, line, piece), to = choose(text, 2) ? line.to : choose_line(text).to;
+    insert(text, to, piece, length);
 }
 
 static void copy_word(struct text *text)
@@ -150,10 +206,30 @@ static void put_into_brackets(struct text *text)
         replace(text, choose_word(text), piece, (size_t)length);
 }
 
+/* One item or pair more behind the first bracket of a line. */
+static void insert_into_brackets(struct text *text)
+{
+    char piece[PIECE_MAX_BYTES];
+    struct range line = choose_line(text);
+    struct word key = choose_known_word(text), value = choose_known_word(text);
+    while (line.from < line.to && text->data[line.from] != '[' && text->data[line.from] != '{')
+        line.from++;
+    if (line.from == line.to)
+        return;
+    bool is_list = text->data[line.from++] == '[';
+    /* As another item of the same list most often has the right type. */
+    struct range item = next_word(text, line.from, line.to);
+    if (is_list && choose(text, 2) && item.to > item.from && item.to - item.from < sizeof piece / 2)
+        value = (struct word){(const char *)text->data + item.from, (int)(item.to - item.from)};
+    int length = is_list ? snprintf(piece, sizeof piece, "%.*s, ", value.length, value.text)
+                         : snprintf(piece, sizeof piece, "%.*s: %.*s, ", key.length, key.text, value.length, value.text);
+    if (length > 0 && (size_t)length < sizeof piece)
+        insert(text, line.from, piece, (size_t)length);
+}
+
 static void edit(struct text *text)
 {
-    struct word word = choose_known_word(text);
-    switch (choose(text, 8)) {
+    switch (choose(text, 10)) {
     case 0:
         insert_pair(text);
         break;
@@ -172,8 +248,12 @@ static void edit(struct text *text)
     case 5:
         put_into_brackets(text);
         break;
+    case 6:
+    case 7:
+        insert_into_brackets(text);
+        break;
     default:
-        replace(text, choose_word(text), word.text, (size_t)word.length);
+        replace_word(text);
         break;
     }
 }
@@ -181,9 +261,9 @@ static void edit(struct text *text)
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned int seed)
 {
     struct text text = {.data = data, .size = size, .max_size = max_size, .random = ((uint64_t)seed << 1) | 1};
-    if (size == 0 || choose(&text, 4) == 0)
+    if (size == 0 || choose(&text, 8) == 0)
         return LLVMFuzzerMutate(data, size, max_size);
-    for (size_t edits = 1 + choose(&text, EDITS_MAX); edits > 0; edits--)
+    for (size_t edits = (size_t)1 << choose(&text, EDITS_LOG_MAX); edits > 0; edits--)
         edit(&text);
     return text.size;
 }

@@ -6,7 +6,7 @@
 #include "reports/views.h"
 #include "tests/fuzz/fuzz.h"
 
-const char fuzz_words[] = FUZZ_EDGE_WORDS
+const char fuzz_words[] =
     "v seq source kind data unix_us mono_us device_us lane session registration_id host console.line console.assigned "
     "mqtt.connect mqtt.connack tls.handshake dps.request dps.reply attestation.verdict connection.closed scenario.fault "
     "at.command text level message return_code rule by how chain subject status 9007199254740991 -9007199254740991 \\u001b[2J "
