@@ -162,3 +162,38 @@ is "$(log_of script 'some output' Failed. | tally)" '0 1 0'
 is "$(log_of script 'some output' Skipped. | tally)" '0 0 1'
 is "$({ log_of x '' Passed.; log_of y '' Failed.; log_of z '[       OK ] z' Passed.; } | tally)" '2 1 0'
 is "$(tally </dev/null)" '0 0 0'
+
+# ci QUICK LONG: .ci/run with a bench that ends each tier so ("LAST-LINE|EXIT-CODE"); prints the exit code, and leaves its words in $scratch/out.
+ci() {
+    local code=0
+    mkdir -p "$scratch/ci/.ci"
+    cp "$DPSBENCH_SOURCE/.ci/run" "$scratch/ci/.ci/run"
+    # shellcheck disable=SC2016 # expanded when the stub runs
+    printf '#!/bin/bash\necho "$*" >>"$FAKE_CALLS"\nend=$CI_QUICK\n[[ "$*" != "test --long" ]] || end=$CI_LONG\necho working\nprintf "%%s\\n" "${end%%|*}"\nexit "${end##*|}"\n' \
+        >"$scratch/ci/bench"
+    chmod +x "$scratch/ci/bench"
+    : >"$calls"
+    (cd "$scratch/elsewhere" && CI_QUICK=$1 CI_LONG=$2 "$scratch/ci/.ci/run" >"$scratch/out" 2>"$scratch/err") || code=$?
+    echo "$code"
+}
+
+it 'adds both tiers up for CI, whatever folder it is called from'
+is "$(ci '10 passed, 0 failed, 1 skipped|0' '200 passed, 0 failed, 3 skipped|0')" 0
+is "$(tail -n 1 "$scratch/out")" '210 passed, 0 failed, 4 skipped'
+is "$(cat "$calls")" $'test\ntest --long'
+holds "$scratch/out" working
+
+it 'fails CI when one tier fails, and runs the other all the same'
+is "$(ci '9 passed, 1 failed, 0 skipped|1' '20 passed, 0 failed, 0 skipped|0')" 1
+is "$(tail -n 1 "$scratch/out")" '29 passed, 1 failed, 0 skipped'
+is "$(ci '9 passed, 0 failed, 0 skipped|0' '20 passed, 2 failed, 0 skipped|1')" 1
+is "$(tail -n 1 "$scratch/out")" '29 passed, 2 failed, 0 skipped'
+is "$(ci '9 passed, 0 failed, 0 skipped|3' '20 passed, 0 failed, 0 skipped|0')" 1
+is "$(wc -l <"$calls")" 2
+
+it 'counts a tier without its closing line as a failure of CI'
+is "$(ci 'killed|0' '20 passed, 0 failed, 0 skipped|0')" 1
+is "$(tail -n 1 "$scratch/out")" '20 passed, 1 failed, 0 skipped'
+holds "$scratch/out" 'ended without its closing line'
+is "$(ci '9 passed, 0 failed, 0 skipped|0' '20 passed, 0 failed, 0 skipped, and more|0')" 1
+is "$(tail -n 1 "$scratch/out")" '9 passed, 1 failed, 0 skipped'
