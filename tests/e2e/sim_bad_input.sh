@@ -143,7 +143,11 @@ error() {
     is "$(last_event '.kind == "dps.reply"' '[.data.status, .data.body.errorCode] | @csv')" "400,$(body "$reply" | jq .errorCode)"
     body "$reply" | jq .errorCode
 }
-for bad in "$deep" "$bomb" "$wide" '{"a":' '[]' 'null' $'\xff\xfe' '{"registrationId":'; do
+for bad in "$deep" "$bomb" "$wide"; do
+    is "$(error "$bad")" 400000
+done
+for bad in '{"a":' '[]' 'null' $'\xff\xfe' '{"registrationId":'; do
+    story="a register body '${bad:0:20}'"
     is "$(error "$bad")" 400012
 done
 is "$(error '{"registrationId":"another"}')" 400004
