@@ -96,7 +96,7 @@ int cli_hub_send(int argc, char **argv)
         "bytes. Exit status 1: the device did not take it."
         "\vExamples:\n"
         "  dpsbench hub send dev-01 'hello' --state sim\n"
-        "  dpsbench hub send dev-01 '{\"led\":1}' --property level=high --timeout 5 --state sim\n"
+        "  dpsbench hub send dev-01 '{\"led\":1}' --property level=high --state sim\n"
         "  dpsbench hub send dev-01 - --timeout 0 --state sim < firmware.txt\n",
         2, 2};
     struct hub_arguments arguments;

@@ -138,7 +138,7 @@ int cli_hub_watch(int argc, char **argv)
 {
     static const struct argp_option options[] = {
         {"timeout", HUB_OPTION_TIMEOUT, "SECONDS", 0, "End after so long (default: never)", 0},
-        {"count", HUB_OPTION_COUNT, "N", 0, "End after so many events; with --timeout exit status 1 when fewer came", 0},
+        {"count", HUB_OPTION_COUNT, "N", 0, "End after so many events; exit status 1 when the time is over before", 0},
         HUB_STATE_OPTION,
         {"json", HUB_OPTION_JSON, NULL, 0, "Print each event as one line of JSON", 0},
         {0},
