@@ -60,8 +60,8 @@ every_command() {
     local child children
     children=$(commands "$@")
     if [[ -z $children ]]; then
-        # The commands of az share one table of options, and one reader: a few of each are enough.
-        [[ $2 != az && $2 != central && $2 != certificate ]] || options_max=2
+        # The commands of az share one table of options, and one reader: one of each is enough.
+        [[ $2 != az && $2 != central && $2 != certificate ]] || options_max=1
         any_command "$@"
         options_max=99 count=$((count + 1))
         return

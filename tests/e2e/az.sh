@@ -112,6 +112,7 @@ is "$(az enrollment registration show --eid dev-01 | jq -r '.assignedHub')" h1.a
 refuses '412 Precondition Failed' enrollment registration delete --eid dev-01 --etag stale
 az enrollment registration delete --eid dev-01
 refuses 'dev-01' enrollment registration show --eid dev-01
+assign dev-01 one
 assign dev-02 dev-02
 is "$(az enrollment-group registration show --registration-id dev-02 | jq -r '.registrationId')" dev-02
 is "$(az enrollment-group registration list --enrollment-id by-name | jq -c '[.[].registrationId]')" '["dev-02"]'

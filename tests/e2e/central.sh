@@ -42,10 +42,10 @@ verification() {
     } 2>>"$scratch/openssl.log"
 }
 
-# device_certificate ID: the thread's steps 3 to 5 with the guide's names
+# device_certificate ID: the thread's steps 3 to 5 with the guide's names; the devices of one folder share a key, to save time
 device_certificate() {
     {
-        openssl genrsa -out device-private-key.pem 2048
+        [[ -e device-private-key.pem ]] || openssl genrsa -out device-private-key.pem 2048
         openssl req -new -key device-private-key.pem -out device.csr -subj "/CN=$1"
         openssl x509 -req -in device.csr -CA root-cert.pem -CAkey root-private-key.pem -CAcreateserial -out device.crt -days 500 -sha256
     } 2>>"$scratch/openssl.log"
