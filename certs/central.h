@@ -96,12 +96,13 @@ struct central_applicant {
     const cJSON *payload; /* {"modelId", "iotcModelId", "iotcGateway"}; NULL: none */
 };
 
+/* X(id, rule, error code, message, mend; behind the mend stand --app-id and --device-id when it ends with a command of dpsbench) */
 #define CENTRAL_RULES(X)                                                                                                                   \
     X(BLOCKED, "central.blocked", 400209, "Unauthorized", "unblock the device: dpsbench central device unblock")                           \
     X(UNAPPROVED, "central.not-approved", 400209, "Unauthorized",                                                                          \
-      "approve the device: dpsbench central device approve; or let the application approve by itself")                                     \
+      "let the application approve by itself, or approve the device: dpsbench central device approve")                                     \
     X(DEVICE_ID, "central.device-id", 400004, "Invalid RegistrationId",                                                                    \
-      "use letters, digits and '-', or create the device in the application first")                                                        \
+      "use letters, digits and '-', or create the device first: dpsbench central device create")                                           \
     X(COMMON_NAMES, "central.common-names", 401002, "Invalid certificate.",                                                                \
       "enroll a certificate whose subject and issuer CN are both the device id (self-signed), or use an enrollment group")                 \
     X(NO_DEVICE, "central.no-device", 400209, "Unauthorized", "create the device in the application: dpsbench central device create")
@@ -110,11 +111,11 @@ struct central_answer {
     bool is_admitted;
     enum central_status status; /* of the device, when there is one */
     bool has_device;
-    const char *rule; /* NULL: admitted; lent for ever, like the two below */
+    const char *rule; /* NULL: admitted; lent for ever, like the message */
     const char *message;
-    const char *mend;
     int error_code; /* the reply's status is 401 for 400209, else the code's own */
     char text[512]; /* one sentence for a person */
+    char mend[512]; /* what to type */
 };
 
 /*

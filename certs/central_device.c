@@ -225,7 +225,15 @@ static void refuse(struct central_answer *answer, const struct rule *rule, const
     answer->rule = rule->name;
     answer->error_code = rule->error_code;
     answer->message = rule->message;
-    answer->mend = rule->mend;
+    snprintf(answer->mend, sizeof answer->mend, "%s", rule->mend);
+}
+
+/* Names of both kinds hold nothing that a shell minds. */
+static void complete_mend(const struct central_application *application, const char *id, struct central_answer *answer)
+{
+    size_t used = strlen(answer->mend);
+    if (strstr(answer->mend, "dpsbench central"))
+        snprintf(answer->mend + used, sizeof answer->mend - used, " --app-id %s --device-id %s", central_application_name(application), id);
 }
 
 /* What a device that nobody created may be called. */
@@ -326,6 +334,7 @@ int central_admit(struct central_application *application, const struct central_
         return -1;
     if (answer.is_admitted)
         judge(application, applicant, find(application, applicant->id), &answer);
+    complete_mend(application, applicant->id, &answer);
     *ret_answer = answer;
     return 0;
 }

@@ -35,7 +35,7 @@ static void add_answer(cJSON *data, const struct served *served, const struct dp
     if (answer->error_code)
         json_set_integer(data, "error_code", answer->error_code);
     json_set_string(data, "text", answer->is_admitted ? NULL : answer->text);
-    json_set_string(data, "mend", answer->mend);
+    json_set_string(data, "mend", answer->is_admitted ? NULL : answer->mend);
 }
 
 static void emit_answer(const struct served *served, const struct session *session, const struct dps_applicant *applicant,

@@ -161,8 +161,10 @@ int object_store_call(struct object_store *store, const char *method, cJSON *par
     if (store->control)
         return call(store, method, params, ret_result, error);
     cJSON_Delete(params);
-    return error_set(error, ERROR_OWNER_FILE, ERROR_NOT_FOUND, "%s: no simulator runs on '%s'; start one: dpsbench-sim --state %s", method,
-                     store->directory, store->directory);
+    CLEANUP_FREE char *word = shell_word(store->directory);
+    return word ? error_set(error, ERROR_OWNER_FILE, ERROR_NOT_FOUND, "%s: no simulator runs on '%s'; start one: dpsbench-sim --state %s",
+                            method, store->directory, word)
+                : error_set_memory(error);
 }
 
 static int copy_object(const struct dps_object *object, cJSON **ret_object, struct error *error)

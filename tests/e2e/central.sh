@@ -215,6 +215,9 @@ it 'applications, devices and what they registered survive the simulator; a new 
 end_sim TERM
 start_sim "$state"
 is "$(central device show --app-id guide -d gateway0003 | jq -r .deviceStatus)" provisioned
+is "$(result registration.get '{"registrationId":"gateway0003","application":"guide"}' | jq -r .status)" assigned
+is "$(result registration.list '{"enrollmentGroupId":"line-1","application":"guide"}' | jq -c '[.value[].registrationId]')" \
+    '["gateway.0007","gateway0004","gateway0005","gateway0006"]'
 is "$(telemetry iotc-guide-1.azure-devices.net gateway0003 ../central-individual/root-cert.pem ../central-individual/root-private-key.pem)" 0
 central app create --app-id second --id-scope 0ne00CE0002 >/dev/null
 central device create --app-id second --device-id gateway0001 >/dev/null

@@ -118,6 +118,7 @@ static void a_device_goes_through_its_statuses(void **unused)
     assert_false(answer.is_admitted);
     assert_string_equal(answer.rule, "central.not-approved");
     assert_int_equal(answer.error_code, 400209);
+    assert_non_null(strstr(answer.mend, "dpsbench central device approve --app-id one --device-id dev-01"));
     is_status(application, "DEV-01", "waitingForApproval");
     assert_int_equal(central_device_change(application, "dev-01", CENTRAL_APPROVE, NULL, NULL), 0);
     assert_true(admit(application, "dev-01", true, "{\"modelId\":\"dtmi:unknown;1\"}").is_admitted);
