@@ -1,5 +1,7 @@
 #include "reports/account.h"
 
+#include "base/cleanup.h"
+
 static const char rig_mend[] = "mend the rig or wait until it is well: this says nothing about the device";
 static const char our_mend[] = "this is dpsbench's own fault: report it with the run's folder (it holds no private key)";
 
@@ -75,6 +77,22 @@ static void tell_fail(struct result_row *row, const char *show)
                 show ? "`" : "");
 }
 
+/* The refusal, or what was taken, may be another at Azure. */
+static void tell_assumed(struct result_row *row)
+{
+    if (row->assumed_count == 0)
+        return;
+    result_set(&row->account.assumed, row->assumed[0]);
+    for (size_t i = 1; i < row->assumed_count; i++) {
+        CLEANUP_FREE char *before = row->account.assumed;
+        row->account.assumed = NULL;
+        result_setf(&row->account.assumed, "%s, %s", before, row->assumed[i]);
+    }
+    CLEANUP_FREE char *ids = row->account.assumed;
+    row->account.assumed = NULL;
+    result_setf(&row->account.assumed, "%s: no public source says what Azure does there (dpsbench sim fidelity)", ids);
+}
+
 void account_fill(struct result_row *row, const struct account_commands *commands)
 {
     if (!account_is_due(row))
@@ -98,13 +116,15 @@ void account_fill(struct result_row *row, const struct account_commands *command
         result_set(&row->account.mend, our_mend);
         break;
     }
+    tell_assumed(row);
     result_set(&row->account.again, commands->again);
 }
 
 size_t account_lines(const struct result_account *account, struct account_line lines[ACCOUNT_LINES_MAX])
 {
     const struct account_line all[ACCOUNT_LINES_MAX] = {
-        {"expected", account->expected}, {"got", account->got}, {"rule", account->rule}, {"mend", account->mend}, {"again", account->again},
+        {"expected", account->expected}, {"got", account->got},         {"rule", account->rule},
+        {"mend", account->mend},         {"assumed", account->assumed}, {"again", account->again},
     };
     size_t count = 0;
     for (size_t i = 0; i < ACCOUNT_LINES_MAX; i++)

@@ -27,7 +27,7 @@ struct account_line {
     const char *label;
     const char *text; /* lent */
 };
-enum { ACCOUNT_LINES_MAX = 5 };
+enum { ACCOUNT_LINES_MAX = 6 };
 /* The lines that there are, in the order in which they are read. Returns their number. */
 size_t account_lines(const struct result_account *account, struct account_line lines[ACCOUNT_LINES_MAX]);
 

@@ -86,6 +86,16 @@ void result_add_finding(struct result_row *row, enum result_finding_kind kind, c
     result_set(&finding->source, source);
 }
 
+void result_add_assumed(struct result_row *row, const char *id)
+{
+    for (size_t i = 0; i < row->assumed_count; i++)
+        if (strcmp(row->assumed[i], id) == 0)
+            return;
+    char *copy = row->assumed_count < RESULT_ASSUMED_MAX ? strdup(id) : NULL;
+    if (copy)
+        row->assumed[row->assumed_count++] = copy;
+}
+
 struct result_reason *result_add_also(struct result_row *row)
 {
     return row->also_count < RESULT_ALSO_MAX ? &row->also[row->also_count++] : NULL;
@@ -107,6 +117,7 @@ static void free_account(struct result_account *account)
     free(account->rule);
     free(account->mend);
     free(account->again);
+    free(account->assumed);
 }
 
 void result_row_done(struct result_row *row)
@@ -121,6 +132,8 @@ void result_row_done(struct result_row *row)
     free_account(&row->account);
     for (size_t i = 0; i < row->also_count; i++)
         free_reason(&row->also[i]);
+    for (size_t i = 0; i < row->assumed_count; i++)
+        free(row->assumed[i]);
     for (size_t i = 0; i < row->finding_count; i++) {
         free(row->findings[i].text);
         free(row->findings[i].source);

@@ -57,7 +57,7 @@ struct result_finding {
     char *source; /* where it is known from */
 };
 
-enum { RESULT_FINDINGS_MAX = 16, RESULT_ALSO_MAX = 8 };
+enum { RESULT_ASSUMED_MAX = 16, RESULT_FINDINGS_MAX = 16, RESULT_ALSO_MAX = 8 };
 
 /* Why a row has its verdict. Members that do not apply are NULL. */
 struct result_reason {
@@ -74,7 +74,8 @@ struct result_account {
     char *got;
     char *rule; /* the service's rule id, or the requirement that the case quotes */
     char *mend;
-    char *again; /* the command that runs just this row */
+    char *again;   /* the command that runs just this row */
+    char *assumed; /* what of it nobody outside knows of Azure */
 };
 
 struct result_row {
@@ -101,6 +102,8 @@ struct result_row {
     int64_t timeline_last;
     struct result_finding findings[RESULT_FINDINGS_MAX];
     size_t finding_count;
+    char *assumed[RESULT_ASSUMED_MAX]; /* behaviours of the simulator without a public source that the row leaned on: docs/fidelity.md */
+    size_t assumed_count;
 };
 
 void result_row_done(struct result_row *row); /* NULL allowed; the struct may be reused */
@@ -109,6 +112,8 @@ void result_set(char **member, const char *text);
 void result_setf(char **member, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Once a kind and text; more than RESULT_FINDINGS_MAX are dropped. */
 void result_add_finding(struct result_row *row, enum result_finding_kind kind, const char *text, const char *source);
+/* Once an id; more than RESULT_ASSUMED_MAX are dropped. */
+void result_add_assumed(struct result_row *row, const char *id);
 /* The next free place in `also`; NULL when it is full. Lent. */
 struct result_reason *result_add_also(struct result_row *row);
 

@@ -33,7 +33,7 @@ static const struct text_member reason_texts[] = {
 
 static const struct text_member account_texts[] = {
     ROW_TEXT("expected", account.expected), ROW_TEXT("got", account.got),     ROW_TEXT("rule", account.rule),
-    ROW_TEXT("mend", account.mend),         ROW_TEXT("again", account.again),
+    ROW_TEXT("mend", account.mend),         ROW_TEXT("again", account.again), ROW_TEXT("assumed", account.assumed),
 };
 
 static const struct text_member why_texts[] = {ROW_TEXT("text", why), ROW_TEXT("source", why_source)};
@@ -106,6 +106,15 @@ static cJSON *findings_to_json(const struct result_row *row)
     return TAKE(list);
 }
 
+static cJSON *assumed_to_json(const struct result_row *row)
+{
+    CLEANUP_JSON cJSON *list = cJSON_CreateArray();
+    for (size_t i = 0; list && i < row->assumed_count; i++)
+        if (!cJSON_AddItemToArray(list, cJSON_CreateString(row->assumed[i])))
+            return NULL;
+    return TAKE(list);
+}
+
 static cJSON *timeline_to_json(const struct result_row *row)
 {
     CLEANUP_JSON cJSON *json = cJSON_CreateObject();
@@ -129,7 +138,7 @@ cJSON *results_row_to_json(const struct result_row *row)
     CLEANUP_JSON cJSON *json = cJSON_CreateObject();
     if (!json || add_texts(json, row, row_texts, ARRAY_COUNT(row_texts)) || add_verdict(json, row) ||
         set_time(json, "started", row->started_unix_us) || json_set_integer(json, "duration_ms", row->duration_ms) ||
-        json_set(json, "findings", findings_to_json(row)))
+        json_set(json, "findings", findings_to_json(row)) || (row->assumed_count && json_set(json, "assumed", assumed_to_json(row))))
         return NULL;
     if (row->timeline_first && json_set(json, "timeline", timeline_to_json(row)))
         return NULL;
@@ -243,6 +252,17 @@ static void read_findings(const cJSON *json, struct result_row *row)
     }
 }
 
+static void read_assumed(const cJSON *json, struct result_row *row)
+{
+    const cJSON *id;
+    cJSON_ArrayForEach(id, json_member(json, "assumed"))
+    {
+        CLEANUP_FREE char *clean = cJSON_IsString(id) ? clean_text(id->valuestring, CLEAN_TEXT_ONE_LINE) : NULL;
+        if (clean)
+            result_add_assumed(row, clean);
+    }
+}
+
 static int read_verdict(const cJSON *json, enum verdict *ret_verdict)
 {
     const char *name = json_string(json, "verdict", "");
@@ -268,6 +288,7 @@ static int read_row(const cJSON *json, struct result_row *row)
     row->duration_ms = json_integer(json, "duration_ms", 0);
     read_also(json, row);
     read_findings(json, row);
+    read_assumed(json, row);
     return 0;
 }
 

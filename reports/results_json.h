@@ -1,5 +1,5 @@
 /*
- * reports/results_json.h - results.json, version 2
+ * reports/results_json.h - results.json, version 3
  *
  * What:     the machine's report (docs/results.md). Rewritten as a whole, atomically, after every row: a kill at any moment leaves a
  *           valid document that lacks at most the row in flight. And back again, for whoever shows a run later.
@@ -11,7 +11,7 @@
 
 #include "reports/result.h"
 
-enum { RESULTS_VERSION = 2 };
+enum { RESULTS_VERSION = 3 };
 #define RESULTS_FILE "results.json"
 
 /* The document; NULL when out of memory. */

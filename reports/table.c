@@ -239,6 +239,38 @@ static void print_finding_count(FILE *file, const struct result_run *run, size_t
     fputc('\n', file);
 }
 
+static bool leans_on(const struct result_row *row, const char *id)
+{
+    for (size_t i = 0; i < row->assumed_count; i++)
+        if (strcmp(row->assumed[i], id) == 0)
+            return true;
+    return false;
+}
+
+/* The first row that leans on a behaviour names it, with how many rows do. */
+static void print_assumed_of(FILE *file, const struct result_run *run, size_t row, size_t *count)
+{
+    for (size_t i = 0; i < run->rows[row].assumed_count; i++) {
+        const char *id = run->rows[row].assumed[i];
+        size_t before = 0, rows = 0;
+        for (size_t j = 0; j < run->row_count; j++) {
+            before += j < row && leans_on(&run->rows[j], id);
+            rows += leans_on(&run->rows[j], id);
+        }
+        if (before == 0)
+            fprintf(file, "%s%s (%zu row%s)", (*count)++ ? ", " : "leaned on what is assumed of Azure: ", id, rows, rows == 1 ? "" : "s");
+    }
+}
+
+static void print_assumed(FILE *file, const struct result_run *run)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < run->row_count; i++)
+        print_assumed_of(file, run, i, &count);
+    if (count)
+        fprintf(file, "; `dpsbench sim fidelity --evidence assumed`\n");
+}
+
 void table_closing_line(const struct result_run *run, char *text)
 {
     struct result_counts counts = result_run_count(run);
@@ -267,6 +299,7 @@ void table_print(FILE *file, const struct result_run *run, const struct table_op
     char closing[TABLE_CLOSING_BYTES];
     table_closing_line(run, closing);
     fprintf(file, "\nreport: %s/results.json\n", run->directory);
+    print_assumed(file, run);
     print_finding_count(file, run, known, fixed);
     fprintf(file, "%s\n", closing);
 }

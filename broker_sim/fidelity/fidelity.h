@@ -67,6 +67,12 @@ const char *fidelity_evidence_name(enum fidelity_evidence evidence); /* "documen
 /* One of the names, NULL-terminated, in the order of the enum. */
 extern const char *const fidelity_evidence_names[];
 
+/*
+ * An event's data that names rules (`rule`, `rules`) gets their evidence, and `assumed`: the ids of the behaviours without a public source that it
+ * leaned on, those that decided and those that were taken with a word. Nothing for data without rules.
+ */
+void fidelity_mark(const struct fidelity *fidelity, cJSON *data);
+
 /* Rows with this evidence alone; NULL: all. What is printed for people, for the page, for programs. */
 int fidelity_print_text(const struct fidelity *fidelity, const char *evidence, struct bytes *out);
 int fidelity_print_markdown(const struct fidelity *fidelity, struct bytes *out);

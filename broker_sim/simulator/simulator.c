@@ -8,6 +8,7 @@
 #include "broker_sim/central/central_service.h"
 #include "broker_sim/control/control.h"
 #include "broker_sim/dps/dps.h"
+#include "broker_sim/fidelity/fidelity.h"
 #include "broker_sim/http/http_server.h"
 #include "broker_sim/hub/hub.h"
 #include "broker_sim/scenario/fault.h"
@@ -53,6 +54,7 @@ struct simulator {
     struct kept_pki control_pki;
     struct bytes root_pem;
 
+    struct fidelity *fidelity;
     struct dps_state *state;
     struct store *store;
     bool has_store_failed; /* at the last flush */
@@ -114,8 +116,10 @@ static void log_event(const cJSON *event)
 static void emit(void *user, cJSON *event)
 {
     struct simulator *simulator = user;
-    if (event)
+    if (event) {
+        fidelity_mark(simulator->fidelity, event_data(event));
         log_event(event);
+    }
     struct event_sink sink = publisher_sink(simulator->publisher);
     sink.emit(sink.user, event);
 }
@@ -573,7 +577,7 @@ static int load_state(struct simulator *simulator, struct error *error)
 {
     if (linked_hubs_read(simulator->dir, &simulator->linked_hubs, error))
         return -1;
-    if (dps_state_open(simulator->dir, simulator->clock, &simulator->state, error))
+    if (fidelity_read(&simulator->fidelity, error) || dps_state_open(simulator->dir, simulator->clock, &simulator->state, error))
         return -1;
     log_notices(simulator);
     size_t count = 0, broken = 0;
@@ -999,6 +1003,7 @@ static void done(struct simulator *simulator)
     registration_store_free(simulator->registrations);
     store_close(simulator->store);
     scenario_table_free(simulator->scenarios);
+    fidelity_free(simulator->fidelity);
     dps_state_free(simulator->state);
     kept_pki_done(&simulator->server_pki);
     kept_pki_done(&simulator->control_pki);

@@ -20,6 +20,9 @@ static const char *const view_names[] = {[CASE_VIEW_CONSOLE] = "console", [CASE_
 /* The order in which views are asked for the reason: the service names a rule, the wire is next in precision. */
 static const enum case_view reason_order[] = {CASE_VIEW_SERVICE, CASE_VIEW_WIRE, CASE_VIEW_CONSOLE};
 
+/* A row has a few connections, each with a few of them. */
+enum { ASSUMED_MAX = 256 };
+
 void watch_init(struct watch *watch, const struct case_row *row, double time_scale)
 {
     *watch = (struct watch){.row = row, .time_scale = time_scale};
@@ -29,7 +32,7 @@ void watch_init(struct watch *watch, const struct case_row *row, double time_sca
 
 void watch_done(struct watch *watch)
 {
-    cJSON *events[] = {watch->verdict, watch->hub_verdict, watch->assigned, watch->fault, watch->alert, watch->failed};
+    cJSON *events[] = {watch->verdict, watch->hub_verdict, watch->assigned, watch->fault, watch->alert, watch->failed, watch->assumed};
     for (size_t i = 0; i < ARRAY_COUNT(events); i++)
         cJSON_Delete(events[i]);
     for (size_t i = 0; i < watch->violation_count; i++)
@@ -175,6 +178,18 @@ static void check_findings(struct watch *watch, const cJSON *event)
         watch->findings_seen[i] |= expectation_matches(&watch->row->findings[i].seen, event);
 }
 
+static void keep_assumed(struct watch *watch, const cJSON *event)
+{
+    const cJSON *id;
+    cJSON_ArrayForEach(id, json_member(event_data(event), "assumed"))
+    {
+        if (!watch->assumed)
+            watch->assumed = cJSON_CreateArray();
+        if (cJSON_IsString(id) && cJSON_GetArraySize(watch->assumed) < ASSUMED_MAX)
+            cJSON_AddItemToArray(watch->assumed, cJSON_CreateString(id->valuestring));
+    }
+}
+
 void watch_event(struct watch *watch, const cJSON *event)
 {
     const char *kind = json_string(event, "kind", "");
@@ -189,6 +204,7 @@ void watch_event(struct watch *watch, const cJSON *event)
     check_never(watch, view, &watch->row->views[index].never, event);
     advance(watch, view, &watch->row->views[index].in_order, event);
     check_findings(watch, event);
+    keep_assumed(watch, event);
 }
 
 /* The first that did not come and must; in_order->count: none. */
@@ -308,6 +324,11 @@ void watch_tell(const struct watch *watch, struct result_row *result)
     for (size_t i = 0; i < watch->row->finding_count; i++)
         if (watch->findings_seen[i])
             result_add_finding(result, RESULT_FINDING_NOTE, watch->row->findings[i].text, watch->row->findings[i].source);
+    const cJSON *id;
+    cJSON_ArrayForEach(id, watch->assumed)
+    {
+        result_add_assumed(result, id->valuestring);
+    }
 }
 
 static void set_expected(const struct expectation *expectation, struct result_reason *reason)

@@ -48,6 +48,7 @@ struct watch {
     cJSON *fault;                      /* the last scenario.fault */
     cJSON *alert;                      /* the last tls.alert, but for close_notify */
     cJSON *failed;                     /* the last tls.failed */
+    cJSON *assumed;                    /* array: what the events say that they leaned on; NULL: nothing */
     bool has_dropped_lines;
 };
 

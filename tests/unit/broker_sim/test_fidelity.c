@@ -195,6 +195,44 @@ static void evidence_chooses_rows(void **state)
     assert_null(strstr(bytes_text(&text), "[assumed]"));
 }
 
+static char *marked(const char *data_text)
+{
+    CLEANUP_JSON cJSON *data = json_parse(data_text, strlen(data_text), "data", NULL);
+    assert_non_null(data);
+    fidelity_mark(table, data);
+    CLEANUP_FREE char *text = json_print_line(data);
+    return TAKE(text);
+}
+
+static void an_event_says_what_it_leaned_on(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *data, *wanted;
+    } rows[] = {
+        {"{\"rule\":\"connect.id-scope\"}",
+         "{\"rule\":\"connect.id-scope\",\"rule_evidence\":\"assumed\",\"assumed\":[\"connect.id-scope\"]}"},
+        {"{\"rule\":\"connect.client-id\",\"evidence\":{}}",
+         "{\"rule\":\"connect.client-id\",\"evidence\":{\"rule_evidence\":\"field-observed\"}}"},
+        /* refused by the first: the other refusal had no effect */
+        {"{\"rule\":\"leaf.expired\",\"rules\":[{\"id\":\"leaf.expired\",\"severity\":\"refuse\"},{\"id\":\"ca.expired\",\"severity\":"
+         "\"refuse\"}],"
+         "\"evidence\":{\"rule_evidence\":\"documented\"}}",
+         "{\"rule\":\"leaf.expired\",\"rules\":[{\"id\":\"leaf.expired\",\"severity\":\"refuse\",\"evidence\":\"documented\"},"
+         "{\"id\":\"ca.expired\",\"severity\":\"refuse\",\"evidence\":\"assumed\"}],\"evidence\":{\"rule_evidence\":\"documented\"}}"},
+        /* accepted, with a word */
+        {"{\"rules\":[{\"id\":\"leaf.v1\",\"severity\":\"warn\"}]}",
+         "{\"rules\":[{\"id\":\"leaf.v1\",\"severity\":\"warn\",\"evidence\":\"assumed\"}],\"assumed\":[\"leaf.v1\"]}"},
+        {"{\"rules\":[]}", "{\"rules\":[]}"},
+        {"{\"rule\":\"no.such\"}", "{\"rule\":\"no.such\"}"},
+        {"{\"filter\":\"x\"}", "{\"filter\":\"x\"}"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        CLEANUP_FREE char *text = marked(rows[i].data);
+        assert_string_equal(text, rows[i].wanted);
+    }
+}
+
 #define HEAD "format: 1\nareas: [{id: a, title: A}, {id: certificates, title: C}]\nbehaviours:\n"
 #define ROW "behaviour: b, default: d, evidence: own, tests: [t]"
 
@@ -236,6 +274,7 @@ int main(void)
         cmocka_unit_test(every_test_named_exists),
         cmocka_unit_test(the_page_is_what_the_table_says),
         cmocka_unit_test(evidence_chooses_rows),
+        cmocka_unit_test(an_event_says_what_it_leaned_on),
         cmocka_unit_test(a_wrong_table_is_refused_with_its_place),
     };
     return cmocka_run_group_tests(tests, read_table, drop_table);

@@ -86,6 +86,18 @@ static void an_inconclusive_row_blames_the_rig_and_an_error_us(void **state)
     assert_null(rig.account.rule);
 }
 
+static void names_what_is_assumed_of_azure(void **state)
+{
+    (void)state;
+    CLEANUP(result_row_done) struct result_row row = {.verdict = VERDICT_PASS};
+    result_set(&row.rule, "leaf.not-yet-valid");
+    result_add_assumed(&row, "leaf.not-yet-valid");
+    result_add_assumed(&row, "leaf.v1");
+    account_fill(&row, &commands);
+    assert_string_equal(row.account.assumed,
+                        "leaf.not-yet-valid, leaf.v1: no public source says what Azure does there (dpsbench sim fidelity)");
+}
+
 static void a_plain_pass_and_a_skip_have_no_account(void **state)
 {
     (void)state;
@@ -116,6 +128,7 @@ int main(void)
         cmocka_unit_test(a_refusal_that_was_wanted_is_not_what_has_to_be_mended),
         cmocka_unit_test(a_refusal_that_passes_tells_its_rule_and_mend),
         cmocka_unit_test(an_inconclusive_row_blames_the_rig_and_an_error_us),
+        cmocka_unit_test(names_what_is_assumed_of_azure),
         cmocka_unit_test(a_plain_pass_and_a_skip_have_no_account),
         cmocka_unit_test(lists_only_the_lines_that_there_are),
     };

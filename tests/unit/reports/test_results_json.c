@@ -24,6 +24,9 @@ static void fill(struct result_run *run, const char *directory)
     result_set(&row.reason.expected, "dps.assigned");
     result_add_finding(&row, RESULT_FINDING_NOTE, "noise", "seen");
     result_add_finding(&row, RESULT_FINDING_FIXED, "hangs", "seen");
+    result_add_assumed(&row, "leaf.v1");
+    result_add_assumed(&row, "leaf.v1");
+    result_add_assumed(&row, "connect.id-scope");
     result_set(&result_add_also(&row)->place, "cases/a/b.yaml:7:9");
     assert_int_equal(result_run_add(run, &row, NULL), 0);
 }
@@ -39,7 +42,7 @@ static void says_what_a_reader_needs(void **state)
     CLEANUP(result_run_done) struct result_run run = {0};
     fill(&run, "out");
     CLEANUP_JSON cJSON *json = results_to_json(&run);
-    assert_int_equal(json_integer(json, "v", 0), 2);
+    assert_int_equal(json_integer(json, "v", 0), 3);
     assert_string_equal(json_string(json, "run", ""), "20260101T000000Z-1");
     assert_string_equal(json_string(json, "started", ""), "2026-01-01T00:00:00.000000Z");
     const cJSON *row = first_row(json);
@@ -47,6 +50,8 @@ static void says_what_a_reader_needs(void **state)
     assert_string_equal(json_string(row, "rule", ""), "chain.unknown-ca");
     assert_string_equal(json_path(row, "reason.expected")->valuestring, "dps.assigned");
     assert_int_equal(json_path(row, "timeline.last")->valueint, 9);
+    assert_int_equal(cJSON_GetArraySize(json_member(row, "assumed")), 2);
+    assert_string_equal(cJSON_GetArrayItem(json_member(row, "assumed"), 1)->valuestring, "connect.id-scope");
     assert_int_equal(json_path(json, "summary.fail")->valueint, 1);
     assert_int_equal(json_path(json, "summary.planned")->valueint, 2);
     assert_int_equal(json_path(json, "summary.findings")->valueint, 2);
@@ -81,6 +86,7 @@ static void leaves_out_what_does_not_apply(void **state)
     assert_null(json_member(first_row(json), "reason"));
     assert_null(json_member(first_row(json), "rule"));
     assert_null(json_member(first_row(json), "timeline"));
+    assert_null(json_member(first_row(json), "assumed"));
 }
 
 static void writes_a_whole_document_each_time(void **state)
@@ -142,7 +148,7 @@ static void refuses_what_is_no_results_json(void **state)
         {"{}", "no version"},
         {"[]", "no version"},
         {"{\"v\":\"1\",\"rows\":[]}", "no version"},
-        {"{\"v\":3,\"version\":\"9.0\",\"rows\":[]}", "written by a newer dpsbench (9.0)"},
+        {"{\"v\":4,\"version\":\"9.0\",\"rows\":[]}", "written by a newer dpsbench (9.0)"},
         {"{\"v\":1}", "no rows"},
         {"{\"v\":1,\"rows\":{}}", "no rows"},
         {"{\"v\":1,\"rows\":[{\"id\":\"a\",\"verdict\":\"pass\"},3]}", "row 2 has no id"},

@@ -128,6 +128,23 @@ static void tells_what_is_known_and_what_is_fixed_apart(void **state)
     assert_int_equal(result_run_exit_code(&run), EXIT_ALL_PASSED);
 }
 
+static void tells_in_one_line_what_a_run_leaned_on(void **state)
+{
+    (void)state;
+    CLEANUP(result_run_done) struct result_run run = {.ended_unix_us = 1};
+    result_set(&run.directory, "out");
+    add_row(&run, "a/b", VERDICT_PASS, NULL, "good");
+    add_row(&run, "a/c", VERDICT_PASS, NULL, "good");
+    add_row(&run, "a/d", VERDICT_PASS, NULL, "good");
+    result_add_assumed(&run.rows[0], "leaf.v1");
+    result_add_assumed(&run.rows[2], "connect.id-scope");
+    result_add_assumed(&run.rows[2], "leaf.v1");
+    const struct table_options options = {0};
+    CLEANUP_FREE char *text = print(&run, &options);
+    assert_non_null(strstr(text, "\nleaned on what is assumed of Azure: leaf.v1 (2 rows), connect.id-scope (1 row); "
+                                 "`dpsbench sim fidelity --evidence assumed`\n0 known findings\n"));
+}
+
 static void wraps_the_last_column_at_whole_words(void **state)
 {
     (void)state;
@@ -170,6 +187,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(prints_rows_reasons_findings_and_the_closing_line),
         cmocka_unit_test(tells_what_is_known_and_what_is_fixed_apart),
+        cmocka_unit_test(tells_in_one_line_what_a_run_leaned_on),
         cmocka_unit_test(wraps_the_last_column_at_whole_words),
         cmocka_unit_test(names_the_device_when_there_are_several),
         cmocka_unit_test(counts_what_is_not_judged_as_failed),
