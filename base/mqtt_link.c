@@ -38,7 +38,8 @@ struct mqtt_link {
     int keep_alive_s;
     bool is_disconnecting; /* our own DISCONNECT is on its way */
     bool is_paused;
-    bool was_reset; /* the peer's RST was seen: libmosquitto reports it under several codes */
+    bool was_established; /* the TCP connection stood */
+    bool was_reset;       /* the peer's RST was seen: libmosquitto reports it under several codes */
     int late_rc;
     struct mqtt_link_callbacks callbacks;
 };
@@ -124,8 +125,24 @@ static void note_reset(struct mqtt_link *link)
     struct tcp_info info = {0};
     socklen_t length_bytes = sizeof info;
     int socket = mosquitto_socket(link->mosquitto);
-    if (!getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &length_bytes) && info.tcpi_state == TCP_CLOSE)
-        link->was_reset = true;
+    if (getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &length_bytes))
+        return;
+    if (info.tcpi_state == TCP_CLOSE)
+        link->was_reset = link->was_established;
+    else if (info.tcpi_state != TCP_SYN_SENT)
+        link->was_established = true;
+}
+
+/* A connection that never stood: libmosquitto would take the failed write for one that has to wait, and wait for ever. */
+static int connect_errno(const struct mqtt_link *link)
+{
+    struct tcp_info info = {0};
+    socklen_t info_bytes = sizeof info, number_bytes = sizeof(int);
+    int socket = mosquitto_socket(link->mosquitto), number = 0;
+    if (link->was_established || getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &info_bytes) || info.tcpi_state != TCP_CLOSE)
+        return 0;
+    /* The write that came first has taken the reason with it, where there is none. */
+    return getsockopt(socket, SOL_SOCKET, SO_ERROR, &number, &number_bytes) || !number ? ECONNREFUSED : number;
 }
 
 /* Bytes that OpenSSL holds already do not wake the poll again. */
@@ -161,6 +178,11 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     if (status < 0)
         link->handles->events = 0;
     note_reset(link);
+    int refused = connect_errno(link);
+    if (refused) {
+        report_closed(link, MOSQ_ERR_ERRNO, refused);
+        return;
+    }
     int rc = status < 0 || events & (UV_READABLE | UV_DISCONNECT) ? read_packets(link) : MOSQ_ERR_SUCCESS;
     if (rc == MOSQ_ERR_SUCCESS && link->handles)
         pump(link);
@@ -357,7 +379,7 @@ static int start(struct mqtt_link *link, const char *target)
 int mqtt_link_connect(struct mqtt_link *link, int *ret_rc, int *ret_errno, struct error *error)
 {
     const char *target = link->unix_path ? link->unix_path : link->address ? link->address : link->host;
-    link->is_disconnecting = link->is_paused = link->was_reset = false;
+    link->is_disconnecting = link->is_paused = link->was_established = link->was_reset = false;
     int rc = start(link, target);
     int number = rc == MOSQ_ERR_ERRNO ? errno : 0;
     if (ret_rc)

@@ -30,6 +30,7 @@ enum {
     KEY_CSR_PREVIEW,
     KEY_WEBHOOK_TIMEOUT,
     KEY_WEBHOOK_ANY_HOST,
+    KEY_REPLAY,
     KEY_END,
 };
 
@@ -63,6 +64,8 @@ static const struct argp_option entries[] = {
      "How long a webhook of custom allocation may take, 1 to 60000 milliseconds (default 5000; not divided by --time-scale)", 0},
     {"webhook-any-host", KEY_WEBHOOK_ANY_HOST, NULL, 0,
      "Call webhooks on other machines too; without it, an enrollment's webhookUrl must lead to this one", 0},
+    {"replay", KEY_REPLAY, "FILE", 0,
+     "Have the recorded conversation of FILE (`dpsbench probe --record`, docs/recording.md) with every device; nothing is judged", 0},
     {"verbose", 'v', NULL, 0, "Say more on stderr", 0},
     {0},
 };
@@ -239,6 +242,9 @@ static int read_option(int key, const char *text, struct options *options, struc
         return read_evidence(text, &options->evidence, error);
     case KEY_SERVICE:
         return options_read_listen("--service", text, options->service_address, &options->service_port, error);
+    case KEY_REPLAY:
+        options->replay = text;
+        return 0;
     case KEY_SET_ASIDE:
         options->sets_aside = true;
         return 0;

@@ -28,6 +28,7 @@ struct options {
     const char *hosts[HOSTS_MAX]; /* as given; none is fine */
     size_t host_count;
     const char *id_scope;
+    const char *replay; /* a recording; NULL: none */
     struct knobs knobs; /* the defaults of all scenarios: --profile turns one */
     double time_scale;
     int tls_max_version;

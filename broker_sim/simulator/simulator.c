@@ -11,6 +11,7 @@
 #include "broker_sim/fidelity/fidelity.h"
 #include "broker_sim/http/http_server.h"
 #include "broker_sim/hub/hub.h"
+#include "broker_sim/replay/replay.h"
 #include "broker_sim/scenario/fault.h"
 #include "broker_sim/service_api/service_api.h"
 #include "broker_sim/simulator/descriptors.h"
@@ -73,6 +74,7 @@ struct simulator {
     struct dps *dps;
     struct central_service *central;
     struct hub *hub;
+    struct replay *replay; /* NULL; or the conversation that every device has, in the place of DPS and hub */
     struct lanes *lanes;
     struct control *control;
     struct policies *policies;
@@ -317,7 +319,9 @@ static void on_service_message(void *user, const char *topic, const void *payloa
         return;
     struct session *session = front_door_session(simulator->front_door, number);
     const char *own_topic = rest + 1;
-    if (strncmp(own_topic, "$dps/", 5) != 0)
+    if (simulator->replay)
+        replay_message(simulator->replay, session, own_topic, payload, length_bytes);
+    else if (strncmp(own_topic, "$dps/", 5) != 0)
         hub_message(simulator->hub, number, session && is_hub(session) ? session : NULL, own_topic, payload, length_bytes);
     else if (session && !is_hub(session))
         dps_message(simulator->dps, session, own_topic, payload, length_bytes);
@@ -541,6 +545,7 @@ static void begin_end(struct simulator *simulator, const char *reason)
     http_server_stop(TAKE(simulator->http_server));
     front_door_free(TAKE(simulator->front_door));
     webhooks_free(TAKE(simulator->webhooks));
+    replay_free(TAKE(simulator->replay));
     emit_reason(simulator, EVENT_SIMULATOR_ENDING, reason);
     simulator->end_deadline = deadline_in_ms(simulator->clock, END_FLUSH_MS);
     uv_timer_start(&simulator->timer, on_end_timer, END_LOOK_MS, END_LOOK_MS);
@@ -781,6 +786,16 @@ static int make_services(struct simulator *simulator, struct error *error)
     return central_service_new(&central, &simulator->central, error);
 }
 
+static int make_replay(struct simulator *simulator, struct error *error)
+{
+    const struct replay_options options = {
+        .loop = &simulator->loop, .time_scale = simulator->options->time_scale, .sink = sink_of(simulator), .port = port_of(simulator)};
+    if (!simulator->options->replay)
+        return 0;
+    log_info("every device has the conversation of %s; nothing is judged", simulator->options->replay);
+    return replay_new(simulator->options->replay, &options, &simulator->replay, error);
+}
+
 static int start_broker(struct simulator *simulator, struct error *error)
 {
     CLEANUP_FREE char *ca = kept_pki_certificate_path(&simulator->control_pki, "ca");
@@ -809,6 +824,24 @@ static struct lane_identity main_identity(const struct simulator *simulator)
         .leaf = pki_server_leaf(pki), .key = pki_server_key(pki), .intermediates = (x509_stack *)(uintptr_t)pki_server_intermediates(pki)};
 }
 
+static struct front_door_policy service_policy(struct simulator *simulator)
+{
+    return (struct front_door_policy){.user = simulator,
+                                      .verify = verify,
+                                      .needs_certificate = needs_certificate,
+                                      .decide = decide,
+                                      .subscribed = subscribed,
+                                      .unsubscribed = unsubscribed,
+                                      .may_publish = may_publish,
+                                      .amend_topic = amend_topic,
+                                      .sent = sent,
+                                      .acknowledged = acknowledged,
+                                      .grant = grant,
+                                      .knobs = knobs_of,
+                                      .fault = fault,
+                                      .closed = closed};
+}
+
 static int open_front_door(struct simulator *simulator, struct error *error)
 {
     struct front_door_options options = {
@@ -817,20 +850,7 @@ static int open_front_door(struct simulator *simulator, struct error *error)
         .time_scale = simulator->options->time_scale,
         .upstream_path = broker_device_path(simulator->broker),
         .sink = sink_of(simulator),
-        .policy = {.user = simulator,
-                   .verify = verify,
-                   .needs_certificate = needs_certificate,
-                   .decide = decide,
-                   .subscribed = subscribed,
-                   .unsubscribed = unsubscribed,
-                   .may_publish = may_publish,
-                   .amend_topic = amend_topic,
-                   .sent = sent,
-                   .acknowledged = acknowledged,
-                   .grant = grant,
-                   .knobs = knobs_of,
-                   .fault = fault,
-                   .closed = closed},
+        .policy = simulator->replay ? replay_policy(simulator->replay) : service_policy(simulator),
         .connect_deadline_ms = CONNECT_DEADLINE_MS,
         .sessions_max = simulator->sessions_max,
     };
@@ -966,7 +986,7 @@ static int start(struct simulator *simulator, struct error *error)
     simulator->has_loop = true;
     gather_hosts(simulator);
     if (watch_signals(simulator, error) || load_state(simulator, error) || open_pki(simulator, error) || make_stores(simulator, error) ||
-        make_buses(simulator, error) || make_services(simulator, error) || start_broker(simulator, error))
+        make_buses(simulator, error) || make_services(simulator, error) || make_replay(simulator, error) || start_broker(simulator, error))
         return -1;
     if (open_front_door(simulator, error) || make_control(simulator, error) || open_service_api(simulator, error))
         return -1;
@@ -988,6 +1008,7 @@ static void done(struct simulator *simulator)
 {
     front_door_free(TAKE(simulator->front_door));
     webhooks_free(TAKE(simulator->webhooks));
+    replay_free(TAKE(simulator->replay));
     if (simulator->has_loop)
         finish_end(simulator);
     close_loop(simulator);

@@ -13,6 +13,7 @@ int cli_run(int argc, char **argv);
 int cli_list(int argc, char **argv);
 int cli_show(int argc, char **argv);
 int cli_try(int argc, char **argv);
+int cli_probe(int argc, char **argv);
 /* `dpsbench sim ...`; ends with an empty one. */
 extern const struct command cli_sim_commands[];
 /* `dpsbench hub ...`; ends with an empty one. */

@@ -3,12 +3,12 @@
 #include "base/event.h"
 #include "base/files.h"
 #include "harness/control/control.h"
+#include "harness/probe/dps_client.h"
 #include "harness/rig/place.h"
 #include "harness/rig/rig.h"
 #include "harness/rig/served.h"
 #include "harness/rig/tempdir.h"
 #include "harness/try/certificate_notes.h"
-#include "harness/try/dps_client.h"
 #include "harness/try/mend.h"
 #include "harness/try/pem_form.h"
 #include "harness/try/virtual_console.h"
@@ -178,8 +178,7 @@ static int talk(struct trial *trial, struct error *error)
     CLEANUP_JSON cJSON *ready = cJSON_Duplicate(served_ready(trial->simulator), true);
     const struct dps_client_options options = {
         .waiting = trial->waiting,
-        .files = &trial->result.files,
-        .server_root_path = json_string(ready, "root_ca", ""),
+        .tls = {.chain = trial->result.files.chain, .key = trial->result.files.key, .root_path = json_string(ready, "root_ca", "")},
         .address = json_string(ready, "dps", ""),
         .host = json_string(ready, "host", ""),
         .id_scope = ID_SCOPE,

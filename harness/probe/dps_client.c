@@ -1,19 +1,20 @@
-#include "harness/try/dps_client.h"
+#include "harness/probe/dps_client.h"
 
 #include "base/mqtt_link.h"
+#include "harness/probe/endpoint.h"
 
-#include <openssl/err.h>
 #include <string.h>
 
 DEFINE_CLEANUP(struct mqtt_link *, mqtt_link_free)
-DEFINE_CLEANUP(SSL_CTX *, SSL_CTX_free)
 
-enum { USER_NAME_MAX_BYTES = 1024, TOPIC_MAX_BYTES = 512, ADDRESS_MAX_BYTES = 64, KEEP_ALIVE_S = 1767, HTTP_ACCEPTED = 202, HTTP_OK = 200 };
+enum { USER_NAME_MAX_BYTES = 1024, TOPIC_MAX_BYTES = 512, KEEP_ALIVE_S = 1767, HTTP_ACCEPTED = 202, HTTP_OK = 200 };
 #define RESPONSES "$dps/registrations/res/"
 
 /* One connection, to DPS or to the hub. */
 struct client {
     const struct dps_client_options *options;
+    struct probe_tls tls;
+    const char *user_name; /* of the connection that is being made */
     struct dps_conversation conversation;
     int connack;
     bool is_subscribed;
@@ -22,44 +23,25 @@ struct client {
     char closed_text[128];
 };
 
-/* ---- TLS ---- */
+/* ---- what is told ---- */
 
-static int fail_tls(const char *what, struct error *error)
+static void tell(const struct client *client, struct probe_event event)
 {
-    char text[256];
-    ERR_error_string_n(ERR_peek_last_error(), text, sizeof text);
-    ERR_clear_error();
-    return error_set(error, ERROR_OWNER_FILE, ERROR_CRYPTO, "use the %s in a TLS handshake: OpenSSL says %s", what, text);
+    const struct probe_observer *observer = &client->options->observer;
+    event.stage = client->tls.stage;
+    event.mono_us = clock_mono_us(waiting_clock(client->options->waiting));
+    if (observer->observe)
+        observer->observe(observer->user, &event);
 }
 
-static int load_chain(SSL_CTX *context, const struct device_files *files, struct error *error)
+/* libmosquitto sends CONNECT as soon as the handshake is done. */
+static void on_tls_event(void *user, const struct probe_event *event)
 {
-    if (SSL_CTX_use_certificate(context, sk_X509_value(files->chain, 0)) != 1)
-        return fail_tls("certificate", error);
-    for (int i = 1; i < sk_X509_num(files->chain); i++)
-        if (SSL_CTX_add1_chain_cert(context, sk_X509_value(files->chain, i)) != 1)
-            return fail_tls("chain", error);
-    return SSL_CTX_use_PrivateKey(context, files->key) == 1 ? 0 : fail_tls("private key", error);
-}
-
-/* As the modem: TLS 1.2, the chain exactly as in the file, weak keys and digests not judged. */
-static int make_tls(const struct dps_client_options *options, SSL_CTX **ret_context, struct error *error)
-{
-    CLEANUP(SSL_CTX_free_cleanup) SSL_CTX *context = SSL_CTX_new(TLS_client_method());
-    if (!context)
-        return error_set_memory(error);
-    SSL_CTX_set_security_level(context, 0);
-    SSL_CTX_set_mode(context, SSL_MODE_NO_AUTO_CHAIN);
-    SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
-    SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
-    SSL_CTX_set_max_proto_version(context, TLS1_2_VERSION);
-    SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
-    if (SSL_CTX_load_verify_file(context, options->server_root_path) != 1)
-        return fail_tls("simulator's root", error);
-    if (load_chain(context, options->files, error))
-        return -1;
-    *ret_context = TAKE(context);
-    return 0;
+    const struct client *client = user;
+    const struct probe_observer *observer = &client->options->observer;
+    observer->observe(observer->user, event);
+    if (event->step == PROBE_TLS_DONE)
+        tell(client, (struct probe_event){.step = PROBE_CONNECT, .name = client->user_name});
 }
 
 /* ---- what comes ---- */
@@ -68,13 +50,15 @@ static void on_connack(void *user, int return_code)
 {
     struct client *client = user;
     client->connack = return_code;
+    tell(client, (struct probe_event){.step = PROBE_CONNACK, .is_from_server = true, .code = return_code});
 }
 
 static void on_suback(void *user, int packet_id, const int *codes, size_t count)
 {
-    (void)packet_id, (void)codes, (void)count;
+    (void)packet_id;
     struct client *client = user;
     client->is_subscribed = true;
+    tell(client, (struct probe_event){.step = PROBE_SUBACK, .is_from_server = true, .code = count ? codes[0] : 0x80});
 }
 
 static int64_t number_behind(const char *topic, const char *name)
@@ -85,9 +69,11 @@ static int64_t number_behind(const char *topic, const char *name)
 
 static void on_message(void *user, const char *topic, const void *payload, size_t length, int qos, bool is_retained)
 {
-    (void)qos, (void)is_retained;
+    (void)is_retained;
     struct client *client = user;
     struct dps_conversation *conversation = &client->conversation;
+    tell(client, (struct probe_event){
+                     .step = PROBE_MESSAGE, .is_from_server = true, .code = qos, .name = topic, .body = payload, .body_bytes = length});
     if (strncmp(topic, RESPONSES, strlen(RESPONSES)) != 0)
         return;
     int64_t retry_after_s = number_behind(topic, "retry-after=");
@@ -101,10 +87,12 @@ static void on_message(void *user, const char *topic, const void *payload, size_
 
 static void on_closed(void *user, int rc, int system_errno, const char *text)
 {
-    (void)rc, (void)system_errno;
+    (void)system_errno;
     struct client *client = user;
     client->is_closed = true;
     snprintf(client->closed_text, sizeof client->closed_text, "%s", text);
+    if (rc)
+        tell(client, (struct probe_event){.step = PROBE_CLOSED, .is_from_server = true, .text = text});
 }
 
 static bool has_connack(void *user)
@@ -137,48 +125,57 @@ static int await(struct client *client, bool (*is_done)(void *), const char *wha
 
 /* ---- one connection ---- */
 
-static int split_address(const char *text, char address[ADDRESS_MAX_BYTES], uint16_t *ret_port, struct error *error)
-{
-    const char *colon = strrchr(text, ':');
-    size_t start = text[0] == '[', length = colon ? (size_t)(colon - text) - 2 * start : 0;
-    if (!colon || length == 0 || length >= ADDRESS_MAX_BYTES)
-        return error_set(error, ERROR_OWNER_RIG, ERROR_PROTOCOL, "ready.json: dps '%s' is not ADDR:PORT", text);
-    snprintf(address, ADDRESS_MAX_BYTES, "%.*s", (int)length, text + start);
-    *ret_port = (uint16_t)strtol(colon + 1, NULL, 10);
-    return 0;
-}
-
 /* A handshake that fails at once is told by the call, one that fails later by on_closed: to us it is the same. */
 static int start(struct client *client, struct mqtt_link *link)
 {
     struct error error = ERROR_INIT;
     if (mqtt_link_connect(link, NULL, NULL, &error) == 0)
         return 0;
-    client->is_closed = true;
-    snprintf(client->closed_text, sizeof client->closed_text, "%s", error.text);
+    on_closed(client, -1, 0, error.text);
     return -1;
 }
 
-static int open_link(struct client *client, SSL_CTX *tls, const char *host, const char *client_id, const char *user_name,
-                     struct mqtt_link **ret_link, struct error *error)
+/* Where the server called `host` is. */
+static int find_endpoint(const struct client *client, const char *host, struct endpoint *ret_endpoint, struct error *error)
+{
+    const struct dps_client_options *options = client->options;
+    if (options->address)
+        return endpoint_read(options->address, ret_endpoint, error);
+    if (endpoint_resolve(options->waiting, host, options->port, options->deadline, ret_endpoint, error)) {
+        tell(client, (struct probe_event){.step = PROBE_UNREACHED, .name = host, .text = error ? error->text : NULL});
+        return -1;
+    }
+    return 0;
+}
+
+static void tell_endpoint(const struct client *client, const char *host, const struct endpoint *endpoint)
+{
+    char text[ENDPOINT_TEXT_BYTES];
+    endpoint_format(endpoint, text);
+    tell(client, (struct probe_event){.step = PROBE_RESOLVED, .name = host, .text = text});
+}
+
+static int open_link(struct client *client, const char *host, const char *client_id, const char *user_name, struct mqtt_link **ret_link,
+                     struct error *error)
 {
     CLEANUP(mqtt_link_free_cleanup) struct mqtt_link *link = NULL;
-    char address[ADDRESS_MAX_BYTES];
-    uint16_t port;
-    if (split_address(client->options->address, address, &port, error))
+    struct endpoint endpoint;
+    if (find_endpoint(client, host, &endpoint, error))
         return -1;
+    tell_endpoint(client, host, &endpoint);
     const struct mqtt_link_options options = {
         .loop = waiting_loop(client->options->waiting),
         .client_id = client_id,
         .user_name = user_name,
         .host = host,
-        .address = address,
-        .port = port,
-        .tls = tls,
+        .address = endpoint.address,
+        .port = endpoint.port,
+        .tls = client->tls.context,
         .keeps_session = true, /* as the client of the nRF Connect SDK */
         .keep_alive_s = KEEP_ALIVE_S,
         .callbacks = {.user = client, .on_connack = on_connack, .on_message = on_message, .on_suback = on_suback, .on_closed = on_closed},
     };
+    client->user_name = user_name;
     client->connack = DPS_CLIENT_NONE;
     client->is_subscribed = client->has_reply = client->is_closed = false;
     if (mqtt_link_new(&options, &link, error))
@@ -194,6 +191,7 @@ static int close_link(struct client *client, struct mqtt_link *link, struct erro
 {
     if (client->is_closed)
         return 0;
+    tell(client, (struct probe_event){.step = PROBE_DISCONNECT});
     mqtt_link_disconnect(link);
     return await(client, is_closed, "the end of the connection", error);
 }
@@ -206,11 +204,17 @@ static void note_end(struct client *client)
 
 /* ---- DPS ---- */
 
+static int expect(struct client *client, enum probe_stage stage, const char *host, struct error *error)
+{
+    return probe_tls_expect(&client->tls, stage, client->options->compares_names ? host : NULL, error);
+}
+
 static int ask(struct client *client, struct mqtt_link *link, const char *topic, struct error *error)
 {
     client->has_reply = false;
     if (client->is_closed)
         return 0;
+    tell(client, (struct probe_event){.step = PROBE_PUBLISH, .name = topic});
     if (mqtt_link_publish(link, topic, NULL, 0, 1, false, NULL, error))
         return -1;
     return await(client, has_reply, "the answer of DPS", error);
@@ -228,9 +232,25 @@ static int poll_once(struct client *client, struct mqtt_link *link, struct error
     return ask(client, link, topic, error);
 }
 
+/* Services close after a refusal, some of them: whoever looks on wants to see it. */
+static int watch_end(struct client *client, struct error *error)
+{
+    enum { WATCH_MS = 2000, REFUSALS = 400 };
+    struct error inner = ERROR_INIT;
+    const struct dps_client_options *options = client->options;
+    if (!options->observer.observe || !client->has_reply || client->conversation.status < REFUSALS)
+        return 0;
+    deadline_t deadline = deadline_earlier(options->deadline, deadline_in_ms(waiting_clock(options->waiting), WATCH_MS));
+    if (waiting_until(options->waiting, is_closed, client, deadline, "the end of the connection", &inner) == 0 ||
+        inner.code == ERROR_TIMEOUT)
+        return 0;
+    return error_set(error, inner.owner, inner.code, "%s", inner.text);
+}
+
 static int register_device(struct client *client, struct mqtt_link *link, struct error *error)
 {
     const struct dps_conversation *conversation = &client->conversation;
+    tell(client, (struct probe_event){.step = PROBE_SUBSCRIBE, .name = RESPONSES "#"});
     if (mqtt_link_subscribe(link, RESPONSES "#", 1, NULL, error) || await(client, is_subscribed, "SUBACK", error) ||
         ask(client, link, "$dps/registrations/PUT/iotdps-register/?$rid=1", error))
         return -1;
@@ -239,7 +259,7 @@ static int register_device(struct client *client, struct mqtt_link *link, struct
             return -1;
     if (!client->has_reply)
         note_end(client);
-    return 0;
+    return watch_end(client, error);
 }
 
 static int take_assignment(struct dps_conversation *conversation, struct error *error)
@@ -253,13 +273,15 @@ static int take_assignment(struct dps_conversation *conversation, struct error *
     return conversation->hub && conversation->device_id ? 0 : error_set_memory(error);
 }
 
-static int talk_to_dps(struct client *client, SSL_CTX *tls, struct error *error)
+static int talk_to_dps(struct client *client, struct error *error)
 {
     CLEANUP(mqtt_link_free_cleanup) struct mqtt_link *link = NULL;
     const struct dps_client_options *options = client->options;
     char user_name[USER_NAME_MAX_BYTES];
-    snprintf(user_name, sizeof user_name, "%s/registrations/%s/api-version=2019-03-31", options->id_scope, options->registration_id);
-    if (open_link(client, tls, options->host, options->registration_id, user_name, &link, error))
+    snprintf(user_name, sizeof user_name, "%s/registrations/%s/api-version=" DPS_CLIENT_API_VERSION, options->id_scope,
+             options->registration_id);
+    if (expect(client, PROBE_DPS, options->host, error) ||
+        open_link(client, options->host, options->registration_id, user_name, &link, error))
         return -1;
     client->conversation.connack = client->connack;
     if (client->connack == DPS_CLIENT_NONE)
@@ -271,14 +293,15 @@ static int talk_to_dps(struct client *client, SSL_CTX *tls, struct error *error)
 
 /* ---- the hub ---- */
 
-static int talk_to_hub(struct client *client, SSL_CTX *tls, struct error *error)
+static int talk_to_hub(struct client *client, struct error *error)
 {
     CLEANUP(mqtt_link_free_cleanup) struct mqtt_link *link = NULL;
     struct dps_conversation *conversation = &client->conversation;
     char user_name[USER_NAME_MAX_BYTES];
     snprintf(user_name, sizeof user_name, "%s/%s/?api-version=2020-09-30&DeviceClientType=azsdk-c%%2F1.4.0-beta.2", conversation->hub,
              conversation->device_id);
-    if (open_link(client, tls, conversation->hub, conversation->device_id, user_name, &link, error))
+    if (expect(client, PROBE_HUB, conversation->hub, error) ||
+        open_link(client, conversation->hub, conversation->device_id, user_name, &link, error))
         return -1;
     conversation->hub_connack = client->connack;
     if (client->connack == DPS_CLIENT_NONE)
@@ -290,17 +313,21 @@ static int talk_to_hub(struct client *client, SSL_CTX *tls, struct error *error)
 
 static int talk(struct client *client, struct error *error)
 {
-    CLEANUP(SSL_CTX_free_cleanup) SSL_CTX *tls = NULL;
-    if (make_tls(client->options, &tls, error) || talk_to_dps(client, tls, error))
+    if (talk_to_dps(client, error))
         return -1;
-    return client->conversation.is_assigned ? talk_to_hub(client, tls, error) : 0;
+    return client->conversation.is_assigned ? talk_to_hub(client, error) : 0;
 }
 
 int dps_client_run(const struct dps_client_options *options, struct dps_conversation *ret_conversation, struct error *error)
 {
     struct client client = {.options = options,
                             .conversation = {.connack = DPS_CLIENT_NONE, .status = DPS_CLIENT_NONE, .hub_connack = DPS_CLIENT_NONE}};
-    if (talk(&client, error)) {
+    const struct probe_observer observer = {.observe = options->observer.observe ? on_tls_event : NULL, .user = &client};
+    if (probe_tls_init(&options->tls, waiting_clock(options->waiting), &observer, &client.tls, error))
+        return -1;
+    int rc = talk(&client, error);
+    probe_tls_done(&client.tls);
+    if (rc) {
         dps_conversation_done(&client.conversation);
         return -1;
     }

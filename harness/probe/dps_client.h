@@ -1,24 +1,28 @@
 /*
- * harness/try/dps_client.h - a device's conversation with DPS and its hub, by a client of our own
+ * harness/probe/dps_client.h - a device's conversation with DPS and its hub, by a client of our own
  *
  * What:     a real TLS handshake with the person's chain and key, CONNECT as the client of the nRF Connect SDK sends it, SUBSCRIBE, register,
  *           status requests until the operation ends, DISCONNECT; when a hub was assigned, CONNECT there too.
- * Not here: why the service decides as it does: that is in the simulator's events.
+ * Not here: why the service decides as it does: a simulator's events say that.
  * Source:   "Communicate with DPS using the MQTT protocol", Azure documentation; nRF Connect SDK, azure_iot_hub_dps.c.
- * Trust:    the server must stand under the root given; its name is not compared, because a hub may have any.
  */
-#ifndef HARNESS_TRY_DPS_CLIENT_H
-#define HARNESS_TRY_DPS_CLIENT_H
+#ifndef HARNESS_PROBE_DPS_CLIENT_H
+#define HARNESS_PROBE_DPS_CLIENT_H
 
-#include "harness/try/device_files.h"
+#include "base/json.h"
+#include "harness/probe/tls.h"
 #include "harness/wait/waiting.h"
+
+#define DPS_CLIENT_API_VERSION "2019-03-31"
 
 struct dps_client_options {
     struct waiting *waiting;
-    const struct device_files *files;
-    const char *server_root_path; /* PEM */
-    const char *address;          /* "127.0.0.1:40123" */
-    const char *host;             /* for SNI */
+    struct probe_tls_options tls;
+    struct probe_observer observer;
+    const char *host;    /* of DPS: for SNI */
+    uint16_t port;       /* there, and at the hub; not used with `address` */
+    const char *address; /* "127.0.0.1:40123": DPS and hub are there, whatever their names; NULL: they are looked up */
+    bool compares_names; /* the servers' certificates must name them */
     const char *id_scope;
     const char *registration_id;
     double time_scale; /* for retry-after */
@@ -43,7 +47,7 @@ struct dps_conversation {
 
 /*
  * A refusal is no error. ret_conversation: dps_conversation_done() it; untouched on failure.
- * error  CRYPTO (file): OpenSSL does not take chain or key. IO (rig): no connection. TIMEOUT (rig). INTERRUPTED (person).
+ * error  CRYPTO (file): OpenSSL does not take chain, key or root. IO (rig): no connection. TIMEOUT (rig). INTERRUPTED (person).
  */
 int dps_client_run(const struct dps_client_options *options, struct dps_conversation *ret_conversation, struct error *error);
 void dps_conversation_done(struct dps_conversation *conversation); /* NULL allowed */

@@ -1,0 +1,147 @@
+#!/bin/bash
+# dpsbench probe against a real simulator, what it records, and the simulator that has the recorded conversation again.
+set -euo pipefail
+
+# shellcheck source=tests/e2e/lib.sh
+. "$DPSBENCH_SOURCE/tests/e2e/lib.sh"
+
+dpsbench=$DPSBENCH_BIN/dpsbench
+code=0
+cd "$scratch"
+
+# probe ARGUMENT...: with the device's files; output in $scratch/out and err, exit code in $code.
+probe() {
+    code=0
+    "$dpsbench" probe --cert dev/leaf.crt.pem --key dev/leaf.key.pem "$@" >"$scratch/out" 2>"$scratch/err" || code=$?
+}
+
+# exits CODE: the last probe ended so.
+exits() {
+    [[ $code == "$1" ]] || fail "expected exit code $1, got $code:"$'\n'"$(cat "$scratch/out" "$scratch/err")"
+}
+
+# enroll ID: individually, by the device's own leaf.
+enroll() {
+    mkdir -p sim/enrollments
+    jq -n --arg id "$1" --rawfile pem dev/leaf.crt.pem \
+        '{registrationId: $id, attestation: {type: "x509", x509: {clientCertificates: {primary: {certificate: $pem}}}}}' >"sim/enrollments/$1.json"
+}
+
+# conversation FILE: codes, topics and bodies of the service, without times.
+conversation() {
+    jq -c 'select(.step == "connack" or .step == "suback" or .step == "message") | [.stage, .step, .code, .name, .body]' "$1"
+}
+
+"$dpsbench" certs make device/root-leaf --registration-id dev-01 --out dev >/dev/null 2>&1
+enroll dev-01
+start_program sim "$DPSBENCH_BIN/dpsbench-sim" --state sim --server-key p-256 --time-scale 50
+
+it 'registers, connects to the hub, and says that the credentials are good'
+probe --registration-id dev-01 --state sim --record good.jsonl
+exits 0
+holds out 'CONNACK 0, accepted'
+holds out '/registrations/res/202/?'
+holds out 'these credentials are good'
+is "$(grep -c '^hub .*< CONNACK 0' out)" 1
+
+it 'tells a refusal with its code, its meaning and its mend, and sees the service close'
+probe --registration-id nobody --state sim --record refused.jsonl
+exits 1
+holds out "401, error 401002 'Invalid certificate.'"
+holds out 'mend: compare thumbprint'
+holds out 'the connection ended'
+is "$(jq -r 'select(.step == "closed") | .from' refused.jsonl)" service
+
+it 'tells why it does not trust a server: another root, another name'
+probe --registration-id dev-01 --state sim --root dev/root.crt.pem
+exits 1
+holds out 'NOT trusted: unable to get local issuer certificate'
+holds out 'TLS alert 48, unknown CA'
+holds out 'server-not-trusted'
+probe --registration-id dev-01 --id-scope x --root sim/pki/root.crt.pem --endpoint wrong.example.org --connect "$(ready sim dps)"
+exits 1
+holds out 'hostname mismatch'
+
+it 'a server that is not there, or says nothing, is no answer (3)'
+probe --registration-id dev-01 --id-scope x --endpoint 127.0.0.1:1
+exits 3
+holds out 'DPS did not answer'
+probe --registration-id dev-01 --id-scope x --endpoint no-such-host.invalid
+exits 3
+holds out "look up 'no-such-host.invalid'"
+"$dpsbench" probe --help >help
+holds help 'dpsbench-sim --replay'
+
+it 'prints one JSON document'
+probe --registration-id dev-01 --state sim --json
+exits 0
+is "$(jq -r '.v, .outcome' out | paste -sd ' ')" '1 accepted'
+is "$(jq -r '[.steps[] | select(.stage == "hub" and .step == "connack") | .code] | join(",")' out)" 0
+is "$(jq -r '[.steps[] | select(.step == "server")][0].chain | length > 0' out)" true
+
+it 'keeps no name, address or id in a recording'
+lacks good.jsonl dev-01
+lacks good.jsonl "$(ready sim id_scope)"
+lacks good.jsonl dpsbench-hub
+lacks good.jsonl 127.0.0.1
+holds good.jsonl '{registration_id}'
+stop_program "${started[0]}" TERM
+
+it 'has the recorded conversation again, with another device'
+for name in good refused; do
+    start_program "$name" "$DPSBENCH_BIN/dpsbench-sim" --state "$name-state" --server-key p-256 --time-scale 50 --replay "$name.jsonl"
+    probe --registration-id other-7 --state "$name-state" --record "$name-again.jsonl"
+    exits "$([[ $name == good ]] && echo 0 || echo 1)"
+    [[ $name == refused ]] || holds out "DPS assigned 'other-7'"
+    is "$(conversation "$name-again.jsonl")" "$(conversation "$name.jsonl")"
+    stop_program "${started[-1]}" TERM
+done
+
+it 'has it at its times: the second poll of a device is answered late, and again when it asks more often'
+head -n 1 good.jsonl >slow.jsonl
+cat >>slow.jsonl <<'EOF'
+{"t_ms":0,"stage":"dps","step":"connect"}
+{"t_ms":10,"stage":"dps","step":"connack","code":0}
+{"t_ms":20,"stage":"dps","step":"publish","name":"$dps/registrations/PUT/iotdps-register/?$rid=1"}
+{"t_ms":720,"stage":"dps","step":"message","name":"$dps/registrations/res/202/?$rid=1&retry-after=1","body":"{\"operationId\":\"o\",\"status\":\"assigning\"}"}
+{"t_ms":1720,"stage":"dps","step":"publish","name":"$dps/registrations/GET/iotdps-get-operationstatus/?$rid=1&operationId=o"}
+{"t_ms":1730,"stage":"dps","step":"message","name":"$dps/registrations/res/202/?$rid=1&retry-after=1","body":"{\"operationId\":\"o\",\"status\":\"assigning\"}"}
+EOF
+start_program slow "$DPSBENCH_BIN/dpsbench-sim" --state slow-state --server-key p-256 --replay slow.jsonl
+probe --registration-id other-7 --state slow-state --json --timeout 3
+[[ $(jq '[.steps[] | select(.step == "publish" or .step == "message") | .t_us] | .[1] - .[0] >= 690000' out) == true ]] ||
+    fail "the reply came early: $(jq -c '.steps[] | select(.step == "publish" or .step == "message") | [.step, .t_us]' out)"
+exits 3
+holds slow-state/events.jsonl replay.exhausted
+stop_program "${started[-1]}" TERM
+
+it 'has every recording of fixtures/recordings, with a device that is none of ours'
+declare -A said=([ca-not-found]="401, error 401002 'CA certificate not found.'" [assigned-individual]="DPS assigned 'foo-7' to hub-0001"
+    [custom-allocation-failed]='error 400207' [enrollment-disabled]='status "disabled"' [client-id-mismatch]='CONNACK 5')
+for file in "$DPSBENCH_SOURCE"/fixtures/recordings/*.jsonl; do
+    name=$(basename "$file" .jsonl)
+    start_program fixture "$DPSBENCH_BIN/dpsbench-sim" --state "fixture-$name" --server-key p-256 --time-scale 50 --replay "$file"
+    probe --registration-id foo-7 --state "fixture-$name"
+    holds out "${said[$name]:?}"
+    stop_program "${started[-1]}" TERM
+done
+
+it 'refuses what is no recording, with its line'
+printf '{"v":1,"kind":"recording"}\n{"t_ms":1,"stage":"dps","step":"conect"}\n' >broken.jsonl
+code=0
+"$DPSBENCH_BIN/dpsbench-sim" --state broken-state --replay broken.jsonl >out 2>err || code=$?
+is "$code" 2
+holds err "broken.jsonl:2: 'step' is 'conect'"
+missing broken-state/ready.json
+
+it 'names wrong arguments'
+for words in '--registration-id a' '--id-scope a' '--registration-id a --id-scope b --endpoint x:0' '--registration-id a --id-scope b --timeout 0' \
+    '--registration-id a --state sim --endpoint x' '--registration-id a --id-scope b --connect localhost:1'; do
+    # shellcheck disable=SC2086
+    probe $words
+    exits 2
+    is "$(wc -c <out)" 0
+done
+probe --registration-id a --state nowhere
+exits 3
+holds err nowhere

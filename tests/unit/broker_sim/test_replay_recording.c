@@ -1,0 +1,105 @@
+/* Recordings as people and the probe write them. */
+#include "broker_sim/replay/recording.h"
+
+#include "base/bytes.h"
+#include "base/cleanup.h"
+
+#include <string.h>
+
+#include "tests/cmocka.h"
+
+#define HEAD "{\"v\":1,\"kind\":\"recording\"}\n"
+#define CONNECT "{\"t_ms\":1,\"stage\":\"dps\",\"step\":\"connect\"}\n"
+#define REGISTER "{\"t_ms\":5,\"stage\":\"dps\",\"step\":\"publish\",\"name\":\"$dps/registrations/PUT/iotdps-register/?$rid=1\"}\n"
+#define POLL                                                                                                                               \
+    "{\"t_ms\":9,\"stage\":\"dps\",\"step\":\"publish\",\"name\":\"$dps/registrations/GET/iotdps-get-operationstatus/"                     \
+    "?$rid=1&operationId=o\"}\n"
+#define REPLY "{\"t_ms\":8,\"stage\":\"dps\",\"step\":\"message\",\"name\":\"$dps/registrations/res/202/?$rid=1\",\"body\":\"{}\"}\n"
+
+static void reads_what_the_service_did_and_when(void **state)
+{
+    (void)state;
+    static const char text[] = HEAD CONNECT "{\"t_ms\":3,\"stage\":\"dps\",\"step\":\"connack\",\"code\":0}\n"
+                                            "{\"t_ms\":3,\"stage\":\"dps\",\"step\":\"subscribe\"}\n"
+                                            "{\"t_ms\":4,\"stage\":\"dps\",\"step\":\"suback\",\"code\":1}\n" REGISTER REPLY POLL
+                                            "\n{\"t_ms\":20,\"stage\":\"dps\",\"step\":\"closed\"}\n"
+                                            "{\"t_ms\":30,\"stage\":\"hub\",\"step\":\"connect\"}\n"
+                                            "{\"t_ms\":31,\"stage\":\"hub\",\"step\":\"connack\",\"code\":5}";
+    CLEANUP(recording_done) struct recording recording = {0};
+    struct error error = ERROR_INIT;
+    if (recording_read_text(text, strlen(text), "rec", &recording, &error))
+        fail_msg("%s", error.text);
+    const struct recorded_stage *dps = &recording.stages[RECORDED_DPS], *hub = &recording.stages[RECORDED_HUB];
+    assert_true(dps->is_there && hub->is_there);
+    assert_int_equal(dps->connack, 0);
+    assert_int_equal(dps->connack_ms, 2);
+    assert_int_equal(dps->suback_count, 1);
+    assert_int_equal(dps->subacks[0], 1);
+    assert_int_equal(dps->exchange_count, 2);
+    assert_true(dps->exchanges[0].is_register);
+    assert_int_equal(dps->exchanges[0].reply_count, 1);
+    assert_int_equal(dps->exchanges[0].replies[0].after_ms, 3);
+    assert_string_equal(dps->exchanges[0].replies[0].body, "{}");
+    assert_int_equal(dps->exchanges[0].closed_after_ms, RECORDED_NOTHING);
+    assert_false(dps->exchanges[1].is_register);
+    assert_int_equal(dps->exchanges[1].closed_after_ms, 11);
+    assert_int_equal(hub->connack, 5);
+    assert_int_equal(hub->exchange_count, 0);
+}
+
+static void what_cannot_be_replayed_is_named_with_its_line(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *says;
+    } rows[] = {
+        {"", "rec: it is empty"},
+        {"{}\n", "rec:1: this is no recording"},
+        {"{\"v\":2,\"kind\":\"recording\"}\n", "rec:1: version 2; this program reads version 1"},
+        {HEAD, "rec: it holds no CONNECT"},
+        {HEAD "[]\n", "rec:2: not a JSON object"},
+        {HEAD "{\n", "rec:2: not a JSON object: line:1"},
+        {HEAD "{\"t_ms\":1,\"stage\":\"dps\",\"step\":\"conect\"}\n", "rec:2: 'step' is 'conect'"},
+        {HEAD "{\"t_ms\":1,\"stage\":\"dsp\",\"step\":\"connect\"}\n", "rec:2: 'stage' is 'dsp'"},
+        {HEAD "{\"stage\":\"dps\",\"step\":\"connect\"}\n", "rec:2: 't_ms'"},
+        {HEAD CONNECT "{\"t_ms\":0,\"stage\":\"dps\",\"step\":\"connack\",\"code\":0}\n", "rec:3: 't_ms' is missing, goes back"},
+        {HEAD CONNECT CONNECT, "rec:3: a second CONNECT"},
+        {HEAD CONNECT "{\"t_ms\":1,\"stage\":\"dps\",\"step\":\"connack\",\"code\":6}\n", "rec:3: 'code'"},
+        {HEAD CONNECT "{\"t_ms\":1,\"stage\":\"dps\",\"step\":\"connack\"}\n", "rec:3: 'code'"},
+        {HEAD REGISTER, "rec:2: it stands before"},
+        {HEAD CONNECT REPLY, "rec:3: a reply stands before any request"},
+        {HEAD CONNECT "{\"t_ms\":1,\"stage\":\"dps\",\"step\":\"publish\"}\n", "rec:3: 'name' is missing"},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        struct recording recording;
+        struct error error = ERROR_INIT;
+        int rc = recording_read_text(rows[i].text, strlen(rows[i].text), "rec", &recording, &error);
+
+        if (rc == 0 || !strstr(error.text, rows[i].says))
+            fail_msg("row %zu: %d, '%s'", i, rc, error.text);
+    }
+}
+
+static void a_flood_of_replies_is_a_limit(void **state)
+{
+    (void)state;
+    CLEANUP(bytes_done) struct bytes text;
+    bytes_init(&text, 1024 * 1024);
+    bytes_append_text(&text, HEAD CONNECT REGISTER);
+    for (int i = 0; i <= RECORDED_REPLIES_MAX; i++)
+        bytes_append_text(&text, REPLY);
+    struct recording recording;
+    struct error error = ERROR_INIT;
+    assert_int_equal(recording_read_text(bytes_text(&text), text.length_bytes, "rec", &recording, &error), -1);
+    assert_non_null(strstr(error.text, "more than 16 replies"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(reads_what_the_service_did_and_when),
+        cmocka_unit_test(what_cannot_be_replayed_is_named_with_its_line),
+        cmocka_unit_test(a_flood_of_replies_is_a_limit),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
