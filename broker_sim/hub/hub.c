@@ -51,6 +51,8 @@ cJSON *hub_error_body(const struct hub *hub, int code, const char *message)
 
 /* ---- time ---- */
 
+static void on_moved(void *user, struct hub_device *device); /* below */
+
 static void on_timer(uv_timer_t *timer)
 {
     struct hub *hub = timer->data;
@@ -128,6 +130,7 @@ struct hub *hub_new(const struct hub_options *options)
     }
     if (hub->timer)
         hub->timer->data = hub;
+    hub_registry_watch(hub->options.registry, on_moved, hub);
     hub->next_unix_s = find_next_unix_s(hub);
     hub_rearm(hub);
     return hub;
@@ -151,6 +154,8 @@ void hub_stop(struct hub *hub)
 void hub_free(struct hub *hub)
 {
     hub_stop(hub);
+    if (hub)
+        hub_registry_watch(hub->options.registry, NULL, NULL);
     free(hub);
 }
 
@@ -242,6 +247,20 @@ void hub_detach(struct hub *hub, struct hub_connection *connection)
         return;
     device->connection = NULL;
     delivery_requeue(hub, device);
+}
+
+void hub_drop(struct hub *hub, const struct hub_device *device)
+{
+    struct hub_connection *connection = device->connection;
+    if (!connection)
+        return;
+    hub_detach(hub, connection);
+    hub->options.port.close(hub->options.port.user, connection->session->number, "refused");
+}
+
+static void on_moved(void *user, struct hub_device *device)
+{
+    hub_drop(user, device);
 }
 
 /* IoT Hub drops the older connection of a device when a newer one comes (error 400027 in its log). */

@@ -100,16 +100,6 @@ int hub_create(struct hub *hub, const cJSON *params, cJSON **ret_result, struct 
     return give_description(device, true, ret_result, error);
 }
 
-/* IoT Hub drops the connection of a device that is disabled or deleted. */
-static void drop_connection(struct hub *hub, const struct hub_device *device)
-{
-    struct hub_connection *connection = device->connection;
-    if (!connection)
-        return;
-    hub_detach(hub, connection);
-    hub->options.port.close(hub->options.port.user, connection->session->number, "refused");
-}
-
 int hub_update(struct hub *hub, const cJSON *params, cJSON **ret_result, struct error *error)
 {
     struct hub_device *device = find_device(hub, params, error);
@@ -119,7 +109,7 @@ int hub_update(struct hub *hub, const cJSON *params, cJSON **ret_result, struct 
         return -1;
     emit_changed(hub, device->device_id, "put");
     if (device->is_disabled)
-        drop_connection(hub, device);
+        hub_drop(hub, device);
     return give_description(device, true, ret_result, error);
 }
 
@@ -130,7 +120,7 @@ int hub_delete(struct hub *hub, const cJSON *params, cJSON **ret_result, struct 
         return -1;
     char device_id[HUB_DEVICE_ID_MAX_BYTES + 1];
     snprintf(device_id, sizeof device_id, "%s", device->device_id);
-    drop_connection(hub, device);
+    hub_drop(hub, device);
     if (hub_registry_delete(hub->options.registry, device, error) || commit(hub, error))
         return -1;
     method_drop_device(hub, device_id);

@@ -3,12 +3,15 @@
 #include <ctype.h>
 #include <search.h>
 #include <string.h>
+#include <strings.h>
 
 struct hub_registry {
     struct store *kept; /* NULL: nothing is kept */
     void *tree;         /* of struct hub_device, by device id */
     size_t count;
     uint64_t message_count; /* so far: the next one's number */
+    void (*moved)(void *user, struct hub_device *device);
+    void *moved_user;
 };
 
 static const char *const authentication_names[] = {
@@ -60,6 +63,12 @@ void hub_registry_free(struct hub_registry *registry)
     if (registry)
         tdestroy(registry->tree, device_free);
     free(registry);
+}
+
+void hub_registry_watch(struct hub_registry *registry, void (*moved)(void *user, struct hub_device *device), void *user)
+{
+    registry->moved = moved;
+    registry->moved_user = user;
 }
 
 struct hub_device *hub_registry_find(const struct hub_registry *registry, const char *device_id)
@@ -334,9 +343,16 @@ static int assign_new(struct hub_registry *registry, const struct hub_assignment
     return 0;
 }
 
+static void tell_moved(struct hub_device *device)
+{
+    if (device->registry->moved)
+        device->registry->moved(device->registry->moved_user, device);
+}
+
 static int assign_again(struct hub_device *device, const struct hub_assignment *assignment, struct error *error)
 {
     struct twin twin;
+    bool has_moved = strcasecmp(device->hub, assignment->hub) != 0;
     if (assignment->twin == HUB_TWIN_RESET) {
         if (twin_init(&twin, assignment->initial_twin, error))
             return -1;
@@ -345,7 +361,11 @@ static int assign_again(struct hub_device *device, const struct hub_assignment *
         purge(device);
     }
     apply(device, assignment);
-    return hub_device_keep(device, error);
+    if (hub_device_keep(device, error))
+        return -1;
+    if (has_moved)
+        tell_moved(device);
+    return 0;
 }
 
 int hub_registry_assign(struct hub_registry *registry, const struct hub_assignment *assignment, struct error *error)
@@ -394,8 +414,13 @@ int hub_device_update(struct hub_device *device, const cJSON *json, struct error
     struct hub_device changed = *device;
     if (read_identity(json, &changed, error) || (changed.authentication == HUB_BY_SAS && make_keys(&changed, error)))
         return -1;
+    bool has_moved = strcasecmp(device->hub, changed.hub) != 0;
     *device = changed;
-    return hub_device_keep(device, error);
+    if (hub_device_keep(device, error))
+        return -1;
+    if (has_moved)
+        tell_moved(device);
+    return 0;
 }
 
 int hub_registry_delete(struct hub_registry *registry, struct hub_device *device, struct error *error)

@@ -59,6 +59,9 @@ cJSON *hub_device_to_json(const struct hub_device *device);
 /* Fill all but `registry`, device_id, messages and `connection`; members that are missing keep what is there. SYNTAX (file), MEMORY. */
 int hub_device_from_json(const cJSON *json, struct hub_device *device, struct error *error);
 
+/* `moved` is called after a device got another hub; there is one watcher, NULL: none. */
+void hub_registry_watch(struct hub_registry *registry, void (*moved)(void *user, struct hub_device *device), void *user);
+
 /* Lent, until hub_registry_delete or the registry's end. NULL when there is none. */
 struct hub_device *hub_registry_find(const struct hub_registry *registry, const char *device_id);
 size_t hub_registry_count(const struct hub_registry *registry);
@@ -81,7 +84,7 @@ struct hub_assignment {
 };
 /*
  * Make the identity, or move the one that there is: hub and authentication are replaced. Messages that wait stay with HUB_TWIN_KEEP, and go with
- * HUB_TWIN_RESET. A disabled identity stays so. A device that is connected stays connected.
+ * HUB_TWIN_RESET. A disabled identity stays so. A device that is connected stays connected, unless it moves to another hub.
  *
  * error   LIMIT (rig): HUB_DEVICES_MAX. LIMIT, SYNTAX (file): the initial twin is none, or a name is too long. MEMORY. Nothing is changed then.
  */

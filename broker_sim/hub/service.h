@@ -65,6 +65,8 @@ int64_t hub_now_s(const struct hub *hub);
 cJSON *hub_error_body(const struct hub *hub, int code, const char *message);
 /* The device gets nothing on it any more: what was on its way waits again, methods that it was asked for fail. */
 void hub_detach(struct hub *hub, struct hub_connection *connection);
+/* End the connection of a device that is disabled, deleted, or at another hub now. */
+void hub_drop(struct hub *hub, const struct hub_device *device);
 /* After anything that changed what is waited for. */
 void hub_rearm(struct hub *hub);
 

@@ -497,6 +497,22 @@ static void a_disabled_or_deleted_device_is_dropped_and_stays_out(void **state)
     finish(&rig, &third);
 }
 
+static void a_device_that_moves_to_another_hub_is_dropped_by_the_old_one(void **state)
+{
+    (void)state;
+    CLEANUP(rig_teardown) struct service_rig rig;
+    setup(&rig);
+    CONNECT(session, 7, true);
+    assert_int_equal(hub_registry_put(rig.devices, "H.azure-devices.net", "dev-01", "AA", NULL), 0);
+    assert_int_equal(rig.close_count, 0);
+    assert_int_equal(hub_registry_put(rig.devices, "other.azure-devices.net", "dev-01", "AA", NULL), 0);
+    assert_int_equal(rig.close_count, 1);
+    assert_int_equal(rig.closes[0].session, 7);
+    finish(&rig, &session);
+    assert_int_equal(hub_registry_put(rig.devices, "h.azure-devices.net", "dev-01", "AA", NULL), 0);
+    assert_int_equal(rig.close_count, 1);
+}
+
 static void a_connection_ends_with_its_token(void **state)
 {
     (void)state;
@@ -595,6 +611,7 @@ int main(void)
         cmocka_unit_test(a_bad_reported_patch_gets_a_body_with_an_error_code),
         cmocka_unit_test(requests_without_a_request_id_are_not_answered),
         cmocka_unit_test(a_disabled_or_deleted_device_is_dropped_and_stays_out),
+        cmocka_unit_test(a_device_that_moves_to_another_hub_is_dropped_by_the_old_one),
         cmocka_unit_test(a_connection_ends_with_its_token),
         cmocka_unit_test(properties_of_telemetry_are_decoded),
         cmocka_unit_test(wills_and_retained_messages_are_marked_by_properties),
