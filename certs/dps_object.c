@@ -364,6 +364,30 @@ int dps_json_stamp(enum dps_kind kind, cJSON *json, const struct dps_entry *old,
                : 0;
 }
 
+static bool is_allocation_policy(const char *text)
+{
+    static const char *const names[] = {"hashed", "geoLatency", "static", "custom"};
+    for (size_t i = 0; i < ARRAY_COUNT(names); i++)
+        if (strcasecmp(text, names[i]) == 0)
+            return true;
+    return false;
+}
+
+/* What a registration will need: told here, to the one who writes it, and not when a device comes. */
+static int read_allocation(const struct build *build)
+{
+    const cJSON *json = build->entry->json;
+    const char *policy = json_string(json, "allocationPolicy", "hashed");
+    const char *url = json_string(json_member(json, "customAllocationDefinition"), "webhookUrl", "");
+    if (!is_allocation_policy(policy))
+        return fail(build, "allocationPolicy", "'%.64s' is not one of hashed, geoLatency, static, custom", policy);
+    if (strcasecmp(policy, "custom") == 0 && !*url)
+        return fail(build, "customAllocationDefinition.webhookUrl", "is missing; allocationPolicy custom asks a web server there");
+    if (strlen(json_string(json, "deviceId", "")) > DPS_ID_MAX_BYTES)
+        return fail(build, "deviceId", "is longer than %d characters", DPS_ID_MAX_BYTES);
+    return 0;
+}
+
 static int build_object(const struct build *build)
 {
     struct dps_entry *entry = build->entry;
@@ -371,7 +395,7 @@ static int build_object(const struct build *build)
         return -1;
     if (entry->object.kind == DPS_CERTIFICATE)
         return read_certificate(build) || make_read_only_members(build) ? -1 : 0;
-    return read_status(build) || read_attestation(build) || make_read_only_members(build) ? -1 : 0;
+    return read_status(build) || read_attestation(build) || read_allocation(build) || make_read_only_members(build) ? -1 : 0;
 }
 
 int dps_entry_new(enum dps_kind kind, cJSON *json, const char *place, const struct clock *clock, const struct dps_listener *listener,

@@ -31,8 +31,8 @@ struct member {
     M("attestation.x509", OBJECT) PAIR("attestation.x509.clientCertificates") PAIR("attestation.x509.signingCertificates")                 \
     M("attestation.x509.caReferences", OBJECT) M("attestation.x509.caReferences.primary", TEXT)                                            \
     M("attestation.x509.caReferences.secondary", TEXT) M("capabilities", OBJECT) M("capabilities.iotEdge", BOOL)                           \
-    M("iotHubHostName", TEXT) M("iotHubs", TEXT_LIST) M("allocationPolicy", TEXT) M("customAllocationDefinition", FREE)                    \
-    M("initialTwin", FREE) M("provisioningStatus", TEXT) M("reprovisionPolicy", OBJECT) M("reprovisionPolicy.updateHubAssignment", BOOL)   \
+    M("iotHubHostName", TEXT) M("iotHubs", TEXT_LIST) M("allocationPolicy", TEXT) M("customAllocationDefinition", OBJECT)                    \
+    M("customAllocationDefinition.webhookUrl", TEXT) M("customAllocationDefinition.apiVersion", TEXT) M("initialTwin", OBJECT) M("initialTwin.tags", FREE) M("initialTwin.properties", FREE) M("provisioningStatus", TEXT) M("reprovisionPolicy", OBJECT) M("reprovisionPolicy.updateHubAssignment", BOOL)   \
     M("reprovisionPolicy.migrateDeviceData", BOOL) M("etag", TEXT) M("createdDateTimeUtc", TEXT) M("lastUpdatedDateTimeUtc", TEXT)
 
 #define CERTIFICATE_PROPERTIES(prefix)                                                                                                     \

@@ -35,13 +35,16 @@ static int read_hub(const cJSON *item, struct linked_hubs *hubs, struct error *e
 {
     struct linked_hub *hub = &hubs->items[hubs->count];
     const char *name = json_string(item, "name", "");
-    int64_t weight = json_integer(item, "allocationWeight", 1);
+    const cJSON *weight_member = json_member(item, "allocationWeight"), *applies = json_member(item, "applyAllocationPolicy");
+    int64_t weight = weight_member ? json_integer(item, "allocationWeight", -1) : 1;
     if (!*name || strlen(name) > LINKED_HUB_NAME_MAX_BYTES)
         return fail(error, "properties.iotHubs[].name", "must be a host name, such as hub-1.azure-devices.net");
     if (linked_hubs_find(hubs, name))
         return fail(error, name, "is listed twice; drop one");
     if (weight < 0 || weight > LINKED_HUB_WEIGHT_MAX)
         return fail(error, "properties.iotHubs[].allocationWeight", "must be an integer from 0 to 1000");
+    if (applies && !cJSON_IsBool(applies))
+        return fail(error, "properties.iotHubs[].applyAllocationPolicy", "must be true or false");
     *hub = (struct linked_hub){.weight = (int)weight, .applies = json_bool(item, "applyAllocationPolicy", true)};
     snprintf(hub->name, sizeof hub->name, "%s", name);
     hubs->count++;

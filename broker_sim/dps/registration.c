@@ -193,22 +193,33 @@ static int check_texts(const struct registration_store *store, const struct regi
 /* JSON numbers are exact up to 2^53; more polls than that are "never". */
 #define POLLS_MAX (INT64_C(1) << 53)
 
-/* As text in the text: read back unchanged, and without a parse on the way. */
-static int add_texts(cJSON *json, const struct registration_outcome *outcome)
+/* What is zero is left out: a record is written twice a registration, and reads back the same. */
+static int put_text(cJSON *json, const char *name, const char *text)
 {
-    return json_add_string(json, "payload", outcome->payload) || json_add_string(json, "initialTwin", outcome->initial_twin) ||
-           json_add_string(json, "issuedChain", outcome->issued_chain);
+    return text && *text ? json_add_string(json, name, text) : 0;
 }
 
+static int put_integer(cJSON *json, const char *name, int64_t value)
+{
+    return value ? json_add_integer(json, name, value) : 0;
+}
+
+static int put_bool(cJSON *json, const char *name, bool value)
+{
+    return value ? json_add_bool(json, name, value) : 0;
+}
+
+/* payload and the other two as text in the text: read back unchanged, and without a parse on the way. */
 static int add_outcome(cJSON *json, const struct registration_outcome *outcome)
 {
     return json_add_string(json, "outcome", registration_status_name(outcome->status)) ||
-           json_add_string(json, "substatus", registration_substatus_name(outcome->substatus)) || add_texts(json, outcome) ||
-           json_add_bool(json, "hasSymmetricKey", outcome->has_symmetric_key) || json_add_bool(json, "isLowerId", outcome->is_lower_id) ||
-           json_add_bool(json, "isGroup", outcome->is_group) || json_add_string(json, "enrollmentId", outcome->enrollment_id) ||
-           json_add_string(json, "deviceId", outcome->device_id) || json_add_string(json, "assignedHub", outcome->assigned_hub) ||
-           json_add_string(json, "leafSha256", outcome->leaf_sha256) || json_add_integer(json, "errorCode", outcome->error_code) ||
-           json_add_string(json, "errorMessage", outcome->error_message);
+           put_text(json, "substatus", registration_substatus_name(outcome->substatus)) || put_text(json, "payload", outcome->payload) ||
+           put_text(json, "initialTwin", outcome->initial_twin) || put_text(json, "issuedChain", outcome->issued_chain) ||
+           put_bool(json, "hasSymmetricKey", outcome->has_symmetric_key) || put_bool(json, "isLowerId", outcome->is_lower_id) ||
+           put_bool(json, "isGroup", outcome->is_group) || put_text(json, "enrollmentId", outcome->enrollment_id) ||
+           put_text(json, "deviceId", outcome->device_id) || put_text(json, "assignedHub", outcome->assigned_hub) ||
+           put_text(json, "leafSha256", outcome->leaf_sha256) || put_integer(json, "errorCode", outcome->error_code) ||
+           put_text(json, "errorMessage", outcome->error_message);
 }
 
 cJSON *registration_to_json(const struct registration *registration)
@@ -218,9 +229,9 @@ cJSON *registration_to_json(const struct registration *registration)
     if (!json || json_add_string(json, "registrationId", registration->registration_id) ||
         json_add_string(json, "operationId", registration->operation_id) ||
         json_add_string(json, "status", registration_status_name(registration->status)) || add_outcome(json, &registration->outcome) ||
-        json_add_string(json, "currentHub", registration->current_hub) ||
-        json_add_string(json, "currentDeviceId", registration->current_device_id) || json_add_integer(json, "polls", registration->polls) ||
-        json_add_integer(json, "pollsWanted", wanted) || json_add_integer(json, "createdUnixUs", registration->created_unix_us) ||
+        put_text(json, "currentHub", registration->current_hub) || put_text(json, "currentDeviceId", registration->current_device_id) ||
+        put_integer(json, "polls", registration->polls) || put_integer(json, "pollsWanted", wanted) ||
+        json_add_integer(json, "createdUnixUs", registration->created_unix_us) ||
         json_add_integer(json, "updatedUnixUs", registration->updated_unix_us) || json_add_string(json, "etag", registration->etag))
         return NULL;
     return TAKE(json);

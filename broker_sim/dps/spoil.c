@@ -76,8 +76,10 @@ void spoil_undo(const struct knobs *knobs, struct dps_request *request)
 char *spoil_body(const struct dps *dps, const struct exchange *exchange, const cJSON *body)
 {
     bool is_register = exchange->request.operation == DPS_REGISTER;
-    CLEANUP_FREE char *text = body ? json_print_line(body) : NULL;
-    if (!text || !exchange_has_fault(dps, exchange, is_register ? KNOB_reply_body : KNOB_poll_body))
+    if (!body || !exchange_has_fault(dps, exchange, is_register ? KNOB_reply_body : KNOB_poll_body))
+        return NULL;
+    CLEANUP_FREE char *text = json_print_line(body);
+    if (!text)
         return NULL;
     switch ((enum reply_body)(is_register ? exchange->knobs.reply_body : exchange->knobs.poll_body)) {
     case REPLY_BODY_TRUNCATED:

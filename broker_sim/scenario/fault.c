@@ -17,9 +17,9 @@ static void tell(const struct event_sink *sink, const struct session *session, c
 bool fault_happens(struct scenario_table *scenarios, const struct event_sink *sink, const struct session *session,
                    const char *registration_id, int knob)
 {
-    struct knobs knobs = scenario_knobs(scenarios, registration_id);
     if (!scenario_fault(scenarios, registration_id, knob))
         return false;
+    struct knobs knobs = scenario_knobs(scenarios, registration_id);
     tell(sink, session, registration_id, &knobs, &knob_list[knob]);
     return true;
 }

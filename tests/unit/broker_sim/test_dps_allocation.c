@@ -151,6 +151,8 @@ static void a_wrong_service_file_is_refused_with_its_member(void **state)
         {"{\"properties\":{\"iotHubs\":[{}]}}", "properties.iotHubs[].name: must be a host name"},
         {"{\"properties\":{\"iotHubs\":[{\"name\":\"a\"},{\"name\":\"A\"}]}}", "A: is listed twice"},
         {"{\"properties\":{\"iotHubs\":[{\"name\":\"a\",\"allocationWeight\":-1}]}}", "allocationWeight: must be"},
+        {"{\"properties\":{\"iotHubs\":[{\"name\":\"a\",\"allocationWeight\":\"5\"}]}}", "allocationWeight: must be"},
+        {"{\"properties\":{\"iotHubs\":[{\"name\":\"a\",\"applyAllocationPolicy\":1}]}}", "applyAllocationPolicy: must be true or false"},
         {"{\"properties\":{\"iotHubs\":[],\"allocationPolicy\":\"nearest\"}}", "properties.allocationPolicy: must be"},
         {"{\"properties\":{\"iotHubs\":[],\"allocationPolicy\":\"custom\"}}", "properties.allocationPolicy: must be"},
     };

@@ -177,6 +177,9 @@ static void records_are_whole_after_a_restart(void **state)
     load(&fixture, kept);
     struct registration_outcome outcome = {.status = REGISTRATION_FAILED,
                                            .is_group = true,
+                                           .has_symmetric_key = true,
+                                           .is_lower_id = true,
+                                           .substatus = SUBSTATUS_MIGRATED,
                                            .enrollment_id = "g",
                                            .device_id = "d",
                                            .assigned_hub = "h",
@@ -189,6 +192,7 @@ static void records_are_whole_after_a_restart(void **state)
     const struct registration *registration = NULL;
     bool has_ended = false;
     int status = 0;
+    start(&fixture, REGISTRATION_ASSIGNED, 0, 200); /* so that it is somewhere */
     assert_int_equal(registration_register(fixture.store, "Dev-01", &(struct registration_start){.outcome = &outcome, .polls_wanted = 2},
                                            &status, &registration, NULL),
                      0);
@@ -198,12 +202,12 @@ static void records_are_whole_after_a_restart(void **state)
     restart(&fixture, kept);
     CLEANUP_JSON cJSON *after = json_of(&fixture, "dev-01");
     assert_true(cJSON_Compare(before, after, true));
-    assert_int_equal(cJSON_GetArraySize(after), 24);
+    assert_int_equal(cJSON_GetArraySize(after), 23); /* all members but polls, which are 0 */
     assert_int_equal(poll_status(&fixture, operation_id, &has_ended), 202);
     assert_int_equal(poll_status(&fixture, operation_id, &has_ended), 200);
     restart(&fixture, kept);
     assert_int_equal(registration_find(fixture.store, "dev-01")->status, REGISTRATION_FAILED);
-    assert_string_equal(registration_find(fixture.store, "dev-01")->registration_id, "Dev-01");
+    assert_string_equal(registration_find(fixture.store, "DEV-01")->registration_id, "dev-01");
     assert_int_equal(registration_delete(fixture.store, "DEV-01", NULL), 0);
     restart(&fixture, kept);
     assert_null(registration_find(fixture.store, "dev-01"));
