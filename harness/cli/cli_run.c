@@ -34,7 +34,7 @@ static const struct argp_option options[] = {
     {"device", OPTION_DEVICE, "ID", 0, "Run on this device of the rig alone. Default: on each that is connected", 0},
     {"out", OPTION_OUT, "DIR", 0, "The run's own folder, made or empty. Default: reports/out/TIMESTAMP", 0},
     {"time-scale", OPTION_TIME_SCALE, "N", 0,
-     "Speed up the waits of virtual devices N times, 1 to 1000 (default 40, or DPSBENCH_TIME_SCALE); real devices have 1", 0},
+     "Speed up the waits of virtual devices N times, 1 to 1000 (default 50, or DPSBENCH_TIME_SCALE); real devices have 1", 0},
     {"cases", OPTION_CASES, "DIR", 0, "Another folder of cases", 0},
     {"json", OPTION_JSON, NULL, 0, "Print results.json (docs/results.md) in place of the table", 0},
     {0},

@@ -20,7 +20,7 @@
 #ifdef DPSBENCH_SANITIZED
 enum { RUN_TIME_SCALE_DEFAULT = 10 };
 #else
-enum { RUN_TIME_SCALE_DEFAULT = 40 };
+enum { RUN_TIME_SCALE_DEFAULT = 50 };
 #endif
 enum { RUN_TIME_SCALE_MAX = 1000 };
 
