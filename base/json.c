@@ -138,10 +138,8 @@ static void put_point(struct printer *printer, uint32_t point)
     put_text(printer, text);
 }
 
-static bool is_plain(char c)
-{
-    return c >= ' ' && c <= '~' && c != '"' && c != '\\';
-}
+/* Stands in a string as it is: ASCII that can be printed, but for the quote and the backslash. */
+static const bool is_plain[UINT8_MAX + 1] = {[' ' ... '!'] = true, ['#' ... '['] = true, [']' ... '~'] = true};
 
 /* One character that cannot stand as it is. */
 static void put_special(struct printer *printer, const char **at)
@@ -166,7 +164,7 @@ static void put_string(struct printer *printer, const char *text)
     put(printer, "\"", 1);
     while (*text) {
         const char *end = text;
-        while (is_plain(*end))
+        while (is_plain[(uint8_t)*end])
             end++;
         put(printer, text, (size_t)(end - text));
         text = end;
@@ -261,16 +259,26 @@ static void put_container(struct printer *printer, const cJSON *json)
 
 static void put_value(struct printer *printer, const cJSON *json)
 {
-    if (cJSON_IsString(json))
+    switch (json->type & 0xff) {
+    case cJSON_String:
         put_string(printer, json->valuestring);
-    else if (cJSON_IsNumber(json))
+        break;
+    case cJSON_Number:
         put_number(printer, json->valuedouble);
-    else if (cJSON_IsArray(json) || cJSON_IsObject(json))
+        break;
+    case cJSON_Array:
+    case cJSON_Object:
         put_container(printer, json);
-    else if (cJSON_IsBool(json))
-        put_text(printer, cJSON_IsTrue(json) ? "true" : "false");
-    else
-        put_text(printer, "null");
+        break;
+    case cJSON_True:
+        put(printer, "true", 4);
+        break;
+    case cJSON_False:
+        put(printer, "false", 5);
+        break;
+    default:
+        put(printer, "null", 4);
+    }
 }
 
 static int append(const cJSON *json, bool is_pretty, struct bytes *out)

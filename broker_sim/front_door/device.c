@@ -374,6 +374,9 @@ static void read_device(struct connection *connection)
         connection->last_received_us = clock_mono_us(connection->door->options.clock);
         relay_up(connection, buffer, (size_t)got);
         upstream_flush(connection);
+        /* Read-ahead took all that was there: the poll tells when there is more. */
+        if (!connection->net && connection->ssl && !SSL_has_pending(connection->ssl))
+            return;
     }
     connection->has_unread = connection->ssl && SSL_has_pending(connection->ssl);
 }
