@@ -440,7 +440,10 @@ static int registration_delete_method(struct call *call)
                          "registration '%s': etag '%s' is stale (Azure: 412 Precondition Failed); the present one is '%s'",
                          registration->registration_id, etag, registration->etag);
     call->result = reply_registration_state(registration);
-    return registration_delete(store, registration->registration_id, call->error);
+    if (registration_delete(store, registration->registration_id, call->error))
+        return -1;
+    const struct control_options *options = &call->control->options;
+    return options->commit ? options->commit(options->user, call->error) : 0;
 }
 
 static void add_registration(void *user, const struct registration *registration)

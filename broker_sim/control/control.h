@@ -29,6 +29,8 @@ struct control_options {
     struct publisher *publisher;
     /* Fills version and those of the libraries, id_scope, host, profile, time_scale, dps, state, sessions: simulator.info. */
     cJSON *(*info)(void *user);
+    /* As in broker_sim/service_port.h: before a caller is told that a record is gone. NULL: there is nothing to write to. */
+    int (*commit)(void *user, struct error *error);
     void *user;
 };
 

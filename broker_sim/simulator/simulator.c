@@ -892,6 +892,7 @@ static int make_control(struct simulator *simulator, struct error *error)
         .lanes = simulator->lanes,
         .publisher = simulator->publisher,
         .info = describe,
+        .commit = commit,
         .user = simulator,
     };
     simulator->control = simulator->lanes ? control_new(&control) : NULL;

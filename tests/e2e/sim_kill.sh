@@ -146,3 +146,17 @@ for ((round = 1; round <= rounds; round++)); do
 done
 printf '%s enrollments, %s registrations, %s twins were acknowledged\n' "$(grep -c '^+' enrolled)" "$(wc -l <registered)" "$(wc -l <patched)"
 end_sim TERM
+
+it 'refuses a damaged store with its name, moves it away when asked to, and keeps what people wrote'
+printf 'this is no database, and long enough to be none' >"$scratch/sim/state.db"
+code=0
+timeout 60 "$sim_program" --state "$scratch/sim" >out 2>err || code=$?
+is "$code" 2
+holds err "$scratch/sim/state.db"
+holds err '--set-aside'
+start_sim "$scratch/sim" --set-aside
+token=$(new_token)
+holds "$scratch/sim/state.db.aside-1" 'this is no database'
+is "$(dps GET /registrations/dev-0 -o answer -w '%{http_code}')" 404
+is "$(dps GET /enrollments/dev-0 -o answer -w '%{http_code}')" 200
+end_sim TERM
