@@ -1,6 +1,7 @@
 #include "harness/cli/az_enrollment_json.h"
 
 #include "base/log.h"
+#include "certs/attestation.h"
 
 #include <openssl/evp.h>
 #include <openssl/rand.h>
@@ -359,6 +360,15 @@ static int change_rest(const struct az_call *call, cJSON *object, bool is_new, s
                : 0;
 }
 
+/* Both kinds of ids have one grammar (azure-docs articles/iot-dps/concepts-service.md). */
+static int check_id(enum dps_kind kind, const char *id, struct error *error)
+{
+    if (registration_id_is_valid(id))
+        return 0;
+    return fail(error, "%s '%.128s': %s an id is 1 to 128 letters, digits and - . _ :, the last one a letter, a digit or '-'",
+                dps_kind_text(kind), id, kind == DPS_ENROLLMENT ? "Invalid RegistrationId (Azure: 400004):" : "Azure: 400:");
+}
+
 cJSON *az_enrollment_new(const struct az_call *call, enum dps_kind kind, struct error *error)
 {
     CLEANUP_JSON cJSON *object = cJSON_CreateObject();
@@ -367,7 +377,8 @@ cJSON *az_enrollment_new(const struct az_call *call, enum dps_kind kind, struct 
         error_set_memory(error);
         return NULL;
     }
-    return set_attestation(call, kind, object, error) || change_rest(call, object, true, error) ? NULL : TAKE(object);
+    return check_id(kind, id, error) || set_attestation(call, kind, object, error) || change_rest(call, object, true, error) ? NULL
+                                                                                                                             : TAKE(object);
 }
 
 int az_enrollment_change(const struct az_call *call, enum dps_kind kind, cJSON *object, struct error *error)
