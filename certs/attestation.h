@@ -28,6 +28,7 @@ enum attestation_severity { ATTESTATION_NOTE, ATTESTATION_WARN, ATTESTATION_REFU
     X(RES404, "res404")       /* $dps/registrations/res/404/ with an error body */                                                         \
     X(FAILED, "failed")       /* 202, then a poll says status "failed" with errorCode and errorMessage */                                  \
     X(DISABLED, "disabled")   /* 202, then a poll says status "disabled" */                                                                \
+    X(CLOSED, "closed")       /* no CONNACK: the connection is closed */                                                                   \
     X(TLS_ALERT, "tls-alert") /* the handshake ends with a TLS alert */
 
 enum attestation_surface {

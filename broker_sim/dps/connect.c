@@ -94,6 +94,12 @@ static bool shows_in_reply(const struct inquiry *inquiry, const struct dps_rule 
     return strcmp(rule->class, "sas") == 0 && inquiry->knobs.sas_refusal == REFUSED_IN_REPLY;
 }
 
+static bool closes_at_once(const struct inquiry *inquiry, const struct dps_rule *rule)
+{
+    return inquiry->knobs.bad_connect == BAD_CONNECT_CLOSES &&
+           (rule == &RULE_USER_NAME || rule == &RULE_API_VERSION || rule == &RULE_CLIENT_ID);
+}
+
 static enum attestation_surface reply_surface(int error_code)
 {
     return error_code / 1000 == 400   ? ATTESTATION_SURFACE_RES400
@@ -104,6 +110,8 @@ static enum attestation_surface reply_surface(int error_code)
 static struct dps_decision decision_of(const struct inquiry *inquiry, const struct dps_refusal *refusal)
 {
     const struct dps_rule *rule = refusal->rule;
+    if (closes_at_once(inquiry, rule))
+        return (struct dps_decision){.surface = ATTESTATION_SURFACE_CLOSED};
     if (!shows_in_reply(inquiry, rule))
         return (struct dps_decision){.surface = ATTESTATION_SURFACE_CONNACK, .return_code = NOT_AUTHORIZED};
     return (struct dps_decision){.surface = reply_surface(rule->error_code), .error_code = rule->error_code, .message = rule->message};
@@ -307,6 +315,8 @@ struct admission dps_decide(struct dps *dps, struct session *session)
     } else if (!own->tenant || judge(&inquiry, own)) {
         return (struct admission){.return_code = SERVER_UNAVAILABLE};
     }
+    if (own->decision.surface == ATTESTATION_SURFACE_CLOSED)
+        return (struct admission){.close_how = "close_notify"};
     if (own->decision.surface == ATTESTATION_SURFACE_CONNACK)
         return (struct admission){.return_code = own->decision.return_code};
     struct admission admission = admit(&inquiry);

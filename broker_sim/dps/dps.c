@@ -111,6 +111,13 @@ void dps_subscribed(struct dps *dps, struct session *session, const char *filter
 
 bool dps_may_publish(struct dps *dps, const struct session *session, const char *topic)
 {
-    (void)dps;
-    return session->service && dps_topic_is_request(topic);
+    const struct dps_session *own = session->service;
+    if (!own || dps_topic_is_request(topic))
+        return own != NULL;
+    struct knobs knobs = scenario_knobs(dps->options.scenarios, own->registration_id);
+    if (knobs.wrong_topic == WRONG_TOPIC_CLOSES)
+        return false;
+    dps_warn(dps, session, "publish.topic", "a PUBLISH on a topic that is no request: nothing happens",
+             "publish to $dps/registrations/PUT/iotdps-register/ and $dps/registrations/GET/iotdps-get-operationstatus/ alone");
+    return true;
 }

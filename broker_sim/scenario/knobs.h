@@ -147,6 +147,11 @@
     WORD(DPS, unknown_api_version, 0,                                                                                                      \
          "an api-version that is a date, but none that is known: taken, CONNACK 5, or 400 with 400000 to the register request",            \
          "nothing public", "accept", "connack", "reply")                                                                                   \
+    WORD(DPS, bad_connect, 0,                                                                                                              \
+         "a CONNECT whose user name cannot be read, that has no api-version or another client id: CONNACK 5, or the connection is closed", \
+         "nothing public", "connack", "close")                                                                                             \
+    WORD(DPS, wrong_topic, 0, "a PUBLISH to DPS on a topic that is no request: the connection is closed, or nothing happens",              \
+         "azure-docs articles/iot/iot-mqtt-connect-to-iot-hub.md: so does the hub", "close", "ignore")                                     \
     WORD(DPS, unknown_id_scope, 0, "an unknown ID scope: CONNACK 5, or 404 with 404001 to the register request", "nothing public",         \
          "connack", "reply")                                                                                                               \
     WORD(DPS, sas_refusal, 0, "a bad SAS token: CONNACK 5, or 401 with 401000 (no enrollment: 404 with 404201) to the register request",   \
@@ -223,6 +228,8 @@ enum junk {
     JUNK_RANDOM,
 };
 enum reply_rid { RID_RIGHT, RID_OTHER, RID_ABSENT, RID_EMPTY };
+enum wrong_topic { WRONG_TOPIC_CLOSES, WRONG_TOPIC_IGNORED };
+enum bad_connect { BAD_CONNECT_CONNACK, BAD_CONNECT_CLOSES };
 enum reply_body { REPLY_BODY_JSON, REPLY_BODY_TRUNCATED, REPLY_BODY_EMPTY, REPLY_BODY_TEXT };
 enum end_as { END_AS_ASSIGNED, END_AS_FAILED, END_AS_DISABLED, END_AS_NEVER };
 enum unknown_api_version { UNKNOWN_ACCEPTED, UNKNOWN_AT_CONNECT, UNKNOWN_IN_REPLY };

@@ -17,6 +17,7 @@ enum {
     KEY_HOST,
     KEY_ID_SCOPE,
     KEY_PROFILE,
+    KEY_POLICY,
     KEY_TIME_SCALE,
     KEY_TLS_MAX,
     KEY_SERVER_KEY,
@@ -42,6 +43,8 @@ static const struct argp_option entries[] = {
     {"id-scope", KEY_ID_SCOPE, "SCOPE", 0, "ID scope of this service (default " DEFAULT_ID_SCOPE ")", 0},
     {"profile", KEY_PROFILE, "NAME", 0,
      "Where refusals show: azure (default), connack, azure-2018, strict-tls, gateway-guide (docs/fidelity.md)", 0},
+    {"policy", KEY_POLICY, "NAME=VALUE", 0,
+     "What every device meets where nobody knows what Azure does, or any other knob of a registration; may be repeated", 0},
     {"time-scale", KEY_TIME_SCALE, "N", 0, "Divide the service's own waits by N, 1 to 1000 (default 1)", 0},
     {"tls-max", KEY_TLS_MAX, "1.2|1.3", 0, "Highest TLS version (default 1.2, as the service)", 0},
     {"server-key", KEY_SERVER_KEY, "rsa-2048|p-256", 0, "Kind of key of the server PKI, at the first start on DIR (default rsa-2048)", 0},
@@ -115,6 +118,24 @@ static int read_profile(const char *text, struct knobs *knobs, struct error *err
     if (json_set_string(object, "profile", text))
         return error_set_memory(error);
     return knobs_apply(knobs, KNOB_TARGET_DEVICE, object, error) ? error_prefix(error, "--profile '%s'", text) : 0;
+}
+
+/* NAME=VALUE of any knob of a registration; the value as in JSON, or a word. */
+static int read_policy(const char *text, struct knobs *knobs, struct error *error)
+{
+    const char *equals = strchr(text, '=');
+    CLEANUP_FREE char *name = equals ? strndup(text, (size_t)(equals - text)) : NULL;
+    CLEANUP_JSON cJSON *object = cJSON_CreateObject();
+    if (!equals)
+        return fail(error, "--policy", text, "give NAME=VALUE, such as unknown_id_scope=reply; --knobs explains the names");
+    cJSON *value = cJSON_ParseWithOpts(equals + 1, NULL, true);
+    if (!value || cJSON_IsObject(value) || cJSON_IsArray(value)) {
+        cJSON_Delete(value);
+        value = cJSON_CreateString(equals + 1);
+    }
+    if (!name || !object || json_set(object, name, value))
+        return error_set_memory(error);
+    return knobs_apply(knobs, KNOB_TARGET_DEVICE, object, error) ? error_prefix(error, "--policy '%s'", text) : 0;
 }
 
 static int read_time_scale(const char *text, double *ret_scale, struct error *error)
@@ -214,6 +235,8 @@ static int read_option(int key, const char *text, struct options *options, struc
         return read_id_scope(text, &options->id_scope, error);
     case KEY_PROFILE:
         return read_profile(text, &options->knobs, error);
+    case KEY_POLICY:
+        return read_policy(text, &options->knobs, error);
     case KEY_TIME_SCALE:
         return read_time_scale(text, &options->time_scale, error);
     case KEY_TLS_MAX:

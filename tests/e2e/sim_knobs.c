@@ -405,6 +405,35 @@ static void takes_unknown_names(void)
     }
 }
 
+static void closes_at_a_bad_connect(void)
+{
+    DEVICE closed, refused;
+    wire_set_device("{\"bad_connect\":\"close\"}");
+    wire_open(&closed, NULL);
+    wire_send_connect_as(&closed, "0ne00000001/registrations/" WIRE_ID "/", NULL);
+    assert_int_equal(wire_wait_end(&closed), WIRE_CLOSE_NOTIFY);
+    assert_int_equal(closed.in.length_bytes, 0);
+    wire_set_device("{}");
+    wire_open(&refused, NULL);
+    wire_send_connect_as(&refused, "0ne00000001/registrations/" WIRE_ID "/", NULL);
+    assert_int_equal(wire_expect(&refused, 0x20), 5);
+}
+
+static void takes_other_topics(void)
+{
+    DEVICE ignored, closed;
+    wire_set_device("{\"wrong_topic\":\"ignore\"}");
+    wire_open_session(&ignored);
+    wire_send_publish(&ignored, "$dps/registrations/else", "x");
+    wire_expect(&ignored, 0x40);
+    wire_send_pingreq(&ignored);
+    wire_expect(&ignored, 0xd0);
+    wire_set_device("{}");
+    wire_open_session(&closed);
+    wire_send_publish(&closed, "$dps/registrations/else", "x");
+    assert_int_equal(wire_wait_end(&closed), WIRE_CLOSE_NOTIFY);
+}
+
 static void takes_bad_tokens(void)
 {
     for (int i = 0; i < 2; i++) {
@@ -843,6 +872,8 @@ static const struct row {
     {"is_silent", is_silent},
     {"close_at", closes_at},
     {"unknown_api_version unknown_id_scope", takes_unknown_names},
+    {"bad_connect", closes_at_a_bad_connect},
+    {"wrong_topic", takes_other_topics},
     {"sas_refusal", takes_bad_tokens},
     {"conflict_ms", conflicts},
     {"registrations_per_min polls_per_10_s", throttles},

@@ -86,6 +86,8 @@ static void takes_every_option(void **state)
                            "--host=192.0.2.1",
                            "--id-scope=0neX",
                            "--profile=connack",
+                           "--policy=unknown_id_scope=reply",
+                           "--policy=retry_after_s=7",
                            "--time-scale=20.5",
                            "--tls-max=1.3",
                            "--server-key=p-256",
@@ -98,6 +100,8 @@ static void takes_every_option(void **state)
     assert_string_equal(options.hosts[1], "192.0.2.1");
     assert_string_equal(options.id_scope, "0neX");
     assert_int_equal(options.knobs.profile, 1);
+    assert_int_equal(options.knobs.unknown_id_scope, REFUSED_IN_REPLY);
+    assert_int_equal(options.knobs.retry_after_s, 7);
     assert_true(options.time_scale == 20.5);
     assert_int_equal(options.tls_max_version, TLS1_3_VERSION);
     assert_int_equal(options.server_key, SERVER_KEY_P_256);
