@@ -284,10 +284,13 @@ static int lane_set_method(struct call *call)
     static const cJSON none = {.type = cJSON_Object};
     const char *name;
     const cJSON *knobs = json_member(call->params, "knobs");
+    CLEANUP(bytes_done) struct bytes root = {.max_bytes = CERTIFICATE_TEXT_MAX_BYTES};
     if (control_params_text(call->params, "lane", LANE_NAME_BYTES, &name, call->error) ||
-        lanes_set_knobs(call->control->options.lanes, name, knobs ? knobs : &none, call->error))
+        lanes_set_knobs(call->control->options.lanes, name, knobs ? knobs : &none, &root, call->error))
         return -1;
     call->result = cJSON_CreateObject();
+    if (json_set_string(call->result, "root_ca", root.length_bytes ? bytes_text(&root) : NULL))
+        return error_set_memory(call->error);
     cJSON *event = event_of(call->control, EVENT_SCENARIO_SET);
     json_set(event_data(event), "knobs", knobs ? cJSON_Duplicate(knobs, true) : cJSON_CreateObject());
     if (event)

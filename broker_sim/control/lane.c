@@ -251,13 +251,32 @@ static int fail_lane(const struct lanes *lanes, const char *name, struct error *
     return error_set(error, ERROR_OWNER_FILE, ERROR_NOT_FOUND, "there is no lane '%.64s'; there are: %s", name, names);
 }
 
-int lanes_set_knobs(struct lanes *lanes, const char *name, const cJSON *object, struct error *error)
+/* The knob server_recipe: what is forged for it the front door holds; the lane's own chain waits here. */
+static int set_server_recipe(struct lanes *lanes, const char *name, const char *recipe, bool was_turned, struct bytes *root_pem,
+                             struct error *error)
+{
+    const struct lane *lane = find(lanes, name);
+    CLEANUP(pki_free_cleanup) struct pki *pki = NULL;
+    if (!recipe[0] && !was_turned)
+        return 0;
+    if (recipe[0] && forge(lanes, recipe_builtin_text(recipe), recipe, lane ? lane->host : NULL, &pki, error))
+        return -1;
+    struct lane_identity identity = identity_of(lanes, pki ? pki : lane ? lane->pki : NULL);
+    if (pki && certificate_append_pem(pki_server_root(pki), root_pem))
+        return error_set_memory(error);
+    return front_door_lane_set_identity(lanes->options.front_door, name, &identity, error);
+}
+
+int lanes_set_knobs(struct lanes *lanes, const char *name, const cJSON *object, struct bytes *root_pem, struct error *error)
 {
     struct knobs knobs;
+    const struct knobs *before = front_door_lane_knobs(lanes->options.front_door, name);
     if (strcmp(name, LANE_MAIN) != 0 && !find(lanes, name))
         return fail_lane(lanes, name, error);
     knobs_init(&knobs);
     if (knobs_apply(&knobs, KNOB_TARGET_LANE, object, error))
+        return -1;
+    if (set_server_recipe(lanes, name, knobs.server_recipe, before && before->server_recipe[0], root_pem, error))
         return -1;
     return front_door_lane_set_knobs(lanes->options.front_door, name, &knobs, error);
 }

@@ -9,6 +9,7 @@
 #ifndef BROKER_SIM_CONTROL_LANE_H
 #define BROKER_SIM_CONTROL_LANE_H
 
+#include "base/bytes.h"
 #include "base/clock.h"
 #include "base/json.h"
 #include "broker_sim/control/lease.h"
@@ -50,9 +51,10 @@ int lanes_open(struct lanes *lanes, enum lane_kind kind, const char *host, const
 int lanes_configure(struct lanes *lanes, const char *name, const char *recipe, struct error *error);
 /*
  * Net and tls knobs of a lane, leased or main, set whole: what `knobs` does not name has its default. From the next connection on.
- * error     NOT_FOUND (file): no such lane, with those that there are. USAGE (file): as knobs_apply.
+ * root_pem   initialised by the caller: of the knob server_recipe what a device must trust now; nothing is appended without it
+ * error      NOT_FOUND (file): no such lane, with those that there are. USAGE (file): as knobs_apply.
  */
-int lanes_set_knobs(struct lanes *lanes, const char *name, const cJSON *knobs, struct error *error);
+int lanes_set_knobs(struct lanes *lanes, const char *name, const cJSON *knobs, struct bytes *root_pem, struct error *error);
 /* [{"lane","kind","address","host","recipe","knobs"}]: the main lane, then the leased ones; of the knobs the turned ones. */
 cJSON *lanes_list(const struct lanes *lanes);
 /* Sessions that stand see what scenarios say now. */

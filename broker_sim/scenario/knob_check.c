@@ -2,6 +2,7 @@
 
 #include "base/cleanup.h"
 #include "base/yaml.h"
+#include "certs/recipe.h"
 
 #include <ctype.h>
 #include <openssl/err.h>
@@ -41,6 +42,20 @@ int knob_check_hex(const char *text, struct error *error)
     return knob_read_hex(text, &bytes)
                ? error_set(error, ERROR_OWNER_FILE, ERROR_USAGE, "'%s' is no row of bytes; write such as '20 02 00 00'", text)
                : 0;
+}
+
+/* ---- recipes ---- */
+
+DEFINE_CLEANUP(struct recipe *, recipe_free)
+
+int knob_check_server_recipe(const char *text, struct error *error)
+{
+    CLEANUP(recipe_free_cleanup) struct recipe *recipe = NULL;
+    const char *nearest = text_nearest(text, recipe_builtin_names());
+    if (recipe_read_builtin(text, &recipe, NULL) == 0 && recipe_is_for_server(recipe))
+        return 0;
+    return error_set(error, ERROR_OWNER_FILE, ERROR_USAGE, "there is no server recipe '%s'%s%s%s; `dpsbench certs list` names them", text,
+                     nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'" : "");
 }
 
 /* ---- suites ---- */

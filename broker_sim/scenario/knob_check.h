@@ -1,5 +1,5 @@
 /*
- * broker_sim/scenario/knob_check.h - what the texts of knobs may be: bytes in hex, TLS suites
+ * broker_sim/scenario/knob_check.h - what the texts of knobs may be: bytes in hex, TLS suites, recipes
  *
  * What:     the checks that the list of knobs names, and the readers that whoever uses the knob needs.
  * Errors:   USAGE (file) with what could stand there.
@@ -14,6 +14,9 @@
 int knob_check_hex(const char *text, struct error *error);
 /* Appends what the text says; -1 when it is no hex or does not fit. */
 int knob_read_hex(const char *text, struct bytes *out);
+
+/* One of certs/recipes/ that says what a server sends: "server/expired". */
+int knob_check_server_recipe(const char *text, struct error *error);
 
 /* Names of TLS suites, ':' between them, as the RFCs or as OpenSSL spell them. */
 int knob_check_suites(const char *text, struct error *error);

@@ -50,6 +50,10 @@
          "from the start",                                                                                                                 \
          NULL)                                                                                                                             \
     INTEGER(NET, stall_ms, 0, 3600000, 0, "a stall ends after so many device milliseconds; 0: never", NULL)                                \
+    TEXT(TLS, server_recipe, 64, knob_check_server_recipe,                                                                                 \
+         "the server's chain: a recipe of certs/recipes such as server/expired, forged anew; every connection gets it, whatever "          \
+         "fault_times says",                                                                                                               \
+         NULL)                                                                                                                             \
     WORD(TLS, tls_version, 0, "the one TLS version that is offered; 1.0 and 1.1 with the suites and digests of their time",                \
          "azure-docs articles/iot-dps/tls-support.md: 1.2, no less", "default", "1.0", "1.1", "1.2", "1.3")                                \
     TEXT(TLS, tls_suites, 256, knob_check_suites,                                                                                          \

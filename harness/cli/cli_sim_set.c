@@ -110,7 +110,11 @@ static int write_turned(struct sim_link *link, const struct target *target, cJSO
     }
     if (json_set(params, "knobs", knobs))
         return error_set_memory(error);
-    return sim_link_call(link, target->is_lane ? "lane.set" : "scenario.set", TAKE(params), NULL, error);
+    CLEANUP_JSON cJSON *result = NULL;
+    if (sim_link_call(link, target->is_lane ? "lane.set" : "scenario.set", TAKE(params), &result, error))
+        return -1;
+    fputs(json_string(result, "root_ca", ""), stdout); /* of server_recipe: what a device must trust now */
+    return 0;
 }
 
 /* ---- set ---- */
@@ -157,13 +161,15 @@ static int set_words(struct sim_link *link, const struct target *target, struct 
 int cli_sim_set(int argc, char **argv)
 {
     static const struct argp_option options[] = {STATE_OPTION, LANE_OPTION, {0}};
-    static const char text[] = "Turn knobs of a running simulator: mqtt, dps and hub knobs for the device with registration id ID, net and "
-                               "tls knobs on a lane. Those that "
-                               "are turned already stay so; faults are counted anew. `dpsbench sim knobs` explains them."
-                               "\vExamples:\n"
-                               "  dpsbench sim set --state sim dev-01 connack=5 fault_times=2\n"
-                               "  dpsbench sim set --state sim dev-01 close_when='after the 2nd PUBLISH on $dps/registrations/#'\n"
-                               "  dpsbench sim set --state sim --lane main delay_ms=300 net_fault=cut net_at='at ServerHelloDone'\n";
+    static const char text[] =
+        "Turn knobs of a running simulator: mqtt, dps and hub knobs for the device with registration id ID, net and "
+        "tls knobs on a lane. Those that "
+        "are turned already stay so; faults are counted anew. `dpsbench sim knobs` explains them."
+        "\vExamples:\n"
+        "  dpsbench sim set --state sim dev-01 connack=5 fault_times=2\n"
+        "  dpsbench sim set --state sim dev-01 close_when='after the 2nd PUBLISH on $dps/registrations/#'\n"
+        "  dpsbench sim set --state sim --lane main delay_ms=300 net_fault=cut net_at='at ServerHelloDone'\n"
+        "  dpsbench sim set --state sim --lane main server_recipe=server/expired >root.pem   (what a device must trust for it)\n";
     static const struct argp argp = {.options = options, .parser = take, .args_doc = "[ID] KNOB=VALUE...", .doc = text};
     struct set_arguments arguments = {.word_count = 0};
     struct target target;

@@ -112,6 +112,19 @@ static void happens_so_often(void)
 
 /* ---- tls ---- */
 
+static void sends_another_chain(void)
+{
+    DEVICE device, other;
+    CLEANUP_JSON cJSON *result = wire_call("lane.set", "{\"lane\":\"main\",\"knobs\":{\"server_recipe\":\"server/expired\"}}");
+    assert_non_null(strstr(json_string(result, "root_ca", ""), "BEGIN CERTIFICATE"));
+    wire_open(&device, NULL);
+    assert_true(device.is_shaken); /* it looks at nothing */
+    assert_true(X509_cmp_current_time(X509_get0_notAfter(SSL_get0_peer_certificate(device.ssl))) < 0);
+    wire_set_lane("{}");
+    wire_open(&other, NULL);
+    assert_true(X509_cmp_current_time(X509_get0_notAfter(SSL_get0_peer_certificate(other.ssl))) > 0);
+}
+
 static void offers_one_version(void)
 {
     static const struct {
@@ -854,6 +867,7 @@ static const struct row {
     {"net_fault", half_closes},
     {"seed", cuts_at_bytes_drawn_from_the_seed},
     {"fault_times", happens_so_often},
+    {"server_recipe", sends_another_chain},
     {"tls_version", offers_one_version},
     {"net_at", names_messages_of_tls_1_3},
     {"tls_suites", offers_these_suites},
@@ -941,6 +955,8 @@ static void unknown_knobs_and_values_are_refused_with_the_nearest(void **state)
         {"lane.set", "{\"lane\":\"main\",\"knobs\":{\"net_at\":\"at ServerHeloDone\"}}", "did you mean 'ServerHelloDone'"},
         {"lane.set", "{\"lane\":\"main\",\"knobs\":{\"net_at\":\"after the 2nd PUBLISH\"}}", "encrypted"},
         {"lane.set", "{\"lane\":\"main\",\"knobs\":{\"tls_suites\":\"TLS_AES_128_GCM_SHA25\"}}", "did you mean 'TLS_AES_128_GCM_SHA256'"},
+        {"lane.set", "{\"lane\":\"main\",\"knobs\":{\"server_recipe\":\"server/expird\"}}", "did you mean 'server/expired'"},
+        {"lane.set", "{\"lane\":\"main\",\"knobs\":{\"server_recipe\":\"device/root-leaf\"}}", "there is no server recipe"},
         {"lane.set", "{\"lane\":\"main\",\"knobs\":{\"connack\":5}}", "it is set on a registration id"},
         {"lane.set", "{\"lane\":\"mian\",\"knobs\":{}}", "there are: main"},
         {"scenario.set", "{\"registration_id\":\"x\",\"knobs\":{\"delay_ms\":1}}", "it is set on a lane"},

@@ -1,5 +1,6 @@
 #!/bin/bash
 # dpsbench sim: the knobs of a simulator that runs, as a person turns them; and what happens there, live.
+# shellcheck disable=SC2016,SC2119  # $dps is text; no arguments of ours are meant
 set -euo pipefail
 
 # shellcheck source=tests/e2e/lib.sh
