@@ -201,6 +201,7 @@ static void a_verified_intermediate_ends_a_chain_and_no_state_trusts_nobody(void
     const struct hub_device *device = make_device(&bench, HUB_BY_CA);
     struct session session = {.number = 1, .client_id = "dev-01", .chain = chain_of(&bench, "leaf")};
     struct hub_judgement judgement = {.rule = HUB_ACCEPTED};
+    trust(&bench, "root", false);
     trust(&bench, "sub", true);
     assert_int_equal(hub_authenticate(device, &session, bench.state, NOW_S, &judgement), 0);
     assert_int_equal(hub_authenticate(device, &session, NULL, NOW_S, &judgement), -1);

@@ -193,6 +193,7 @@ static void a_session_that_is_not_clean_finds_its_subscription_again(void **stat
     finish(&rig, &third);
     CONNECT(clean, 4, true);
     assert_false(clean_admission.is_session_present);
+    hub_subscribed(rig.hub, &clean, DEVICEBOUND, 1);
     finish(&rig, &clean);
     CONNECT(fifth, 5, false);
     assert_string_equal(fifth_admission.restored_filter, "");
@@ -232,6 +233,7 @@ static void a_message_on_its_way_does_not_expire_before_it_comes_back(void **sta
     CONNECT(session, 7, true);
     hub_subscribed(rig.hub, &session, DEVICEBOUND, 1);
     assert_int_equal(start(&rig, hub_send, "{\"deviceId\":\"dev-01\",\"ttlInSeconds\":10,\"waitInSeconds\":100}", &told, NULL), 0);
+    assert_true(c2d_queue_next_expiry_s(&device_of(&rig)->messages) == INT64_MAX);
     rig.clock.unix_now_us += 11 * 1000000;
     hub_expire(rig.hub);
     assert_int_equal(told.count, 0);
