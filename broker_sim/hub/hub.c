@@ -360,6 +360,8 @@ int hub_grant(struct hub *hub, const struct session *session, const char *filter
 
 static void keep_subscription(struct hub_device *device, bool is_kept, int qos)
 {
+    if (device->has_kept_subscription == is_kept && device->kept_qos == qos)
+        return;
     device->has_kept_subscription = is_kept;
     device->kept_qos = qos;
     hub_device_keep(device, NULL);

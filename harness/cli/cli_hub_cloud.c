@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { BODY_MAX_BYTES = 64 * 1024 };
+enum { BODY_MAX_BYTES = 64 * 1024, INVOKE_MAX_S = 300 };
 
 /* ---- send ---- */
 
@@ -116,6 +116,11 @@ int cli_hub_send(int argc, char **argv)
 static int fill_invoke(cJSON *params, const struct hub_arguments *arguments, int64_t timeout_s, struct error *error)
 {
     const char *text = arguments->words[2];
+    if (timeout_s < 1 || timeout_s > INVOKE_MAX_S || arguments->connect_s > INVOKE_MAX_S) {
+        error_set(error, ERROR_OWNER_FILE, ERROR_USAGE, "--timeout is 1 to %d seconds, --connect-timeout at most %d", INVOKE_MAX_S,
+                  INVOKE_MAX_S);
+        return -1;
+    }
     cJSON *payload = text ? json_parse(text, strlen(text), "BODY", error) : NULL;
     if (text && !payload)
         return -1;

@@ -75,6 +75,7 @@ cloud_fails 2 send dev-01
 cloud_fails 2 send dev-01 a b
 holds "$scratch/err" 'one argument too many'
 cloud_fails 2 invoke dev-01 m '{'
+cloud_fails 2 invoke dev-01 m --timeout 0
 cloud_fails 2 show dev-01
 holds "$scratch/err" "no hub knows device 'dev-01'"
 cloud_fails 2 create dev-02
@@ -144,6 +145,13 @@ is "$(cloud send dev-01 again --timeout 0 --id m3)" 'enqueued m3'
 keeping recv disconnect >"$scratch/out"
 holds "$scratch/out" ' again'
 is "$(last_event '.kind == "hub.message"' .data.state)" completed
+
+it 'refuses an assigned device as often as a knob asks'
+"$DPSBENCH_BIN/dpsbench" sim set dev-01 hub_connack=5 fault_times=1 --state "$state" >"$scratch/out"
+assign dev-01 leaf
+hub_refuses leaf hub.scenario
+as_hub leaf disconnect >"$scratch/out"
+"$DPSBENCH_BIN/dpsbench" sim clear dev-01 --state "$state" >"$scratch/out"
 
 it 'drops and refuses a device that is disabled'
 in_background "$scratch/device" as_hub leaf closed
