@@ -84,9 +84,9 @@ struct bytes *http_peer_body(struct http_peer *peer)
     return &peer->body;
 }
 
-bool http_peer_waits_for_head(const struct http_peer *peer)
+bool http_peer_waits_for_request(const struct http_peer *peer)
 {
-    return peer->stage <= STAGE_HEAD;
+    return peer->stage <= STAGE_REQUEST && !peer->is_handled;
 }
 
 /* --- the end --- */

@@ -33,7 +33,7 @@ void http_peer_cut(struct http_peer *peer);
 void http_peer_drop(struct http_peer *peer, const char *reason);
 /* Our own answer in place of the library's, with an event; then the end. */
 void http_peer_refuse(struct http_peer *peer, int status, const char *reason);
-bool http_peer_waits_for_head(const struct http_peer *peer);
+bool http_peer_waits_for_request(const struct http_peer *peer);
 
 /* The handler has the request: what comes through the pair from now on is its answer, not an error of the library. */
 void http_peer_set_handled(struct http_peer *peer);

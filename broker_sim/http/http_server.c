@@ -210,15 +210,18 @@ static void gone(void *user, struct http_peer *peer)
     free_when_over(server);
 }
 
-/* The one that has had the most time to send a request and did not. */
+/* The one that has had the most time to send its request and did not; where all have, the one that takes the longest to read its answer. */
 static void make_room(struct http_server *server)
 {
-    struct http_peer *oldest = NULL;
-    for (struct http_peer *at = server->peers; at; at = http_peer_next(at))
-        if (http_peer_waits_for_head(at))
-            oldest = at;
-    if (oldest)
-        http_peer_drop(oldest, "it sent no request while newer connections waited for its place");
+    struct http_peer *oldest = NULL, *oldest_waiting = NULL;
+    for (struct http_peer *at = server->peers; at; at = http_peer_next(at)) {
+        oldest = http_peer_is_closed(at) ? oldest : at;
+        oldest_waiting = http_peer_waits_for_request(at) ? at : oldest_waiting;
+    }
+    if (oldest_waiting)
+        http_peer_drop(oldest_waiting, "it sent no whole request while newer connections waited for its place");
+    else if (oldest)
+        http_peer_cut(oldest);
 }
 
 static void on_listen(uv_stream_t *listener, int status)

@@ -5,7 +5,7 @@
  *           http_guard.h has passed the head. Each connection carries one request and is closed behind the answer: what somebody hides behind a
  *           request is never read as another one.
  * Slow:     a connection that has not sent its whole request within the limit after it was accepted is answered 408 and closed. Where
- *           HTTP_PEERS_MAX connections are open, the oldest that has sent no request yet gives way to a new one.
+ *           HTTP_PEERS_MAX connections are open, the oldest that has not sent its whole request gives way to a new one.
  * Events:   http.refused for everything that does not reach the handler.
  * Errors:   body of refusals: what `refusal_body` makes.
  */
@@ -19,7 +19,7 @@
 #include <openssl/ssl.h>
 #include <uv.h>
 
-enum { HTTP_PEERS_MAX = 128, HTTP_REQUEST_LIMIT_MS = 20000, HTTP_ANSWER_LIMIT_MS = 20000, HTTP_HEADER_VALUE_BYTES = 512 };
+enum { HTTP_PEERS_MAX = 32, HTTP_REQUEST_LIMIT_MS = 20000, HTTP_ANSWER_LIMIT_MS = 20000, HTTP_HEADER_VALUE_BYTES = 512 };
 
 /* What the handlers look at; lent for the call, NULL where the request has none. Nothing is decoded. */
 struct http_request {

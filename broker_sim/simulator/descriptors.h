@@ -11,7 +11,8 @@
 
 enum {
     DESCRIPTORS_A_SESSION = 2,
-    DESCRIPTORS_OF_OURS = 64, /* loop, lanes, files, Mosquitto's pipes, connections of our own */
+    /* Loop, lanes, files, Mosquitto's pipes, connections of our own; three for each connection to the service API. */
+    DESCRIPTORS_OF_OURS = 64 + 3 * 32,
 };
 
 /*

@@ -82,7 +82,7 @@ it 'says so when the limit on open files is too low for all the devices that it 
     ulimit -Sn 200
     ulimit -Hn 200
     start_sim "$scratch/few"
-    holds "$scratch/sim.log" 'this process may open 200 files, enough for 68 devices at a time'
+    holds "$scratch/sim.log" 'this process may open 200 files, enough for 20 devices at a time'
     end_sim TERM
 )
 

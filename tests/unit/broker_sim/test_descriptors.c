@@ -38,9 +38,9 @@ static void raises_the_soft_limit_to_the_hard_one(void **state)
 static void takes_as_many_devices_as_fit(void **state)
 {
     (void)state;
-    assert_int_equal(sessions_with(128, 164, 100, 164), 50);
-    assert_int_equal(sessions_with(264, 264, 100, 264), 100);
-    assert_int_equal(sessions_with(263, 263, 100, 263), 99);
+    assert_int_equal(sessions_with(128, 260, 100, 260), 50);
+    assert_int_equal(sessions_with(360, 360, 100, 360), 100);
+    assert_int_equal(sessions_with(359, 359, 100, 359), 99);
 }
 
 static void takes_one_device_however_little_there_is(void **state)
