@@ -80,7 +80,7 @@ void rig_answer_webhook(struct service_rig *rig, int status, const char *body)
     rig->webhook.done = NULL;
 }
 
-static void make_services(struct service_rig *rig)
+static void make_services(struct service_rig *rig, double time_scale)
 {
     struct event_sink sink = {.emit = on_emit, .user = rig, .clock = &rig->clock.clock};
     struct service_port port = {.user = rig,
@@ -97,7 +97,7 @@ static void make_services(struct service_rig *rig)
                               .sink = sink,
                               .port = port,
                               .webhooks = {.user = rig, .post = on_webhook},
-                              .time_scale = 1};
+                              .time_scale = time_scale};
     struct hub_options hub = {.registry = rig->devices, .scenarios = rig->scenarios, .state = rig->state, .sink = sink, .port = port};
     rig->dps = dps_new(&dps);
     rig->hub = hub_new(&hub);
@@ -113,7 +113,7 @@ static void forge(struct service_rig *rig)
     recipe_free(recipe);
 }
 
-void rig_setup(struct service_rig *rig)
+void rig_setup_scaled(struct service_rig *rig, double time_scale)
 {
     *rig = (struct service_rig){.dir = "/tmp/dpsbench-rig-XXXXXX"};
     assert_non_null(mkdtemp(rig->dir));
@@ -124,8 +124,13 @@ void rig_setup(struct service_rig *rig)
     rig->scenarios = scenario_table_new(&knobs);
     rig->registrations = registration_store_new(RIG_ID_SCOPE, &rig->clock.clock);
     rig->devices = hub_registry_new();
-    make_services(rig);
+    make_services(rig, time_scale);
     forge(rig);
+}
+
+void rig_setup(struct service_rig *rig)
+{
+    rig_setup_scaled(rig, 1);
 }
 
 void rig_teardown(struct service_rig *rig)

@@ -55,6 +55,8 @@ struct service_rig {
 };
 
 void rig_setup(struct service_rig *rig);
+/* With dps_options.time_scale. */
+void rig_setup_scaled(struct service_rig *rig, double time_scale);
 void rig_teardown(struct service_rig *rig);
 
 /* An individual enrollment for dev-01 with the leaf, plus the members of `more` (JSON text). */

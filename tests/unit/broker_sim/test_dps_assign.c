@@ -268,6 +268,32 @@ static void quotas_are_off_and_throttle_when_they_are_on(void **state)
     finish(&rig, &session);
 }
 
+/* Windows are shorter by the scale; retry-after stays in the device's seconds. */
+static void quotas_and_conflicts_follow_the_time_scale(void **state)
+{
+    (void)state;
+    CLEANUP(rig_teardown) struct service_rig rig;
+    rig_setup_scaled(&rig, 10);
+    rig_enroll(&rig, "{}");
+    rig_scenario(&rig, "{\"registrations_per_min\":1,\"conflict_ms\":1000}");
+    struct session session = connect_device(&rig, 1, "2019-03-31"), other = connect_device(&rig, 2, "2019-03-31");
+    cJSON_Delete(send_register(&rig, &session, ""));
+    cJSON_Delete(send_register(&rig, &session, ""));
+    assert_string_equal(rig_last_topic(&rig), "$dps/registrations/res/429/?$rid=1&retry-after=61");
+    rig.clock.mono_now_us += 6000000;
+    cJSON_Delete(send_register(&rig, &session, ""));
+    assert_non_null(strstr(rig_last_topic(&rig), "/res/202/"));
+    rig_scenario(&rig, "{\"conflict_ms\":1000}");
+    rig.clock.mono_now_us += 99999;
+    cJSON_Delete(send_register(&rig, &other, ""));
+    assert_non_null(strstr(rig_last_topic(&rig), "/res/409/"));
+    rig.clock.mono_now_us += 1;
+    cJSON_Delete(send_register(&rig, &other, ""));
+    assert_non_null(strstr(rig_last_topic(&rig), "/res/202/"));
+    finish(&rig, &session);
+    finish(&rig, &other);
+}
+
 static void bodies_that_cannot_be_are_answered_by_code(void **state)
 {
     (void)state;
@@ -302,6 +328,7 @@ int main(void)
         cmocka_unit_test(hubs_that_are_not_linked_or_do_not_take_dps_end_the_registration),
         cmocka_unit_test(two_connections_at_once_conflict),
         cmocka_unit_test(quotas_are_off_and_throttle_when_they_are_on),
+        cmocka_unit_test(quotas_and_conflicts_follow_the_time_scale),
         cmocka_unit_test(bodies_that_cannot_be_are_answered_by_code),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
