@@ -12,7 +12,7 @@
 #include <openssl/err.h>
 #include <sys/stat.h>
 
-enum { KNOWS_CA = 1, IS_VERIFIED = 2, KNOWS_GROUP = 4, GROUP_SIGNS = 8, KNOWS_DEVICE = 16, IS_CONNACK = 32 };
+enum { KNOWS_CA = 1, IS_VERIFIED = 2, KNOWS_GROUP = 4, GROUP_SIGNS = 8, KNOWS_DEVICE = 16, PROFILE_SHIFT = 5 };
 
 static struct clock_fake clock_2026;
 
@@ -68,23 +68,39 @@ static void check_verdict(const struct attestation_verdict *verdict)
         FUZZ_MUST((unsigned char)*at >= 0x20);
 }
 
-static void judge(unsigned knows, const x509_stack *chain)
+static void ask(const struct dps_state *state, const struct attestation_profile *profile, const x509_stack *chain, bool is_in_handshake)
 {
-    struct dps_state *state = NULL;
     struct attestation_verdict *verdict = NULL;
-    FUZZ_MUST(mkdir(fuzz_folder(), 0700) == 0 || errno == EEXIST);
-    FUZZ_MUST(dps_state_open(fuzz_folder(), &clock_2026.clock, &state, NULL) == 0);
-    fill(state, knows, chain);
     const struct attestation_question question = {
         .chain = chain,
         .registration_id = "dev-01",
         .state = state,
         .now_unix_s = clock_unix_s(&clock_2026.clock),
-        .profile = attestation_profile_find(knows & IS_CONNACK ? "connack" : "azure"),
+        .profile = profile,
+        .pasted = "-----END CERTIFICATE----- ",
+        .is_in_handshake = is_in_handshake,
     };
     FUZZ_MUST(attestation_judge(&question, &verdict, NULL) == 0);
+    FUZZ_MUST(!is_in_handshake || verdict->surface == ATTESTATION_SURFACE_TLS_ALERT || verdict->surface == ATTESTATION_SURFACE_NONE);
     check_verdict(verdict);
     attestation_verdict_free(verdict);
+}
+
+/* The three highest bits choose a profile; what is left over is the first. */
+static const struct attestation_profile *profile_of(unsigned knows)
+{
+    const struct attestation_profile *profile = attestation_profile_at((knows >> PROFILE_SHIFT) & 7);
+    return profile ? profile : attestation_profile_at(0);
+}
+
+static void judge(unsigned knows, const x509_stack *chain)
+{
+    struct dps_state *state = NULL;
+    FUZZ_MUST(mkdir(fuzz_folder(), 0700) == 0 || errno == EEXIST);
+    FUZZ_MUST(dps_state_open(fuzz_folder(), &clock_2026.clock, &state, NULL) == 0);
+    fill(state, knows, chain);
+    ask(state, profile_of(knows), chain, false);
+    ask(state, attestation_profile_find("strict-tls"), chain, true);
     dps_state_free(state);
     FUZZ_MUST(dir_remove(fuzz_folder(), NULL) == 0);
 }

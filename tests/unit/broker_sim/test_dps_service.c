@@ -300,6 +300,32 @@ static void a_second_connection_ends_none_and_each_gets_its_own_reply(void **sta
     finish(&rig, &second);
 }
 
+static void strict_tls_refuses_in_the_handshake_and_others_wait(void **state)
+{
+    (void)state;
+    enum { YEARS_S = 20 * 365 * 86400 };
+    CLEANUP(rig_teardown) struct service_rig rig;
+    rig_setup(&rig);
+    rig_enroll(&rig, "{}");
+    struct session session = rig_dps_session(&rig, 1, "leaf");
+    rig.clock.unix_now_us += (int64_t)YEARS_S * 1000000;
+    assert_false(dps_needs_certificate(rig.dps));
+    assert_int_equal(dps_verify(rig.dps, &session, session.chain), X509_V_OK);
+    assert_null(rig_last_event(&rig, EVENT_ATTESTATION_VERDICT));
+    /* The certificate's CN stands for the registration id. */
+    rig_scenario(&rig, "{\"profile\":\"strict-tls\"}");
+    assert_int_equal(dps_verify(rig.dps, &session, session.chain), X509_V_ERR_CERT_HAS_EXPIRED);
+    const cJSON *verdict = rig_last_event(&rig, EVENT_ATTESTATION_VERDICT);
+    assert_string_equal(json_string(verdict, "surface", ""), "tls-alert");
+    assert_string_equal(json_string(verdict, "rule", ""), "leaf.expired");
+    /* Too late for an alert: CONNACK 5. */
+    assert_int_equal(dps_decide(rig.dps, &session).return_code, 5);
+    assert_string_equal(json_string(rig_last_event(&rig, EVENT_ATTESTATION_VERDICT), "surface", ""), "connack");
+    rig.clock.unix_now_us -= (int64_t)YEARS_S * 1000000;
+    assert_int_equal(dps_verify(rig.dps, &session, session.chain), X509_V_OK);
+    rig_close_session(&session);
+}
+
 static void polls_are_counted(void **state)
 {
     (void)state;
@@ -359,6 +385,7 @@ int main(void)
         cmocka_unit_test(unknown_operation_is_answered_with_404203),
         cmocka_unit_test(silent_service_hears_and_says_nothing),
         cmocka_unit_test(a_second_connection_ends_none_and_each_gets_its_own_reply),
+        cmocka_unit_test(strict_tls_refuses_in_the_handshake_and_others_wait),
         cmocka_unit_test(polls_are_counted),
         cmocka_unit_test(what_cannot_be_written_is_answered_with_500_until_it_can),
     };
