@@ -572,11 +572,16 @@ static void not_before(int64_t start_ms, double device_ms)
 
 static void connack_comes(void)
 {
-    DEVICE late, never, twice, early;
+    DEVICE late, refused, never, twice, early;
     int64_t start = wire_now_ms();
     open_with("{\"connack_comes\":\"late\",\"ack_delay_ms\":4000}", &late);
     assert_int_equal(wire_expect(&late, 0x20), 0);
     not_before(start, 4000);
+    start = wire_now_ms();
+    open_with("{\"connack_comes\":\"late\",\"ack_delay_ms\":4000,\"connack\":5}", &refused); /* and the close waits for it */
+    assert_int_equal(wire_expect(&refused, 0x20), 5);
+    not_before(start, 4000);
+    assert_int_equal(wire_wait_end(&refused), WIRE_CLOSE_NOTIFY);
     open_with("{\"connack_comes\":\"never\"}", &never);
     wire_expect_silence(&never);
     open_with("{\"connack_comes\":\"twice\"}", &twice);
