@@ -30,7 +30,8 @@ struct rig {
     int handled;
     char body[64]; /* of the last request, its start */
     size_t body_bytes;
-    int refused; /* events http.refused */
+    int refused;  /* events http.refused */
+    int gave_way; /* of them: for newer connections */
     char reason[256];
     size_t answer_bytes; /* of the handler's next body */
 };
@@ -60,6 +61,7 @@ static void on_emit(void *user, cJSON *event)
     assert_string_equal(json_string(event, "kind", ""), "http.refused");
     snprintf(rig->reason, sizeof rig->reason, "%s", json_string(event_data(event), "reason", ""));
     rig->refused++;
+    rig->gave_way += strstr(rig->reason, "newer connections") != NULL;
     cJSON_Delete(event);
 }
 
@@ -317,7 +319,7 @@ static void silent_connections_give_way_to_new_ones(void **state)
     run(&rig, play_crowd, 0);
     assert_int_equal(after_crowd, 200);
     assert_int_equal(after_slow_crowd, 200);
-    assert_true(rig.refused >= 42);
+    assert_true(rig.gave_way >= 42);
 }
 
 static int after_cuts;
