@@ -167,7 +167,7 @@ static void on_closed(struct reader *reader, int stage, int64_t t_ms)
 
 static int take_step(struct reader *reader, const cJSON *line, enum step step, struct error *error)
 {
-    int64_t t_ms;
+    int64_t t_ms = 0;
     int stage;
     if (read_time(reader, line, &t_ms, error) || read_stage(reader, line, &stage, error))
         return -1;
@@ -208,7 +208,7 @@ static int take_header(const struct reader *reader, const cJSON *line, struct er
 static int take_line(struct reader *reader, const char *text, size_t length_bytes, struct error *error)
 {
     struct error inner = ERROR_INIT;
-    enum step step;
+    enum step step = STEP_SKIPPED;
     CLEANUP_JSON cJSON *line = json_parse(text, length_bytes, "line", &inner);
     if (!cJSON_IsObject(line))
         return fail(reader, error, "not a JSON object%s%s", inner.code ? ": " : "", inner.text);
