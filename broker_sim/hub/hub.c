@@ -51,8 +51,6 @@ cJSON *hub_error_body(const struct hub *hub, int code, const char *message)
 
 /* ---- time ---- */
 
-static void on_moved(void *user, struct hub_device *device); /* below */
-
 static void on_timer(uv_timer_t *timer)
 {
     struct hub *hub = timer->data;
@@ -115,6 +113,20 @@ void hub_expire(struct hub *hub)
 }
 
 /* ---- life ---- */
+
+void hub_drop(struct hub *hub, const struct hub_device *device)
+{
+    struct hub_connection *connection = device->connection;
+    if (!connection)
+        return;
+    hub_detach(hub, connection);
+    hub->options.port.close(hub->options.port.user, connection->session->number, "refused");
+}
+
+static void on_moved(void *user, struct hub_device *device)
+{
+    hub_drop(user, device);
+}
 
 struct hub *hub_new(const struct hub_options *options)
 {
@@ -247,20 +259,6 @@ void hub_detach(struct hub *hub, struct hub_connection *connection)
         return;
     device->connection = NULL;
     delivery_requeue(hub, device);
-}
-
-void hub_drop(struct hub *hub, const struct hub_device *device)
-{
-    struct hub_connection *connection = device->connection;
-    if (!connection)
-        return;
-    hub_detach(hub, connection);
-    hub->options.port.close(hub->options.port.user, connection->session->number, "refused");
-}
-
-static void on_moved(void *user, struct hub_device *device)
-{
-    hub_drop(user, device);
 }
 
 /* IoT Hub drops the older connection of a device when a newer one comes (error 400027 in its log). */

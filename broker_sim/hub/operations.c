@@ -100,12 +100,22 @@ int hub_create(struct hub *hub, const cJSON *params, cJSON **ret_result, struct 
     return give_description(device, true, ret_result, error);
 }
 
+/* Before anything is changed: all of an update is done, or nothing. */
+static int check_tags(const struct hub_device *device, const cJSON *tags, struct error *error)
+{
+    CLEANUP(twin_done) struct twin copy = {.version = 0};
+    CLEANUP_JSON cJSON *json = tags ? twin_json(&device->twin) : NULL;
+    if (!tags)
+        return 0;
+    return twin_read(json, &copy, error) || twin_patch(&copy, TWIN_TAGS, tags, error) ? -1 : 0;
+}
+
 int hub_update(struct hub *hub, const cJSON *params, cJSON **ret_result, struct error *error)
 {
     struct hub_device *device = find_device(hub, params, error);
     const cJSON *tags = json_member(params, "tags");
-    if (!device || hub_device_update(device, params, error) || (tags && hub_device_twin_patch(device, TWIN_TAGS, tags, error)) ||
-        commit(hub, error))
+    if (!device || check_tags(device, tags, error) || hub_device_update(device, params, error) ||
+        (tags && hub_device_twin_patch(device, TWIN_TAGS, tags, error)) || commit(hub, error))
         return -1;
     emit_changed(hub, device->device_id, "put");
     if (device->is_disabled)

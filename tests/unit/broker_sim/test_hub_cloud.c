@@ -484,6 +484,8 @@ static void a_disabled_or_deleted_device_is_dropped_and_stays_out(void **state)
     assert_string_equal(json_string(rig_last_event(&rig, EVENT_HUB_VERDICT), "rule", ""), "hub.disabled");
     assert_int_equal(json_integer(rig_last_event(&rig, EVENT_HUB_VERDICT), "error_code", 0), 403012);
     rig_close_session(&again);
+    assert_int_equal(ask(&rig, hub_update, "{\"deviceId\":\"dev-01\",\"status\":\"enabled\",\"tags\":{\"a b\":1}}", &result, NULL), -1);
+    assert_true(device_of(&rig)->is_disabled);
     assert_int_equal(ask(&rig, hub_update, "{\"deviceId\":\"dev-01\",\"status\":\"enabled\"}", &result, NULL), 0);
     cJSON_Delete(result);
     CONNECT(third, 9, true);
