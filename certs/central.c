@@ -225,34 +225,35 @@ static int check_application(const struct central *central, const struct central
 
 /* ---- the folder ---- */
 
-static int read_device(struct central_application *application, const char *path, struct error *error)
+static int read_device(cJSON *devices, const char *path, struct error *error)
 {
     CLEANUP_JSON cJSON *device = json_read_file(path, error);
     if (!device)
         return -1;
     if (!*json_string(device, "id", ""))
         return error_set(error, ERROR_OWNER_FILE, ERROR_SYNTAX, "%s: id: is missing: it is the device's name", path);
-    return cJSON_AddItemToArray(application->devices, TAKE(device)) ? 0 : error_set_memory(error);
+    return cJSON_AddItemToArray(devices, TAKE(device)) ? 0 : error_set_memory(error);
 }
 
+/* All or none: with one broken file the devices stay as they were. */
 static int read_devices(struct central_application *application, struct error *error)
 {
     CLEANUP_FREE char *dir = path_join(application->dir, "devices");
     CLEANUP(names_free_cleanup) char **names = NULL;
-    if (!dir)
+    CLEANUP_JSON cJSON *devices = cJSON_CreateArray();
+    if (!dir || !devices)
         return error_set_memory(error);
     if (dir_make(dir, 0755, error) || dir_list(dir, ".json", &names, error))
         return -1;
-    cJSON_Delete(application->devices);
-    if (!(application->devices = cJSON_CreateArray()))
-        return error_set_memory(error);
     for (char **name = names; *name; name++) {
         CLEANUP_FREE char *path = path_join(dir, *name);
         if (!path)
             return error_set_memory(error);
-        if (read_device(application, path, error))
+        if (read_device(devices, path, error))
             return -1;
     }
+    cJSON_Delete(application->devices);
+    application->devices = TAKE(devices);
     return 0;
 }
 

@@ -191,6 +191,24 @@ static void a_device_moves_around_the_hubs(void **unused)
     assert_string_equal(central_device_hub(application, "dev-01"), "c");
 }
 
+static void a_broken_file_leaves_the_devices_as_they_were(void **unused)
+{
+    (void)unused;
+    CLEANUP_SCRATCH struct scratch scratch = scratch_make();
+    CLEANUP_CENTRAL struct central *central = open_in(&scratch);
+    struct central_application *application = put(central, "{\"name\":\"one\"}");
+    struct error error = ERROR_INIT;
+    create(application, "{\"id\":\"dev-01\"}");
+    write_text(scratch_path(&scratch, "central/one/devices/a.json"), "{\"id\":1}");
+    assert_int_equal(central_reload(central, NULL, &error), -1);
+    assert_non_null(strstr(error.text, "devices/a.json: id: is missing"));
+    is_status(application, "dev-01", "registered");
+    write_text(scratch_path(&scratch, "central/one/devices/a.json"), "{\"id\":\"dev-02\"}");
+    assert_int_equal(central_reload(central, NULL, NULL), 0);
+    is_status(application, "dev-01", "registered");
+    is_status(application, "dev-02", "registered");
+}
+
 static void methods_name_what_is_missing(void **unused)
 {
     (void)unused;
@@ -226,6 +244,7 @@ int main(void)
         cmocka_unit_test(a_new_device_comes_with_a_group_and_a_plain_id),
         cmocka_unit_test(an_individual_certificate_is_issued_by_the_device_itself),
         cmocka_unit_test(a_device_moves_around_the_hubs),
+        cmocka_unit_test(a_broken_file_leaves_the_devices_as_they_were),
         cmocka_unit_test(methods_name_what_is_missing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
