@@ -483,6 +483,7 @@ static void on_broker_up(void *user)
     simulator->is_broker_up = true;
     bus_start(simulator->service_bus, broker_service_path(simulator->broker));
     bus_start(simulator->control_bus, broker_service_path(simulator->broker));
+    look_at_gate(simulator); /* they may have come back by themselves before we heard of it */
 }
 
 static void on_broker_down(void *user, const char *reason)

@@ -177,10 +177,10 @@ last_event() {
     events "$1" | tail -n 1 | jq -r "$2"
 }
 
-# until_line FILE GLOB: wait until the file holds a line that matches; 30 s without any new line are too long
+# until_line FILE GLOB [FROM]: wait until the file holds, from line FROM on, a line that matches; 30 s without any new line are too long
 until_line() {
     local line fd tail_pid is_found=''
-    exec {fd}< <(exec tail -n +1 -F -- "$1" 2>/dev/null)
+    exec {fd}< <(exec tail -n "+${3:-1}" -F -- "$1" 2>/dev/null)
     tail_pid=$!
     # shellcheck disable=SC2053
     while [[ -z $is_found ]] && IFS= read -r -t 30 line <&"$fd"; do
