@@ -52,7 +52,7 @@ is "$(report .rig.devices[0].is_virtual)" false
 jq -r 'select(.kind == "lane.leased") | .data.lane_kind' "$out/timeline.jsonl" | grep -qx exclusive || fail 'the lane is not exclusive'
 
 it 'gives everything back: the simulator is as it was'
-is "$("$dpsbench" certificate list --state "$scratch/sim" | jq length)" 0
+is "$("$dpsbench" certificate list --state "$scratch/sim" | jq ".value | length")" 0
 tail -n 20 "$scratch/sim/events.jsonl" | jq -r 'select(.kind == "lane.released") | .data.reason' | grep -qx released || fail 'the lane was not released'
 
 it 'refuses a time scale for a board'
