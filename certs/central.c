@@ -306,18 +306,17 @@ static int load(struct central *central, const char *name, size_t *changed, stru
     if (!path_exists(path))
         return 0;
     CLEANUP_JSON cJSON *json = json_read_file(path, error);
-    struct central_application *known = find(central, name), *fresh = NULL;
+    struct central_application *known = find(central, name), *application = known;
     if (!json)
         return -1;
     if (complete(json, error) || check_application(central, known, json, error))
         return error_prefix(error, "central/%s/application.json", name);
-    if (!known && (open_folder(central, name, &fresh, error) || add(central, fresh, error)))
+    if (!known && (open_folder(central, name, &application, error) || add(central, application, error)))
         return -1;
-    known = known ? known : fresh;
-    *changed += !known->json || !cJSON_Compare(known->json, json, true);
-    if (describe(known, TAKE(json), error))
+    *changed += !application->json || !cJSON_Compare(application->json, json, true);
+    if (describe(application, TAKE(json), error))
         return -1;
-    return fresh ? 0 : dps_state_reload(known->state, NULL, error) || read_devices(known, error) ? -1 : 0;
+    return known && (dps_state_reload(known->state, NULL, error) || read_devices(known, error)) ? -1 : 0;
 }
 
 int central_reload(struct central *central, size_t *ret_changed, struct error *error)

@@ -28,8 +28,12 @@ static void sort_members(cJSON *json, int depth)
     if (cJSON_IsObject(json))
         sort_object(json);
     cJSON *child;
-    if (depth < SORT_DEPTH_MAX)
-        cJSON_ArrayForEach(child, json) sort_members(child, depth + 1);
+    if (depth == SORT_DEPTH_MAX)
+        return;
+    cJSON_ArrayForEach(child, json)
+    {
+        sort_members(child, depth + 1);
+    }
 }
 
 static int print_json(const cJSON *json)

@@ -189,7 +189,10 @@ static void evidence_chooses_rows(void **state)
     const cJSON *row;
     assert_true(cJSON_GetArraySize(assumed) > 10);
     assert_true(cJSON_GetArraySize(all) > cJSON_GetArraySize(assumed));
-    cJSON_ArrayForEach(row, assumed) assert_string_equal(json_string(row, "evidence", ""), "assumed");
+    cJSON_ArrayForEach(row, assumed)
+    {
+        assert_string_equal(json_string(row, "evidence", ""), "assumed");
+    }
     assert_int_equal(fidelity_print_text(table, "vendor", &text), 0);
     assert_non_null(strstr(bytes_text(&text), "register.body [vendor]\n"));
     assert_null(strstr(bytes_text(&text), "[assumed]"));
