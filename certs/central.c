@@ -137,7 +137,10 @@ static int check_texts(const cJSON *list, const char *name, struct error *error)
 {
     const cJSON *item;
     bool is_list = !list || cJSON_IsArray(list);
-    cJSON_ArrayForEach(item, list) is_list = is_list && cJSON_IsString(item);
+    cJSON_ArrayForEach(item, list)
+    {
+        is_list = is_list && cJSON_IsString(item);
+    }
     return is_list ? 0 : error_set(error, ERROR_OWNER_FILE, ERROR_SYNTAX, "%s: must be a list of texts", name);
 }
 
@@ -145,7 +148,10 @@ static int check_templates(const cJSON *templates, struct error *error)
 {
     const cJSON *item;
     bool is_good = !templates || cJSON_IsArray(templates);
-    cJSON_ArrayForEach(item, templates) is_good = is_good && *json_string(item, "modelId", "");
+    cJSON_ArrayForEach(item, templates)
+    {
+        is_good = is_good && *json_string(item, "modelId", "");
+    }
     return is_good ? 0
                    : error_set(error, ERROR_OWNER_FILE, ERROR_SYNTAX,
                                "deviceTemplates: must be a list of {\"modelId\": \"dtmi:...\", \"displayName\": ...}");

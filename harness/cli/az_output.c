@@ -116,11 +116,17 @@ static int print_table(const cJSON *rows)
     struct column columns[COLUMNS_MAX];
     size_t count = 0;
     const cJSON *row;
-    cJSON_ArrayForEach(row, rows) measure(row, columns, &count);
+    cJSON_ArrayForEach(row, rows)
+    {
+        measure(row, columns, &count);
+    }
     if (!count)
         return 0;
     print_head(columns, count);
-    cJSON_ArrayForEach(row, rows) print_row(row, columns, count);
+    cJSON_ArrayForEach(row, rows)
+    {
+        print_row(row, columns, count);
+    }
     return 0;
 }
 
