@@ -116,7 +116,7 @@ is "$(cloud send dev-01 hello --id m1 --property 'k=v 1' --content-type text/pla
 is "$(cloud invoke dev-01 reboot '{"delay":1}')" '201 {"done":true}'
 is "$(cloud desired dev-01 '{"interval":5}')" 'version 2, the device was told'
 wait "$device_pid"
-until_line "$state/events.jsonl" '*"kind":"connection.closed"*' $((known + 1)) # the simulator has heard of it
+until_line "$state/events.jsonl" '*"kind":"hub.connection"*"disconnected"*' $((known + 1)) # the hub has heard of it
 holds "$scratch/device" 'MESSAGE devices/dev-01/messages/devicebound/%24.mid=m1&%24.to=%2Fdevices%2Fdev-01%2Fmessages%2Fdevicebound&%24.ct=text%2Fplain&iothub-ack=none&k=v%201 hello'
 holds "$scratch/device" 'MESSAGE $iothub/methods/POST/reboot/?$rid=1 {"delay":1}'
 holds "$scratch/device" 'MESSAGE $iothub/twin/PATCH/properties/desired/?$version=2 {"interval":5,"$version":2}'
