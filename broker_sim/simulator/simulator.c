@@ -793,8 +793,10 @@ static int make_replay(struct simulator *simulator, struct error *error)
         .loop = &simulator->loop, .time_scale = simulator->options->time_scale, .sink = sink_of(simulator), .port = port_of(simulator)};
     if (!simulator->options->replay)
         return 0;
+    if (replay_new(simulator->options->replay, &options, &simulator->replay, error))
+        return -1;
     log_info("every device has the conversation of %s; nothing is judged", simulator->options->replay);
-    return replay_new(simulator->options->replay, &options, &simulator->replay, error);
+    return 0;
 }
 
 static int start_broker(struct simulator *simulator, struct error *error)

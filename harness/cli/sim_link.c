@@ -2,6 +2,7 @@
 
 #include "base/cleanup.h"
 #include "base/ready.h"
+#include "base/shell_word.h"
 
 #define SIMULATOR "dpsbench-sim"
 
@@ -23,10 +24,11 @@ static int find(const char *state, cJSON **ret_ready, struct error *error)
                          "which simulator? name its state folder: --state DIR, or the environment variable DPSBENCH_STATE");
     if (ready_read(folder, SIMULATOR, ret_ready, error) == 0)
         return 0;
-    error_prefix(error, "no simulator runs on '%s' (start one: dpsbench-sim --state %s)", folder, folder);
-    if (error)
-        error->owner = ERROR_OWNER_RIG;
-    return -1;
+    CLEANUP_FREE char *word = shell_word(folder);
+    if (!error || error->code != ERROR_NOT_FOUND || !word)
+        return -1;
+    return error_set(error, ERROR_OWNER_RIG, ERROR_NOT_FOUND, "no simulator runs on '%s'; start one: dpsbench-sim --state %s", folder,
+                     word);
 }
 
 static int open_control(struct sim_link *link, const cJSON *ready, const struct control_callbacks *callbacks, struct error *error)
