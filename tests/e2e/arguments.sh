@@ -160,6 +160,7 @@ RECIPE|certs list|"$dpsbench" certs make --out "$scratch/pki"
 'nordc'|nordic-sample, reference|"$vdk" --personality nordc
 '5000'|1 to 1000|"$vdk" --time-scale 5000
 'extra'|option|"$vdk" --state "$state" --connect 127.0.0.1:1 --id-scope s --registration-id r --sec-tag 1 extra
+'35265'|15 digits|"$vdk" --state "$state" --connect 127.0.0.1:1 --id-scope s --registration-id r --sec-tag 1 --imei 35265
 'mfw_1'|mfw_nrf9160|"$vdk" --state "$state" --connect 127.0.0.1:1 --id-scope s --registration-id r --sec-tag 1 --mfw mfw_1
 TABLE
 
