@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -16,6 +17,7 @@ struct child {
     pid_t pid;
     int pid_fd;
     bool is_running;
+    bool has_own_group;
     int status;
     uv_poll_t *poll; /* freed by its close callback, which may run after the child is gone */
     child_exit_fn *on_exit;
@@ -41,6 +43,12 @@ static void reset_signals(void)
         signal(number, SIG_DFL);
 }
 
+static void extend_environment(const char *const *environment)
+{
+    for (; environment && *environment; environment++)
+        putenv((char *)(uintptr_t)*environment);
+}
+
 static void run(const struct child_options *options, pid_t parent, int report_fd)
 {
     reset_signals();
@@ -58,6 +66,7 @@ static void run(const struct child_options *options, pid_t parent, int report_fd
     point_fd(sources[0], STDIN_FILENO, O_RDONLY);
     point_fd(sources[1], STDOUT_FILENO, O_WRONLY);
     point_fd(sources[2], STDERR_FILENO, O_WRONLY);
+    extend_environment(options->environment);
     execvp(options->argv[0], (char *const *)options->argv);
     int number = errno;
     ssize_t ignored = write(report_fd, &number, sizeof number);
@@ -131,7 +140,7 @@ int child_start(const struct child_options *options, struct child **ret_child, s
     CLEANUP(child_free_cleanup) struct child *child = calloc(1, sizeof *child);
     if (!child)
         return error_set_memory(error);
-    *child = (struct child){.pid_fd = -1, .on_exit = options->on_exit, .user = options->user};
+    *child = (struct child){.pid_fd = -1, .has_own_group = options->has_own_group, .on_exit = options->on_exit, .user = options->user};
     pid_t parent = getpid();
     child->pid = fork();
     if (child->pid < 0)
@@ -184,6 +193,12 @@ int child_wait(struct child *child, deadline_t deadline, int *ret_status, struct
     return 0;
 }
 
+/* Its own group: what it started itself may hold on to a port, or to the pipe of our sweeper. */
+static void kill_all(const struct child *child)
+{
+    kill(child->has_own_group ? -child->pid : child->pid, SIGKILL);
+}
+
 void child_stop(struct child *child, int signal_number, int64_t grace_ms)
 {
     if (!child || !child->is_running)
@@ -191,7 +206,7 @@ void child_stop(struct child *child, int signal_number, int64_t grace_ms)
     child_signal(child, signal_number);
     if (child_wait(child, deadline_in_ms(&clock_system, grace_ms), NULL, NULL) == 0)
         return;
-    child_signal(child, SIGKILL);
+    kill_all(child);
     child_wait(child, deadline_in_ms(&clock_system, 5000), NULL, NULL);
 }
 
@@ -200,7 +215,7 @@ void child_free(struct child *child)
     if (!child)
         return;
     if (child->is_running) {
-        kill(child->pid, SIGKILL);
+        kill_all(child);
         waitpid(child->pid, NULL, 0);
     }
     close_poll(child);

@@ -26,8 +26,9 @@ struct child_options {
     int stdout_fd;           /* -1: /dev/null; else duplicated, the caller's stays open */
     int stderr_fd;           /* as stdout_fd */
     int death_signal;        /* sent to the child when we die; 0: none */
-    bool has_own_group;      /* Ctrl-C on our terminal does not reach it */
-    uv_loop_t *loop;         /* NULL: no callback; use child_wait */
+    bool has_own_group;      /* Ctrl-C on our terminal does not reach it, and whoever kills it kills what it started in that group too */
+    const char *const *environment; /* "NAME=VALUE" on top of ours, NULL-terminated; NULL: nothing */
+    uv_loop_t *loop;                /* NULL: no callback; use child_wait */
     child_exit_fn *on_exit;
     void *user;
 };
@@ -36,7 +37,7 @@ struct child_options {
 int child_start(const struct child_options *options, struct child **ret_child, struct error *error);
 pid_t child_pid(const struct child *child);
 bool child_is_running(const struct child *child);
-void child_signal(struct child *child, int signal_number);
+void child_signal(struct child *child, int signal_number); /* to it alone, not to its group */
 /* Wait until it has ended. TIMEOUT (rig). ret_status may be NULL. For use outside the loop. */
 int child_wait(struct child *child, deadline_t deadline, int *ret_status, struct error *error);
 /* Send `signal_number`, wait up to `grace_ms`, then SIGKILL and wait. NULL allowed. */

@@ -16,7 +16,17 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { SELECTORS_MAX = 256, OPTION_RIG = 256, OPTION_OUT, OPTION_TIME_SCALE, OPTION_JSON, OPTION_CASES, OPTION_DEVICE, TRIES_MAX = 1000 };
+enum {
+    SELECTORS_MAX = 256,
+    OPTION_RIG = 256,
+    OPTION_OUT,
+    OPTION_TIME_SCALE,
+    OPTION_JSON,
+    OPTION_CASES,
+    OPTION_DEVICE,
+    OPTION_FLASH,
+    TRIES_MAX = 1000
+};
 
 struct run_arguments {
     const char *selectors[SELECTORS_MAX];
@@ -26,12 +36,14 @@ struct run_arguments {
     const char *cases;
     const char *device;
     double time_scale; /* 0: not given */
+    bool wants_flash;
     bool wants_json;
 };
 
 static const struct argp_option options[] = {
     {"rig", OPTION_RIG, "FILE", 0, "The rig: devices and simulator (docs/rig.md). Default: one virtual DK and a simulator of its own", 0},
     {"device", OPTION_DEVICE, "ID", 0, "Run on this device of the rig alone. Default: on each that is connected", 0},
+    {"flash", OPTION_FLASH, NULL, 0, "Run the rig's hook `flash` on each device before its first row", 0},
     {"out", OPTION_OUT, "DIR", 0, "The run's own folder, made or empty. Default: reports/out/TIMESTAMP", 0},
     {"time-scale", OPTION_TIME_SCALE, "N", 0,
      "Speed up the waits of virtual devices N times, 1 to 1000 (default 50, or DPSBENCH_TIME_SCALE); real devices have 1", 0},
@@ -75,6 +87,9 @@ static error_t take(int key, char *word, struct argp_state *state)
         return 0;
     case OPTION_DEVICE:
         arguments->device = word;
+        return 0;
+    case OPTION_FLASH:
+        arguments->wants_flash = true;
         return 0;
     case OPTION_JSON:
         arguments->wants_json = true;
@@ -191,6 +206,7 @@ static int run_on(const struct rig *rig, const struct run_arguments *arguments)
         .selector_count = arguments->selector_count,
         .device_id = arguments->device,
         .directory = folder ? folder : arguments->out,
+        .wants_flash = arguments->wants_flash,
         .time_scale = arguments->time_scale,
         .talk = stderr,
     };

@@ -3,7 +3,7 @@
 #include "base/bytes.h"
 #include "base/cleanup.h"
 #include "base/files.h"
-#include "base/yaml.h"
+#include "harness/rig/rig_read.h"
 
 #include <string.h>
 
@@ -20,15 +20,6 @@ static const char builtin_text[] = "format: 1\n"
                                    "    virtual: {personality: nordic-sample}\n"
                                    "simulator: {start: local}\n";
 
-static const struct {
-    const char *key;
-    const char *capability;
-} hooks[] = {
-#define X(id, hook_key, hook_capability) [id] = {hook_key, hook_capability},
-    RIG_HOOKS(X)
-#undef X
-};
-
 const char *rig_builtin_text(void)
 {
     return builtin_text;
@@ -36,7 +27,7 @@ const char *rig_builtin_text(void)
 
 /* ---- reading ---- */
 
-static int read_text(struct yaml_node map, const char *key, const char *fallback, char **ret_text, struct error *error)
+int rig_read_optional(struct yaml_node map, const char *key, const char *fallback, char **ret_text, struct error *error)
 {
     struct yaml_node node = yaml_get(map, key);
     const char *text = fallback;
@@ -50,10 +41,10 @@ static int read_text(struct yaml_node map, const char *key, const char *fallback
 static int require_text(struct yaml_node map, const char *key, char **ret_text, struct error *error)
 {
     struct yaml_node node;
-    return yaml_require(map, key, &node, error) || read_text(map, key, NULL, ret_text, error) ? -1 : 0;
+    return yaml_require(map, key, &node, error) || rig_read_optional(map, key, NULL, ret_text, error) ? -1 : 0;
 }
 
-static int read_words(struct yaml_node list, size_t max, char **items, size_t *ret_count, struct error *error)
+int rig_read_words(struct yaml_node list, size_t max, char **items, size_t *ret_count, struct error *error)
 {
     if (yaml_is_null(list))
         return 0;
@@ -76,34 +67,17 @@ static int read_bool(struct yaml_node map, const char *key, bool *value, struct 
     return yaml_is_null(node) ? 0 : yaml_read_bool(node, value, error);
 }
 
-static int read_hooks(struct rig_device *device, struct yaml_node map, struct error *error)
-{
-    static const char *const keys[] = {"reset", "chip_erase", "power_off", "power_on", NULL};
-    if (yaml_is_null(map))
-        return 0;
-    if (yaml_check_keys(map, "hooks", keys, error))
-        return -1;
-    for (int i = 0; i < RIG_HOOK_COUNT; i++) {
-        struct yaml_node argv = yaml_get(map, hooks[i].key);
-        size_t count = 0;
-        if (read_words(argv, RIG_ARGUMENTS_MAX, device->hooks[i], &count, error))
-            return -1;
-        if (!yaml_is_null(argv) && count == 0)
-            return yaml_fail(argv, error, "a hook is a list: program and arguments, as in [nrfutil, device, reset]");
-    }
-    return 0;
-}
-
 static int read_virtual(struct rig_device *device, struct yaml_node map, struct error *error)
 {
     static const char *const keys[] = {"personality", "mfw", "weaknesses", NULL};
     if (!yaml_is_there(map))
         return 0;
     device->is_virtual = true;
-    if (yaml_check_keys(map, "virtual", keys, error) || read_text(map, "personality", "nordic-sample", &device->personality, error) ||
-        read_text(map, "mfw", NULL, &device->mfw, error))
+    if (yaml_check_keys(map, "virtual", keys, error) ||
+        rig_read_optional(map, "personality", "nordic-sample", &device->personality, error) ||
+        rig_read_optional(map, "mfw", NULL, &device->mfw, error))
         return -1;
-    return read_words(yaml_get(map, "weaknesses"), RIG_WORDS_MAX, device->weaknesses.items, &device->weaknesses.count, error);
+    return rig_read_words(yaml_get(map, "weaknesses"), RIG_WORDS_MAX, device->weaknesses.items, &device->weaknesses.count, error);
 }
 
 static int read_port(struct rig_device *device, struct yaml_node map, struct error *error)
@@ -116,8 +90,10 @@ static int read_port(struct rig_device *device, struct yaml_node map, struct err
     device->baud = 115200;
     if (!yaml_is_null(baud) && yaml_read_integer(baud, 300, 4000000, &device->baud, error))
         return -1;
-    return read_text(map, "serial", NULL, &device->serial, error) || read_bool(map, "flow_control", &device->has_flow_control, error) ? -1
-                                                                                                                                      : 0;
+    return rig_read_optional(map, "serial", NULL, &device->serial, error) ||
+                   read_bool(map, "flow_control", &device->has_flow_control, error)
+               ? -1
+               : 0;
 }
 
 static int read_identity(struct rig_device *device, struct yaml_node map, struct error *error)
@@ -125,19 +101,21 @@ static int read_identity(struct rig_device *device, struct yaml_node map, struct
     int64_t sec_tag = 0;
     struct yaml_node node;
     if (require_text(map, "registration_id", &device->registration_id, error) || require_text(map, "id_scope", &device->id_scope, error) ||
-        read_text(map, "dps_host", RIG_DPS_HOST_DEFAULT, &device->dps_host, error) || yaml_require(map, "sec_tag", &node, error) ||
+        rig_read_optional(map, "dps_host", RIG_DPS_HOST_DEFAULT, &device->dps_host, error) || yaml_require(map, "sec_tag", &node, error) ||
         yaml_read_integer(node, 0, 2147483647, &sec_tag, error))
         return -1;
     device->sec_tag = (uint32_t)sec_tag;
-    return read_text(map, "dialect", RIG_DIALECT_DEFAULT, &device->dialect, error);
+    return rig_read_optional(map, "dialect", RIG_DIALECT_DEFAULT, &device->dialect, error);
 }
 
 static int read_description(struct rig_device *device, struct yaml_node map, struct error *error)
 {
-    return require_text(map, "id", &device->id, error) || read_text(map, "platform", NULL, &device->platform, error) ||
-                   read_text(map, "product", NULL, &device->product, error) || read_text(map, "runner", NULL, &device->runner, error) ||
-                   read_text(map, "notes", NULL, &device->notes, error) || read_bool(map, "connected", &device->is_connected, error) ||
-                   read_words(yaml_get(map, "fixtures"), RIG_WORDS_MAX, device->fixtures.items, &device->fixtures.count, error)
+    return require_text(map, "id", &device->id, error) || rig_read_optional(map, "platform", NULL, &device->platform, error) ||
+                   rig_read_optional(map, "product", NULL, &device->product, error) ||
+                   rig_read_optional(map, "runner", NULL, &device->runner, error) ||
+                   rig_read_optional(map, "notes", NULL, &device->notes, error) ||
+                   read_bool(map, "connected", &device->is_connected, error) ||
+                   rig_read_words(yaml_get(map, "fixtures"), RIG_WORDS_MAX, device->fixtures.items, &device->fixtures.count, error)
                ? -1
                : 0;
 }
@@ -152,7 +130,7 @@ static int read_device(struct rig *rig, struct yaml_node map, struct error *erro
     rig->device_count++;
     if (yaml_check_keys(map, "a device", keys, error) || read_description(device, map, error) ||
         read_virtual(device, yaml_get(map, "virtual"), error) || read_port(device, map, error) || read_identity(device, map, error) ||
-        read_hooks(device, yaml_get(map, "hooks"), error))
+        rig_read_hooks(device, yaml_get(map, "hooks"), error))
         return -1;
     for (size_t i = 0; i + 1 < rig->device_count; i++)
         if (strcmp(rig->devices[i].id, device->id) == 0)
@@ -199,7 +177,7 @@ static int read_simulator(struct rig *rig, struct yaml_node map, struct error *e
     static const char *const keys[] = {"start", "listen", "ready", "lane", NULL};
     static const char *const starts[] = {"local", NULL};
     size_t word;
-    if (read_text(map, "listen", "127.0.0.1:0", &rig->simulator_listen, error))
+    if (rig_read_optional(map, "listen", "127.0.0.1:0", &rig->simulator_listen, error))
         return -1;
     if (yaml_is_null(map))
         return 0;
@@ -212,7 +190,7 @@ static int read_simulator(struct rig *rig, struct yaml_node map, struct error *e
         return -1;
     if (!yaml_is_null(ready) && !yaml_is_null(yaml_get(map, "listen")))
         return yaml_fail(yaml_get(map, "listen"), error, "`listen` is for a simulator that dpsbench starts; this one runs already");
-    return read_text(map, "ready", NULL, &rig->simulator_ready, error);
+    return rig_read_optional(map, "ready", NULL, &rig->simulator_ready, error);
 }
 
 int rig_read_text(const char *text, size_t length_bytes, const char *name, struct rig *ret_rig, struct error *error)
@@ -266,8 +244,10 @@ static void free_device(struct rig_device *device)
         free(texts[i]);
     free_words(device->fixtures.items);
     free_words(device->weaknesses.items);
-    for (int i = 0; i < RIG_HOOK_COUNT; i++)
-        free_words(device->hooks[i]);
+    for (int i = 0; i < RIG_HOOK_COUNT; i++) {
+        free_words(device->hooks[i].argv);
+        free(device->hooks[i].input);
+    }
 }
 
 void rig_done(struct rig *rig)
@@ -300,20 +280,6 @@ bool rig_is_virtual(const struct rig *rig)
     return true;
 }
 
-/* Off and on are two hooks of one capability: all hooks of a capability must be there. */
-static bool has_hooks(const struct rig_device *device, const char *capability)
-{
-    bool is_known = false;
-    for (int i = 0; i < RIG_HOOK_COUNT; i++) {
-        if (strcmp(hooks[i].capability, capability) != 0)
-            continue;
-        is_known = true;
-        if (!device->hooks[i][0])
-            return false;
-    }
-    return is_known;
-}
-
 bool rig_device_offers(const struct rig_device *device, const char *capability)
 {
     for (size_t i = 0; i < device->fixtures.count; i++)
@@ -321,7 +287,7 @@ bool rig_device_offers(const struct rig_device *device, const char *capability)
             return true;
     if (device->is_virtual && (strcmp(capability, "reset") == 0 || strcmp(capability, "chip-erase") == 0))
         return true;
-    return has_hooks(device, capability);
+    return rig_device_has_hooks_of(device, capability);
 }
 
 const char *rig_lane_name(const struct rig *rig)

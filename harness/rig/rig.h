@@ -20,18 +20,32 @@ enum { RIG_FORMAT = 1, RIG_DEVICES_MAX = 32, RIG_ARGUMENTS_MAX = 32, RIG_WORDS_M
 #define RIG_DPS_HOST_DEFAULT "global.azure-devices-provisioning.net"
 #define RIG_DIALECT_DEFAULT "nordic"
 
-/* What the rig can do to a device: a hook's key in the file, and the capability that a case may need. */
+/* What the rig can do to a device, or around it: a hook's key in the file, and the capability that a case may need (NULL: none). */
 #define RIG_HOOKS(X)                                                                                                                       \
     X(RIG_HOOK_RESET, "reset", "reset")                                                                                                    \
     X(RIG_HOOK_CHIP_ERASE, "chip_erase", "chip-erase")                                                                                     \
     X(RIG_HOOK_POWER_OFF, "power_off", "power")                                                                                            \
-    X(RIG_HOOK_POWER_ON, "power_on", "power")
+    X(RIG_HOOK_POWER_ON, "power_on", "power")                                                                                              \
+    X(RIG_HOOK_FLASH, "flash", "flash")                                                                                                    \
+    X(RIG_HOOK_BEFORE_RUN, "before_run", NULL)                                                                                             \
+    X(RIG_HOOK_AFTER_RUN, "after_run", NULL)                                                                                               \
+    X(RIG_HOOK_BEFORE_CASE, "before_case", NULL)                                                                                           \
+    X(RIG_HOOK_AFTER_CASE, "after_case", NULL)
 
 enum rig_hook {
 #define X(id, key, capability) id,
     RIG_HOOKS(X)
 #undef X
         RIG_HOOK_COUNT
+};
+
+enum { RIG_HOOK_DEFAULT_S = 180 /* programming a board */, RIG_HOOK_MAX_S = 3600 };
+
+/* The program of a hook. */
+struct rig_command {
+    char *argv[RIG_ARGUMENTS_MAX + 1]; /* NULL-terminated; empty: no hook */
+    char *input;                       /* for its standard input; NULL: none */
+    int64_t timeout_ms;                /* then it is killed, with all that it started */
 };
 
 struct rig_words {
@@ -55,7 +69,7 @@ struct rig_device {
     char *dps_host;
     uint32_t sec_tag;
     char *dialect;
-    char *hooks[RIG_HOOK_COUNT][RIG_ARGUMENTS_MAX + 1]; /* argv, NULL-terminated; empty: none */
+    struct rig_command hooks[RIG_HOOK_COUNT];
     bool is_virtual;
     char *personality;
     char *mfw; /* NULL: the virtual DK's default */
@@ -88,6 +102,15 @@ size_t rig_connected_count(const struct rig *rig);
 bool rig_is_virtual(const struct rig *rig); /* every connected device is */
 /* "reset", "chip-erase", "power", or a fixture of the device. */
 bool rig_device_offers(const struct rig_device *device, const char *capability);
+bool rig_device_has_hook(const struct rig_device *device, enum rig_hook hook);
+/* "reset", "power": all hooks of that capability are there. */
+bool rig_device_has_hooks_of(const struct rig_device *device, const char *capability);
+/* The longest time that one hook of the device may take; 0: it has none. */
+int64_t rig_hooks_longest_ms(const struct rig_device *device);
+const char *rig_hook_name(enum rig_hook hook); /* "chip_erase" */
+/* -1: there is no hook of that name. */
+int rig_hook_find(const char *name, enum rig_hook *ret_hook);
+const char *const *rig_hook_names(void); /* NULL-terminated, in the order of the enum */
 /* "host", "listener", "exclusive"; AUTO is a listener of its own for virtual devices, else exclusive. */
 const char *rig_lane_name(const struct rig *rig);
 

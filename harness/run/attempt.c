@@ -3,7 +3,6 @@
 #include "base/cleanup.h"
 #include "base/files.h"
 #include "harness/credentials/credential_set.h"
-#include "harness/rig/hook.h"
 #include "harness/run/evidence.h"
 #include "harness/run/service_state.h"
 
@@ -60,9 +59,12 @@ static int configure_lane(struct bench *bench, const struct case_row *row, struc
 static int renew_lease(struct bench *bench, const struct case_row *row, struct error *error)
 {
     int64_t budget_s = clock_scaled_ms(row->budget_s * 1000, bench->time_scale) / 1000;
+    /* A power cycle is two hooks; and one runs after this row, one before the next. */
+    int64_t hooks_s = 2 * rig_hooks_longest_ms(bench->device) / 1000 * ((int64_t)row->step_count + 1);
+    int64_t ttl_s = budget_s + hooks_s + BENCH_LEASE_MARGIN_S;
     CLEANUP_JSON cJSON *params = cJSON_CreateObject();
     if (!params || json_set_string(params, "lease", bench->lease) ||
-        json_set_integer(params, "ttl_s", budget_s + BENCH_HOOK_MS / 1000 * (int64_t)row->step_count + BENCH_LEASE_MARGIN_S))
+        json_set_integer(params, "ttl_s", ttl_s < BENCH_LEASE_MAX_S ? ttl_s : BENCH_LEASE_MAX_S))
         return error_set_memory(error);
     return bench_call(bench, "lease.renew", TAKE(params), NULL, error);
 }
@@ -177,15 +179,6 @@ static int write_credentials(struct bench *bench, const struct case_row *row, co
 
 /* ---- the start ---- */
 
-static int run_hook(struct bench *bench, enum rig_hook hook, struct error *error)
-{
-    CLEANUP_FREE char *log_path = NULL;
-    if (asprintf(&log_path, "%s/hooks.log", bench->device_directory) < 0)
-        return error_set_memory(error);
-    return hook_run((const char *const *)bench->device->hooks[hook], log_path, bench->waiting, deadline_in_ms(bench->clock, BENCH_HOOK_MS),
-                    error);
-}
-
 static int pull(struct bench *bench, enum case_step step, struct error *error)
 {
     bench_tell_reset(bench, step == CASE_STEP_POWER_CYCLE ? "power-cut" : case_step_name(step));
@@ -194,8 +187,8 @@ static int pull(struct bench *bench, enum case_step step, struct error *error)
         return 0;
     }
     if (step == CASE_STEP_POWER_CYCLE)
-        return run_hook(bench, RIG_HOOK_POWER_OFF, error) || run_hook(bench, RIG_HOOK_POWER_ON, error) ? -1 : 0;
-    return run_hook(bench, step == CASE_STEP_RESET ? RIG_HOOK_RESET : RIG_HOOK_CHIP_ERASE, error);
+        return bench_hook(bench, RIG_HOOK_POWER_OFF, NULL, error) || bench_hook(bench, RIG_HOOK_POWER_ON, NULL, error) ? -1 : 0;
+    return bench_hook(bench, step == CASE_STEP_RESET ? RIG_HOOK_RESET : RIG_HOOK_CHIP_ERASE, NULL, error);
 }
 
 struct boot {
@@ -224,7 +217,7 @@ static int start_step(struct bench *bench, enum case_step step, struct error *er
     struct boot boot = {.bench = bench, .error = ERROR_INIT};
     deadline_t deadline = bench_device_deadline(bench, BENCH_BOOT_MS);
     if (!bench->virtual_device)
-        deadline = deadline_in_ms(bench->clock, BENCH_BOOT_MS + 2 * BENCH_HOOK_MS);
+        deadline = deadline_in_ms(bench->clock, BENCH_BOOT_MS + 2 * rig_hooks_longest_ms(bench->device));
     if (dk_expect_boot(bench->dk, deadline, on_boot, &boot, error))
         return -1;
     /* The dk's own deadline ends the wait; ours, a little later, only guards against a dk that forgets. */

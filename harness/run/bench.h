@@ -27,10 +27,10 @@ enum {
     BENCH_RECONNECT_MS = 10000,
     BENCH_RECONNECT_PAUSE_MS = 100,
     BENCH_AT_MS = 120000,
-    BENCH_BOOT_MS = 30000,  /* device milliseconds, on top of BENCH_WORK_MS */
-    BENCH_HOOK_MS = 180000, /* programming a board */
-    BENCH_WORK_MS = 5000,   /* real time, beside a scaled wait: handshakes and processes */
+    BENCH_BOOT_MS = 30000, /* device milliseconds, on top of BENCH_WORK_MS */
+    BENCH_WORK_MS = 5000,  /* real time, beside a scaled wait: handshakes and processes */
     BENCH_LEASE_MARGIN_S = 60,
+    BENCH_LEASE_MAX_S = 86400, /* docs/control.md */
 };
 
 struct bench {
@@ -40,6 +40,7 @@ struct bench {
     const struct rig *rig;
     double time_scale;
     const char *directory;
+    bool wants_flash; /* run the hook `flash` on each device before its first row */
     struct progress *progress;
     struct timeline *timeline;
     struct key_cache *keys;
@@ -66,6 +67,7 @@ struct bench {
     bool is_known_good;       /* a row has passed on it in this run */
 
     /* for the row in flight */
+    const char *row_id;     /* NULL: none is */
     struct watch *watch;    /* NULL: events only go to the timeline */
     bool has_booted;        /* console events count from the boot on */
     uint64_t last_session;  /* highest session number seen on the lane */
@@ -101,6 +103,11 @@ void bench_take_own_event(struct bench *bench, cJSON *event);
 void bench_take_simulator_event(struct bench *bench, const cJSON *event);
 /* A wait of the device, with what the machine itself may need on top. */
 deadline_t bench_device_deadline(const struct bench *bench, int64_t device_ms);
+/*
+ * Run a hook of the device in use; nothing when it has none. verdict: of the row that has ended; NULL: none has.
+ * Errors: as hook_run.
+ */
+int bench_hook(struct bench *bench, enum rig_hook hook, const char *verdict, struct error *error);
 /* "device.reset", as the rig does it. */
 void bench_tell_reset(struct bench *bench, const char *action);
 

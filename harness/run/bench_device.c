@@ -27,7 +27,7 @@ static int lease_lane(struct bench *bench, struct error *error)
     cJSON *params = cJSON_CreateObject();
     const char *kind = rig_lane_name(bench->rig);
     if (!params || json_set_string(params, "kind", kind) ||
-        json_set_integer(params, "ttl_s", BENCH_LEASE_MARGIN_S + BENCH_HOOK_MS / 1000) ||
+        json_set_integer(params, "ttl_s", BENCH_LEASE_MARGIN_S + 3 * rig_hooks_longest_ms(bench->device) / 1000) ||
         (strcmp(kind, "host") == 0 && json_set_string(params, "host", bench->device->dps_host))) {
         cJSON_Delete(params);
         return error_set_memory(error);
@@ -231,21 +231,38 @@ static int make_folder(struct bench *bench, struct error *error)
     return line_file_open(log_path, &bench->console_log, error);
 }
 
+/* Before the port is opened: they may bring it about. */
+static int run_first_hooks(struct bench *bench, struct error *error)
+{
+    if (bench_hook(bench, RIG_HOOK_BEFORE_RUN, NULL, error))
+        return -1;
+    return bench->wants_flash ? bench_hook(bench, RIG_HOOK_FLASH, NULL, error) : 0;
+}
+
 int bench_open_device(struct bench *bench, const struct rig_device *device, cJSON **ret_identity, struct error *error)
 {
     bench->device = device;
     bench->is_known_good = false;
-    if (make_folder(bench, error) || read_dialect(bench, error) || lease_lane(bench, error))
+    if (make_folder(bench, error) || read_dialect(bench, error) || run_first_hooks(bench, error) || lease_lane(bench, error))
         return -1;
     if (device->is_virtual && start_virtual(bench, error))
         return -1;
     return open_port(bench, error) || identify(bench, ret_identity, error) ? -1 : 0;
 }
 
+/* After the last row: its trouble is nobody's verdict, but nobody may overlook it. */
+static void run_last_hook(struct bench *bench)
+{
+    struct error error = ERROR_INIT;
+    if (bench->device_directory && bench_hook(bench, RIG_HOOK_AFTER_RUN, NULL, &error))
+        progress_say(bench->progress, "%s: %s", bench->device->id, error.text);
+}
+
 void bench_close_device(struct bench *bench)
 {
     dk_close(TAKE(bench->dk));
     served_stop(TAKE(bench->virtual_device));
+    run_last_hook(bench);
     dialect_free(TAKE(bench->dialect));
     release_lane(bench);
     line_file_close(TAKE(bench->console_log));

@@ -95,6 +95,16 @@ static int check_scale(const struct run_options *options, struct error *error)
     return 0;
 }
 
+static int check_flash(const struct run_options *options, const struct plan *plan, struct error *error)
+{
+    for (size_t i = 0; options->wants_flash && i < plan->device_count; i++) {
+        const struct rig_device *device = plan->devices[i].device;
+        if (!rig_device_has_hook(device, RIG_HOOK_FLASH))
+            return error_set(error, ERROR_OWNER_FILE, ERROR_USAGE, "%s: device '%s' has no hook `flash`", device->place, device->id);
+    }
+    return 0;
+}
+
 static void name_run(struct run *run)
 {
     char text[RUN_ID_MAX_BYTES];
@@ -114,7 +124,11 @@ static int set_up(struct run *run, struct error *error)
 {
     const struct run_options *options = run->options;
     struct bench *bench = &run->bench;
-    *bench = (struct bench){.clock = &clock_system, .rig = options->rig, .directory = options->directory, .progress = &run->progress};
+    *bench = (struct bench){.clock = &clock_system,
+                            .rig = options->rig,
+                            .directory = options->directory,
+                            .wants_flash = options->wants_flash,
+                            .progress = &run->progress};
     bench->time_scale = choose_scale(options);
     run->result.started_unix_us = clock_unix_us(bench->clock);
     run->result.time_scale = bench->time_scale;
@@ -293,6 +307,26 @@ static void look_at_files(struct run *run, struct result_row *result)
     result->verdict = VERDICT_INCONCLUSIVE;
 }
 
+/* The row with the rig's hooks around it. What `after_case` cannot do is the rig's trouble, and of the rows that follow. */
+static void attempt_with_hooks(struct run *run, const struct case_row *row, struct result_row *result)
+{
+    struct bench *bench = &run->bench;
+    struct error error = ERROR_INIT;
+    bench->row_id = row->id;
+    if (bench_hook(bench, RIG_HOOK_BEFORE_CASE, NULL, &error)) {
+        attempt_blame(bench, &error, result);
+    } else {
+        attempt_run(bench, row, result);
+        look_at_files(run, result);
+    }
+    /* It tidies up, also after Ctrl-C. */
+    if (rig_device_has_hook(bench->device, RIG_HOOK_AFTER_CASE))
+        waiting_resume(bench->waiting);
+    if (bench_hook(bench, RIG_HOOK_AFTER_CASE, verdict_name(result->verdict), &error))
+        attempt_blame(bench, &error, result);
+    bench->row_id = NULL;
+}
+
 /* `broken`: why the bench is not up, which nothing may hide; NULL: it is. */
 static void run_row(struct run *run, const struct case_row *row, const struct error *broken)
 {
@@ -307,8 +341,7 @@ static void run_row(struct run *run, const struct case_row *row, const struct er
         result.verdict = VERDICT_SKIP;
         result_setf(&result.reason.text, "device '%s' does not offer '%s'", bench->device->id, need);
     } else {
-        attempt_run(bench, row, &result);
-        look_at_files(run, &result);
+        attempt_with_hooks(run, row, &result);
     }
     end_row(run, &result, started_us);
 }
@@ -393,6 +426,10 @@ int run_suite(const struct run_options *options, struct result_run *ret_result, 
     struct run run = {.options = options};
     if (check_scale(options, error) || plan_make(options, &run.plan, error))
         return -1;
+    if (check_flash(options, &run.plan, error)) {
+        plan_done(&run.plan);
+        return -1;
+    }
     uv_loop_init(&run.loop);
     int failed = set_up(&run, error) || run_all(&run, error) ? -1 : 0;
     tear_down(&run);

@@ -33,6 +33,7 @@ struct run_options {
     size_t selector_count;
     const char *device_id; /* run on this device alone; NULL: on each that is connected */
     const char *directory; /* of the run: made, or empty */
+    bool wants_flash;      /* run the hook `flash` of each device before its first row; it must have one */
     double time_scale;     /* 0: the default of the rig */
     FILE *talk;            /* progress, for a person; NULL: silent */
 };

@@ -70,7 +70,44 @@ it 'calls a hook that fails the rigs trouble'
 sed "s/chip_erase: .*/chip_erase: ['false']/" "$scratch/board.yaml" >"$scratch/hook.yaml"
 run_cases --rig "$scratch/hook.yaml" server/host-name-mismatch
 exits 3
-holds "$scratch/stdout" "hook 'false': exit status 1"
+holds "$scratch/stdout" "hook chip_erase ('false'): exit status 1; its output is in '$out/000960012345/hooks.log'"
+
+# The tool itself is not there: a program of its name, first in PATH, writes down what it was called with.
+mkdir "$scratch/tools"
+cat >"$scratch/tools/nrfjprog" <<TOOL
+#!/bin/sh
+echo "\$0 \$*; \$DPSBENCH_HOOK \$DPSBENCH_DEVICE \$DPSBENCH_CASE \$DPSBENCH_PORT \$DPSBENCH_RUN_DIR \$DPSBENCH_VERDICT" >>'$scratch/called'
+[ "\$DPSBENCH_HOOK" != chip_erase ] || kill -USR1 $dk_pid
+TOOL
+chmod +x "$scratch/tools/nrfjprog"
+sed "s/reset: .*/reset: {preset: nrfjprog}/; s/chip_erase: .*/chip_erase: {preset: nrfjprog, file: app.hex}\n      flash: {preset: nrfjprog, file: app.hex}/
+     s/^simulator/      before_run: [nrfjprog]\n      before_case: [nrfjprog]\n      after_case: [nrfjprog]\n      after_run: [nrfjprog, last]\n&/" \
+    "$scratch/board.yaml" >"$scratch/preset.yaml"
+
+it 'runs presets and the hooks around runs and rows, in order, with their environment'
+PATH=$scratch/tools:$PATH run_cases --rig "$scratch/preset.yaml" --flash server/root-missing
+exits 0
+sed "s|$scratch/tools/||; s|$scratch/port|PORT|; s|$out|OUT|; s/ *$//" "$scratch/called" >"$scratch/called.short"
+row=server/root-missing
+diff "$scratch/called.short" - <<CALLED || fail 'the hooks are not as they should be'
+nrfjprog ; before_run 000960012345  PORT OUT
+nrfjprog -f NRF91 --snr 960012345 --program app.hex --sectorerase --verify --reset; flash 000960012345  PORT OUT
+nrfjprog ; before_case 000960012345 $row PORT OUT
+nrfjprog -f NRF91 --snr 960012345 --program app.hex --chiperase --verify --reset; chip_erase 000960012345 $row PORT OUT
+nrfjprog ; after_case 000960012345 $row PORT OUT pass
+nrfjprog last; after_run 000960012345  PORT OUT
+CALLED
+
+it 'makes a row inconclusive when the hook behind it fails, whatever the row was'
+sed -i 's/after_case: .*/after_case: [sh, -c, "echo no light >\&2; exit 7"]/' "$scratch/preset.yaml"
+PATH=$scratch/tools:$PATH run_cases --rig "$scratch/preset.yaml" server/root-missing
+exits 3
+is "$(report '.rows[0].reason.text')" "hook after_case ('sh'): exit status 7: no light; its output is in '$out/000960012345/hooks.log'"
+
+it 'refuses to flash without the hook, before anything runs'
+run_cases --rig "$scratch/board.yaml" --flash server/root-missing
+exits 2
+holds "$scratch/stderr" "board.yaml:3:5: device '000960012345' has no hook \`flash\`"
 
 it 'calls silence on first contact inconclusive'
 kill -STOP "$dk_pid"

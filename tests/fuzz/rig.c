@@ -10,7 +10,7 @@ static void check_device(const struct rig_device *device)
     FUZZ_MUST(!device->fixtures.items[device->fixtures.count] && !device->weaknesses.items[device->weaknesses.count]);
     FUZZ_MUST(!rig_device_offers(device, "no-such-thing") || device->fixtures.count > 0);
     for (int hook = 0; hook < RIG_HOOK_COUNT; hook++)
-        FUZZ_MUST(!device->hooks[hook][RIG_ARGUMENTS_MAX]);
+        FUZZ_MUST(!device->hooks[hook].argv[RIG_ARGUMENTS_MAX] && device->hooks[hook].timeout_ms > 0);
 }
 
 const char fuzz_words[] =

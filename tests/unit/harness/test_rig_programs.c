@@ -4,7 +4,11 @@
 #include "harness/rig/served.h"
 #include "tests/unit/base/scratch.h"
 
+#include <poll.h>
 #include <signal.h>
+#include <stdint.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "tests/cmocka.h"
 
@@ -109,9 +113,13 @@ static void the_loop_sees_its_end(void **state)
 
 static int run_hook(struct fixture *fixture, const char *script, int64_t ms)
 {
-    const char *const argv[] = {"/bin/sh", "-c", script, NULL};
+    struct rig_command command = {.argv = {(char[]){"/bin/sh"}, (char[]){"-c"}, (char *)(uintptr_t)script}, .timeout_ms = ms};
+    command.input = (char[]){"from the preset\n"};
+    const char *const environment[] = {"DPSBENCH_CASE=refused/no-chain", NULL};
+    const struct hook_options options = {
+        .command = &command, .name = "reset", .log_path = fixture->log, .waiting = fixture->waiting, .environment = environment};
     fixture->error = (struct error)ERROR_INIT;
-    return hook_run(argv, fixture->log, fixture->waiting, soon(ms), &fixture->error);
+    return hook_run(&options, &fixture->error);
 }
 
 static void a_hook_runs_to_its_end(void **state)
@@ -119,15 +127,29 @@ static void a_hook_runs_to_its_end(void **state)
     assert_int_equal(run_hook(*state, "exit 0", 10000), 0);
 }
 
+static char *log_of(struct fixture *fixture)
+{
+    CLEANUP(bytes_done) struct bytes log = {0};
+    assert_int_equal(file_read(fixture->log, 10000, &log, NULL), 0);
+    return strdup(bytes_text(&log));
+}
+
+static void a_hook_gets_its_input_and_its_environment(void **state)
+{
+    assert_int_equal(run_hook(*state, "cat; echo \"row $DPSBENCH_CASE\"", 10000), 0);
+    CLEANUP_FREE char *log = log_of(*state);
+    assert_non_null(
+        strstr(log, " reset: /bin/sh -c 'cat; echo \"row $DPSBENCH_CASE\"'\nfrom the preset\nrow refused/no-chain\n--- exit status 0\n"));
+}
+
 static void a_hook_that_fails_is_the_rigs_trouble(void **state)
 {
     struct fixture *fixture = *state;
     assert_int_equal(run_hook(fixture, "echo no probe; exit 33", 10000), -1);
     assert_int_equal(fixture->error.owner, ERROR_OWNER_RIG);
-    assert_non_null(strstr(fixture->error.text, "hook '/bin/sh': exit status 33; its output is in '"));
-    CLEANUP(bytes_done) struct bytes log = {0};
-    assert_int_equal(file_read(fixture->log, 1000, &log, NULL), 0);
-    assert_string_equal(bytes_text(&log), "no probe\n");
+    assert_non_null(strstr(fixture->error.text, "hook reset ('/bin/sh'): exit status 33: no probe; its output is in '"));
+    CLEANUP_FREE char *log = log_of(fixture);
+    assert_non_null(strstr(log, "\nno probe\n--- exit status 33\n"));
 }
 
 static void a_hook_that_hangs_is_ended_at_the_deadline(void **state)
@@ -135,13 +157,31 @@ static void a_hook_that_hangs_is_ended_at_the_deadline(void **state)
     struct fixture *fixture = *state;
     assert_int_equal(run_hook(fixture, "exec sleep 60", 100), -1);
     assert_int_equal(fixture->error.code, ERROR_TIMEOUT);
+    assert_non_null(strstr(fixture->error.text, "was killed; its output is in"));
+}
+
+static void what_a_hook_started_is_killed_with_it(void **state)
+{
+    struct fixture *fixture = *state;
+    /* The pipe ends only when the grandchild, which holds its other end, is gone. */
+    int fds[2];
+    char script[96];
+    assert_int_equal(pipe(fds), 0);
+    snprintf(script, sizeof script, "sleep 60 >/proc/self/fd/%d & wait", fds[1]);
+    assert_int_equal(run_hook(fixture, script, 300), -1);
+    close(fds[1]);
+    struct pollfd end = {.fd = fds[0], .events = POLLIN};
+    assert_int_equal(poll(&end, 1, 10000), 1);
+    assert_int_equal(end.revents, POLLHUP);
+    close(fds[0]);
 }
 
 static void a_hook_that_is_not_there_is_named(void **state)
 {
     struct fixture *fixture = *state;
-    const char *const argv[] = {"/nonexistent/flash", NULL};
-    assert_int_equal(hook_run(argv, fixture->log, fixture->waiting, soon(1000), &fixture->error), -1);
+    struct rig_command command = {.argv = {(char[]){"/nonexistent/flash"}}, .timeout_ms = 1000};
+    const struct hook_options options = {.command = &command, .name = "flash", .log_path = fixture->log, .waiting = fixture->waiting};
+    assert_int_equal(hook_run(&options, &fixture->error), -1);
     assert_int_equal(fixture->error.code, ERROR_NOT_FOUND);
     assert_non_null(strstr(fixture->error.text, "/nonexistent/flash"));
 }
@@ -184,6 +224,8 @@ int main(void)
         TEST(a_first_line_that_is_no_ready_record_is_refused),
         TEST(the_loop_sees_its_end),
         TEST(a_hook_runs_to_its_end),
+        TEST(a_hook_gets_its_input_and_its_environment),
+        TEST(what_a_hook_started_is_killed_with_it),
         TEST(a_hook_that_fails_is_the_rigs_trouble),
         TEST(a_hook_that_hangs_is_ended_at_the_deadline),
         TEST(a_hook_that_is_not_there_is_named),

@@ -1,0 +1,27 @@
+/*
+ * harness/rig/rig_read.h - how the parts of a rig file are read; for the modules of this folder alone
+ */
+#ifndef HARNESS_RIG_RIG_READ_H
+#define HARNESS_RIG_RIG_READ_H
+
+#include "base/yaml.h"
+#include "harness/rig/rig.h"
+
+/* malloc'ed; nothing there or null: a copy of `fallback`, which may be NULL. */
+int rig_read_optional(struct yaml_node map, const char *key, const char *fallback, char **ret_text, struct error *error);
+/* A list of at most `max` texts into `items`, which ends with a NULL; nothing there or null: none. */
+int rig_read_words(struct yaml_node list, size_t max, char **items, size_t *ret_count, struct error *error);
+/* The mapping `hooks` of a device whose id and platform are known. */
+int rig_read_hooks(struct rig_device *device, struct yaml_node map, struct error *error);
+/*
+ * Fill `command` with what the preset does for this hook.
+ *
+ * preset   "nrfutil"; `parameters` is its mapping, for the values and for the place of a complaint.
+ * error    SYNTAX (file): no such preset, it cannot do this, or a parameter is missing or not one of its own.
+ */
+int hook_preset_expand(struct yaml_node parameters, const char *preset, enum rig_hook hook, const struct rig_device *device,
+                       struct rig_command *command, struct error *error);
+/* The preset of Twister's `runner` ("nrfutil", "nrfjprog", "jlink") that can reset with the device's id alone; NULL: none. */
+const char *hook_preset_of_runner(const char *runner);
+
+#endif
