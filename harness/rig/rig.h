@@ -74,6 +74,7 @@ struct rig_device {
     char *personality;
     char *mfw; /* NULL: the virtual DK's default */
     struct rig_words weaknesses;
+    struct rig_words misbehaviours;
     char *place; /* "rig.yaml:4:3" */
 };
 

@@ -92,6 +92,8 @@ static int start_virtual(struct bench *bench, struct error *error)
     add(&arguments, "--time-scale", scale);
     for (size_t i = 0; i < device->weaknesses.count; i++)
         add(&arguments, "--weakness", device->weaknesses.items[i]);
+    for (size_t i = 0; i < device->misbehaviours.count; i++)
+        add(&arguments, "--misbehaviour", device->misbehaviours.items[i]);
     struct served_options options = {
         .loop = waiting_loop(bench->waiting),
         .program = VIRTUAL_DK,

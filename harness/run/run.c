@@ -180,10 +180,10 @@ static cJSON *device_to_json(const struct rig_device *device)
     if (!json || json_set_string(json, "id", device->id) || json_set_string(json, "platform", device->platform) ||
         json_set_string(json, "product", device->product) || json_set_bool(json, "is_virtual", device->is_virtual) ||
         json_set_string(json, "personality", device->personality) || json_set_string(json, "mfw", device->mfw) ||
-        add_words(json, "weaknesses", &device->weaknesses) || json_set_string(json, "serial", device->serial) ||
-        json_set_string(json, "registration_id", device->registration_id) || json_set_string(json, "id_scope", device->id_scope) ||
-        json_set_string(json, "dps_host", device->dps_host) || json_set_integer(json, "sec_tag", device->sec_tag) ||
-        json_set_string(json, "dialect", device->dialect))
+        add_words(json, "weaknesses", &device->weaknesses) || add_words(json, "misbehaviours", &device->misbehaviours) ||
+        json_set_string(json, "serial", device->serial) || json_set_string(json, "registration_id", device->registration_id) ||
+        json_set_string(json, "id_scope", device->id_scope) || json_set_string(json, "dps_host", device->dps_host) ||
+        json_set_integer(json, "sec_tag", device->sec_tag) || json_set_string(json, "dialect", device->dialect))
         return NULL;
     return TAKE(json);
 }

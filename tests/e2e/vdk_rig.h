@@ -22,7 +22,7 @@ struct vdk {
     struct child *child;
     int stdout_fd;
     int pty_fd;
-    char pty[64];
+    char pty[128];
     struct bytes console; /* everything that came out of the pty since vdk_forget_console */
 };
 
