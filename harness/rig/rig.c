@@ -77,13 +77,9 @@ static int read_virtual(struct rig_device *device, struct yaml_node map, struct 
         rig_read_optional(map, "personality", "nordic-sample", &device->personality, error) ||
         rig_read_optional(map, "mfw", NULL, &device->mfw, error))
         return -1;
-<<<<<<< HEAD
-    return rig_read_words(yaml_get(map, "weaknesses"), RIG_WORDS_MAX, device->weaknesses.items, &device->weaknesses.count, error);
-=======
-    if (read_words(yaml_get(map, "weaknesses"), RIG_WORDS_MAX, device->weaknesses.items, &device->weaknesses.count, error))
+    if (rig_read_words(yaml_get(map, "weaknesses"), RIG_WORDS_MAX, device->weaknesses.items, &device->weaknesses.count, error))
         return -1;
-    return read_words(yaml_get(map, "misbehaviours"), RIG_WORDS_MAX, device->misbehaviours.items, &device->misbehaviours.count, error);
->>>>>>> de11586 (virtual DK: a shell, a second port, and ports as boards have them)
+    return rig_read_words(yaml_get(map, "misbehaviours"), RIG_WORDS_MAX, device->misbehaviours.items, &device->misbehaviours.count, error);
 }
 
 static int read_port(struct rig_device *device, struct yaml_node map, struct error *error)
@@ -250,16 +246,11 @@ static void free_device(struct rig_device *device)
         free(texts[i]);
     free_words(device->fixtures.items);
     free_words(device->weaknesses.items);
-<<<<<<< HEAD
+    free_words(device->misbehaviours.items);
     for (int i = 0; i < RIG_HOOK_COUNT; i++) {
         free_words(device->hooks[i].argv);
         free(device->hooks[i].input);
     }
-=======
-    free_words(device->misbehaviours.items);
-    for (int i = 0; i < RIG_HOOK_COUNT; i++)
-        free_words(device->hooks[i]);
->>>>>>> de11586 (virtual DK: a shell, a second port, and ports as boards have them)
 }
 
 void rig_done(struct rig *rig)
