@@ -7,11 +7,18 @@ pkg_check_modules(CRYPTO REQUIRED IMPORTED_TARGET libcrypto>=3.0)
 pkg_check_modules(SQLITE REQUIRED IMPORTED_TARGET sqlite3>=3.40)
 pkg_check_modules(SSL REQUIRED IMPORTED_TARGET libssl>=3.0)
 pkg_check_modules(FYAML REQUIRED IMPORTED_TARGET libfyaml>=0.7)
+pkg_check_modules(GENSIO REQUIRED libgensio>=2.6)
 pkg_check_modules(MICROHTTPD REQUIRED IMPORTED_TARGET libmicrohttpd>=0.9.75)
 pkg_check_modules(MOSQUITTO REQUIRED IMPORTED_TARGET libmosquitto>=2.0)
 pkg_check_modules(SERIALPORT REQUIRED IMPORTED_TARGET libserialport)
 pkg_check_modules(UV REQUIRED IMPORTED_TARGET libuv>=1.40)
 pkg_check_modules(XML REQUIRED IMPORTED_TARGET libxml-2.0>=2.9)
+
+# Not gensio's imported target: Debian's libgensio.pc also names what libgensio itself is linked with, and its development package brings not all of it.
+add_library(dpsbench_gensio INTERFACE)
+target_include_directories(dpsbench_gensio INTERFACE ${GENSIO_INCLUDE_DIRS})
+target_link_directories(dpsbench_gensio INTERFACE ${GENSIO_LIBRARY_DIRS})
+target_link_libraries(dpsbench_gensio INTERFACE gensio gensioosh)
 
 add_library(dpsbench_options INTERFACE)
 target_include_directories(dpsbench_options INTERFACE ${CMAKE_SOURCE_DIR})

@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/files.h"
 #include "harness/rig/rig_read.h"
+#include "harness/serial/network_address.h"
 
 #include <string.h>
 
@@ -82,6 +83,22 @@ static int read_virtual(struct rig_device *device, struct yaml_node map, struct 
     return rig_read_words(yaml_get(map, "misbehaviours"), RIG_WORDS_MAX, device->misbehaviours.items, &device->misbehaviours.count, error);
 }
 
+/* A path is looked at when it is opened; an address is wrong or right by its form. */
+static int read_port_name(struct yaml_node map, const char *key, char **ret_name, struct error *error)
+{
+    struct network_address address;
+    struct error why = ERROR_INIT;
+    char *name = NULL;
+    if (rig_read_optional(map, key, NULL, &name, error))
+        return -1;
+    if (name && network_address_is(name) && network_address_read(name, &address, &why)) {
+        free(name);
+        return yaml_fail(yaml_get(map, key), error, "%s", why.text);
+    }
+    *ret_name = name;
+    return 0;
+}
+
 static int read_port(struct rig_device *device, struct yaml_node map, struct error *error)
 {
     struct yaml_node baud = yaml_get(map, "baud"), serial = yaml_get(map, "serial");
@@ -92,10 +109,8 @@ static int read_port(struct rig_device *device, struct yaml_node map, struct err
     device->baud = 115200;
     if (!yaml_is_null(baud) && yaml_read_integer(baud, 300, 4000000, &device->baud, error))
         return -1;
-    return rig_read_optional(map, "serial", NULL, &device->serial, error) ||
-                   read_bool(map, "flow_control", &device->has_flow_control, error)
-               ? -1
-               : 0;
+    return read_port_name(map, "serial", &device->serial, error) || read_bool(map, "flow_control", &device->has_flow_control, error) ? -1
+                                                                                                                                     : 0;
 }
 
 static int read_identity(struct rig_device *device, struct yaml_node map, struct error *error)

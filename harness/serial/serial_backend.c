@@ -1,6 +1,7 @@
 #include "harness/serial/serial_backend.h"
 
 #include "base/cleanup.h"
+#include "harness/serial/network_address.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -20,6 +21,8 @@ enum { HOLDER_BYTES = 96, PROC_PATH_BYTES = 64 };
 const struct serial_backend *serial_backend_for(const char *path)
 {
     struct stat status;
+    if (network_address_is(path))
+        return &serial_backend_gensio;
     if (stat(path, &status) || !S_ISCHR(status.st_mode))
         return &serial_backend_libserialport;
     unsigned int number = major(status.st_rdev);

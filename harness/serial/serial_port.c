@@ -1,6 +1,7 @@
 #include "harness/serial/serial_port.h"
 
 #include "base/cleanup.h"
+#include "harness/serial/network_address.h"
 
 #include <errno.h>
 #include <openssl/crypto.h>
@@ -8,7 +9,12 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { RX_BYTES = 64 * 1024, REOPEN_INTERVAL_MS = 50 };
+enum {
+    RX_BYTES = 64 * 1024,
+    REOPEN_INTERVAL_MS = 50,
+    OPEN_WAIT_MS = 15000, /* for a port of another machine; its back end gives up by itself, but for the look-up of a name */
+    SETTLED_MS = 1000,    /* a port that goes away again sooner was not back */
+};
 
 enum state { STATE_OPEN, STATE_AWAY, STATE_LOST, STATE_CLOSED };
 
@@ -23,6 +29,7 @@ struct serial_port {
     int open_timers;
     enum state state;
     int64_t gone_at_us;
+    int64_t back_at_us;
     deadline_t reopen_deadline;
     struct serial_counts counts;
     size_t tx_start;
@@ -48,9 +55,10 @@ static int check_path(const char *path, struct error *error)
 
 static int open_backend(struct serial_port *port, struct error *error)
 {
-    if (check_path(port->path, error))
+    bool is_file = !network_address_is(port->path);
+    if (is_file && check_path(port->path, error))
         return -1;
-    CLEANUP_FREE char *resolved = realpath(port->path, NULL);
+    CLEANUP_FREE char *resolved = is_file ? realpath(port->path, NULL) : strdup(port->path);
     if (!resolved)
         return serial_open_failed(port->path, errno, error);
     const struct serial_options *options = &port->options;
@@ -94,16 +102,23 @@ static void close_backend(struct serial_port *port)
     uv_timer_stop(&port->tx_pause);
 }
 
-static int open_and_watch(struct serial_port *port, struct error *error)
+static int finish_open(struct serial_port *port, int64_t wait_ms, struct error *error)
 {
-    if (open_backend(port, error))
+    int rc = port->backend->finish_open ? port->backend->finish_open(port->handle, wait_ms, error) : 0;
+    return rc ? rc : start_poll(port, error);
+}
+
+/* 1: not yet, ask again. */
+static int open_and_watch(struct serial_port *port, int64_t wait_ms, struct error *error)
+{
+    if (!port->handle && open_backend(port, error))
         return -1;
-    if (start_poll(port, error)) {
+    int rc = finish_open(port, wait_ms, error);
+    if (rc < 0)
         close_backend(port);
-        return -1;
-    }
-    port->state = STATE_OPEN;
-    return 0;
+    if (rc == 0)
+        port->state = STATE_OPEN;
+    return rc;
 }
 
 /* ---- going away and coming back */
@@ -113,6 +128,7 @@ static void set_lost(struct serial_port *port, const struct error *last)
     struct error error = *last;
     port->state = STATE_LOST;
     uv_timer_stop(&port->reopen);
+    close_backend(port);
     error_prefix(&error, "the port did not come back in %lld ms",
                  (long long)(clock_mono_us(port->options.clock) - port->gone_at_us) / 1000);
     error.owner = ERROR_OWNER_RIG;
@@ -126,6 +142,7 @@ static void set_back(struct serial_port *port)
     uv_timer_stop(&port->reopen);
     port->counts.gap_count++;
     port->counts.gap_ms += gap_ms;
+    port->back_at_us = clock_mono_us(port->options.clock);
     if (port->options.callbacks.on_back)
         port->options.callbacks.on_back(port->options.callbacks.user, gap_ms);
 }
@@ -137,22 +154,37 @@ static void on_reopen(uv_timer_t *timer)
     if (port->options.reopen_ms < 0) {
         error_set(&error, ERROR_OWNER_RIG, ERROR_IO, "'%s' hung up", port->path);
         set_lost(port, &error);
-    } else if (!open_and_watch(port, &error)) {
-        set_back(port);
-    } else if (deadline_has_passed(port->options.clock, port->reopen_deadline)) {
-        set_lost(port, &error);
+        return;
     }
+    int rc = open_and_watch(port, 0, &error);
+    if (rc == 0)
+        set_back(port);
+    else if (deadline_has_passed(port->options.clock, port->reopen_deadline))
+        set_lost(port, rc < 0 ? &error : (error_set(&error, ERROR_OWNER_RIG, ERROR_TIMEOUT, "open '%s': no answer", port->path), &error));
+}
+
+static const char *reason_of(struct serial_port *port, int errno_value)
+{
+    const char *reason = port->backend->gone_reason ? port->backend->gone_reason(port->handle) : NULL;
+    return reason ? reason : errno_value == EIO || !errno_value ? "hung up" : strerror(errno_value);
+}
+
+/* A server that takes a connection and closes it at once, because somebody else holds the port, must not be tried for ever. */
+static bool was_back_for_a_moment(const struct serial_port *port)
+{
+    return port->back_at_us && clock_mono_us(port->options.clock) - port->back_at_us < (int64_t)SETTLED_MS * 1000;
 }
 
 static void set_gone(struct serial_port *port, int errno_value)
 {
     char reason[128];
-    snprintf(reason, sizeof(reason), "%s", errno_value == EIO || !errno_value ? "hung up" : strerror(errno_value));
+    snprintf(reason, sizeof(reason), "%s", reason_of(port, errno_value));
     close_backend(port);
     port->state = STATE_AWAY;
     port->gone_at_us = clock_mono_us(port->options.clock);
     int64_t patience_ms = port->options.reopen_ms ? port->options.reopen_ms : SERIAL_REOPEN_MS_DEFAULT;
-    port->reopen_deadline = deadline_in_ms(port->options.clock, patience_ms > 0 ? patience_ms : 0);
+    if (!was_back_for_a_moment(port))
+        port->reopen_deadline = deadline_in_ms(port->options.clock, patience_ms > 0 ? patience_ms : 0);
     uv_timer_start(&port->reopen, on_reopen, REOPEN_INTERVAL_MS, REOPEN_INTERVAL_MS);
     if (port->options.callbacks.on_gone)
         port->options.callbacks.on_gone(port->options.callbacks.user, reason);
@@ -286,9 +318,10 @@ int serial_open(const struct serial_options *options, struct serial_port **ret_p
     if (!port)
         return error_set_memory(error);
     start_timers(port);
-    if (open_and_watch(port, error)) {
+    int rc = open_and_watch(port, OPEN_WAIT_MS, error);
+    if (rc) {
         serial_close(port);
-        return -1;
+        return rc < 0 ? -1 : error_set(error, ERROR_OWNER_RIG, ERROR_TIMEOUT, "open '%s': no answer in %d ms", options->path, OPEN_WAIT_MS);
     }
     *ret_port = port;
     return 0;

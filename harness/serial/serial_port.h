@@ -1,9 +1,9 @@
 /*
- * harness/serial/serial_port.h - one serial port on a libuv loop, real or pty, that may go away and come back
+ * harness/serial/serial_port.h - one serial port on a libuv loop, real, pty or on another machine, that may go away and come back
  *
  * What:     opens, locks, reads, writes; sees that the port went away (unplugged, device closed), opens it again by the same path and
- *           counts the gap. Two back ends: libserialport for real ports, plain termios for ptys, which libserialport refuses; chosen by
- *           what the path is. Above them one code path.
+ *           counts the gap. Three back ends: libserialport for real ports, plain termios for ptys, which libserialport refuses, gensio
+ *           for rfc2217://HOST:PORT and tcp://HOST:PORT; chosen by what the path is. Above them one code path.
  * Not here: lines (line_reader.h), AT commands (device/at.h).
  * Real:     8N1, raw, baud as given, DTR asserted (a DK's UART pins float until the host asserts it), RTS/CTS only when asked for.
  *           Exclusive: flock on the device node, and TIOCEXCL. A pty gets the flock alone: TIOCEXCL would stay on it for as long as the
@@ -11,6 +11,9 @@
  * By id:    give the stable name (/dev/serial/by-id/...): it is resolved anew at each opening, so a device that comes back as another
  *           ttyACM is found. A bare /dev/pts/N may be given to somebody else after its owner ended: a virtual device that restarts
  *           should be opened through a link.
+ * Network:  with RFC 2217 the baud rate, 8N1, flow control, DTR and RTS are set at the server; one that sets something else is an error. With bare TCP
+ *           they are the server's business. A closed connection is a gap like an unplugged cable. The server keeps other clients out.
+ *           serial_open waits for the server, at most 15 s; opening it again does not.
  * Threads:  none. Callbacks run from the loop, never from within a call of yours. A callback may write and may close the port.
  * Limits:   SERIAL_TX_MAX_BYTES wait to be sent at most.
  */
@@ -63,7 +66,8 @@ struct serial_options {
  * Open and lock.
  *
  * NOT_FOUND (rig): no such path. BUSY (rig): somebody else holds it; the text names the program and its pid where they can be found.
- * IO (rig): the system refused; the text holds the mend for a missing permission. USAGE (file): not a serial port.
+ * IO (rig): the system, or the server, refused; the text holds the mend for a missing permission. USAGE (file): not a serial port.
+ * SYNTAX (file): not rfc2217://HOST:PORT or tcp://HOST:PORT. TIMEOUT, PROTOCOL (rig): the server does not answer, or speaks no RFC 2217.
  */
 int serial_open(const struct serial_options *options, struct serial_port **ret_port, struct error *error);
 /* Drops what waits to be sent. The memory goes when the loop has closed the handles: let it run once more. NULL allowed. */
