@@ -70,6 +70,8 @@ static const struct command commands[] = {
     {"list", "List the rows that there are to run", cli_list, NULL},
     {"try", "Try a device's own files, without a board: would DPS assign it, and if not, why", cli_try, NULL},
     {"probe", "Register from this host with a device's own credentials: are they wrong, or is the device", cli_probe, NULL},
+    {"credentials", "The credentials in a modem: list, plan, write, verify, delete, keygen, wear", cli_credentials,
+     cli_credentials_commands},
     {"certs", certs_text, NULL, cli_certs_commands},
     {"az", az_text, NULL, az_commands},
     {"central", central_text, NULL, central_commands},

@@ -53,7 +53,7 @@ static int run_command(const struct command *command, const char *name, int argc
     char full[NAME_MAX_BYTES];
     snprintf(full, sizeof full, "%s %s", name, command->name);
     argv[0] = full;
-    return command->children ? command_dispatch(command->children, full, command->text, argc, argv) : command->run(argc, argv);
+    return command->run ? command->run(argc, argv) : command_dispatch(command->children, full, command->text, argc, argv);
 }
 
 static int help(const struct command *commands, const char *name, const char *intro, int argc, char **argv)

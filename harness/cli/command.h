@@ -17,7 +17,7 @@ struct command {
     const char *text; /* one sentence; of a group, behind a '\v', the examples of its help */
     /* argv[0] is the full name, "dpsbench run". Returns the exit code. */
     int (*run)(int argc, char **argv);
-    const struct command *children; /* ends with an empty one; then `run` is NULL */
+    const struct command *children; /* ends with an empty one; then `run` is NULL, or has its own order of words and dispatches itself */
 };
 
 /*
