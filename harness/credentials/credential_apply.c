@@ -27,7 +27,7 @@ static void on_reply(void *user, const struct at_reply *reply);
 
 static void finish(struct work *work, const struct error *error)
 {
-    work->on_done(work->user, error ? NULL : &work->result, error);
+    work->on_done(work->user, &work->result, error);
     credential_set_done(&work->set);
     free(work);
 }

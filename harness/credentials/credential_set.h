@@ -58,7 +58,7 @@ struct credential_result {
     bool is_verified; /* false: the modem prints placeholders instead of hashes */
 };
 
-/* `error` is NULL on success; both lent. */
+/* `error` is NULL on success; both lent. `result` tells what was changed, also when it failed after that; is_verified is false then. */
 typedef void credential_done_fn(void *user, const struct credential_result *result, const struct error *error);
 
 /*

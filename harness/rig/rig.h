@@ -15,7 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { RIG_FORMAT = 1, RIG_DEVICES_MAX = 32, RIG_ARGUMENTS_MAX = 32, RIG_WORDS_MAX = 16 };
+enum { RIG_FORMAT = 1, RIG_DEVICES_MAX = 128, RIG_ARGUMENTS_MAX = 32, RIG_WORDS_MAX = 16 };
 
 #define RIG_DPS_HOST_DEFAULT "global.azure-devices-provisioning.net"
 #define RIG_DIALECT_DEFAULT "nordic"

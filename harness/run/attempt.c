@@ -5,6 +5,7 @@
 #include "harness/credentials/credential_set.h"
 #include "harness/run/evidence.h"
 #include "harness/run/service_state.h"
+#include "harness/run/wear.h"
 
 #include <signal.h>
 #include <string.h>
@@ -120,14 +121,15 @@ static int want_key(const struct case_credentials *credentials, const struct pki
 
 struct applied {
     bool is_done;
+    struct credential_result result;
     struct error error;
 };
 
 static void on_applied(void *user, const struct credential_result *result, const struct error *error)
 {
-    (void)result;
     struct applied *applied = user;
     applied->is_done = true;
+    applied->result = *result;
     if (error)
         applied->error = *error;
 }
@@ -148,6 +150,7 @@ static int apply_credentials(struct bench *bench, const struct credential_set *s
         dk_close(TAKE(bench->dk));
         return -1;
     }
+    wear_count(bench, set->sec_tag, &applied.result);
     return applied.error.code ? error_set(error, applied.error.owner, applied.error.code, "%s", applied.error.text) : 0;
 }
 

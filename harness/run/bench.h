@@ -64,6 +64,8 @@ struct bench {
     char *lane_chain;         /* PEM of what its server sends */
     char *lane_server_recipe; /* NULL: the main PKI */
     bool has_lane_knobs;      /* the last row spoiled the lane */
+    char wear_id[128];        /* in the wear ledger: "imei:..." */
+    bool has_said_uncounted;  /* a ledger that cannot be written is told once a run */
     bool is_known_good;       /* a row has passed on it in this run */
 
     /* for the row in flight */

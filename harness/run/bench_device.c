@@ -203,6 +203,10 @@ static int identify(struct bench *bench, cJSON **ret_identity, struct error *err
     }
     if (contact.error.code)
         return error_set(error, contact.error.owner, contact.error.code, "%s", contact.error.text);
+    if (*contact.identity.imei)
+        snprintf(bench->wear_id, sizeof bench->wear_id, "imei:%s", contact.identity.imei);
+    else
+        snprintf(bench->wear_id, sizeof bench->wear_id, "rig:%s", bench->device->id);
     *ret_identity = identity_to_json(&contact.identity);
     return 0;
 }
