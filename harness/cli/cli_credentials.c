@@ -7,6 +7,7 @@
 #include "harness/cli/cli.h"
 #include "reports/result.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 int credentials_print_json(cJSON *json)
@@ -53,7 +54,7 @@ static void print_list(const struct credential_arguments *arguments, const struc
         printf("%-12u %-18s %-64s", entry->sec_tag, credential_kind_word(entry->type), entry->sha256);
         const cJSON *row = wear ? find_wear(wear, entry->sec_tag, entry->type) : NULL;
         if (wear)
-            printf(" %lld", (long long)(json_integer(row, "writes", 0) + json_integer(row, "key_generations", 0)));
+            printf(" %" PRId64, json_integer(row, "writes", 0) + json_integer(row, "key_generations", 0));
         putchar('\n');
     }
 }

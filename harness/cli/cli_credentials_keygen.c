@@ -149,7 +149,7 @@ int credentials_keygen(int argc, char **argv)
         {"tag", CREDENTIAL_OPTION_TAG, "N", 0, "The sec tag, in place of the word (default with --rig: the rig's)", 1},
         {"attributes", CREDENTIAL_OPTION_ATTRIBUTES, "TEXT", 0,
          "Subject of the CSR, such as CN=dev-01,O=Example (default: CN is the device UUID)", 1},
-        {"cn", CREDENTIAL_OPTION_CN, "ID", 0, "Short for --attributes CN=ID: with DPS, the registration id", 1},
+        {"cn", CREDENTIAL_OPTION_CN, "ID", 0, "The attributes CN=ID: with DPS, the registration id", 1},
         {"out", CREDENTIAL_OPTION_OUT, "FILE", 0, "The CSR, DER, in place of the word FILE", 1},
         {"replace", CREDENTIAL_OPTION_REPLACE, NULL, 0, "Delete the key that is there first", 1},
         {"ca", CREDENTIAL_OPTION_CA, "CERT", 0, "Sign with this CA, write the chain, verify it", 2},
