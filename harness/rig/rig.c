@@ -70,13 +70,14 @@ static int read_bool(struct yaml_node map, const char *key, bool *value, struct 
 
 static int read_virtual(struct rig_device *device, struct yaml_node map, struct error *error)
 {
-    static const char *const keys[] = {"personality", "mfw", "weaknesses", "misbehaviours", NULL};
+    static const char *const keys[] = {"personality", "mfw", "weaknesses", "misbehaviours", "hardware_profile", NULL};
     if (!yaml_is_there(map))
         return 0;
     device->is_virtual = true;
     if (yaml_check_keys(map, "virtual", keys, error) ||
         rig_read_optional(map, "personality", "nordic-sample", &device->personality, error) ||
-        rig_read_optional(map, "mfw", NULL, &device->mfw, error))
+        rig_read_optional(map, "mfw", NULL, &device->mfw, error) ||
+        rig_read_optional(map, "hardware_profile", NULL, &device->hardware_profile, error))
         return -1;
     if (rig_read_words(yaml_get(map, "weaknesses"), RIG_WORDS_MAX, device->weaknesses.items, &device->weaknesses.count, error))
         return -1;
@@ -254,9 +255,20 @@ static void free_words(char **items)
 
 static void free_device(struct rig_device *device)
 {
-    char *texts[] = {
-        device->id,       device->platform, device->product, device->runner,      device->notes, device->serial, device->registration_id,
-        device->id_scope, device->dps_host, device->dialect, device->personality, device->mfw,   device->place};
+    char *texts[] = {device->id,
+                     device->platform,
+                     device->product,
+                     device->runner,
+                     device->notes,
+                     device->serial,
+                     device->registration_id,
+                     device->id_scope,
+                     device->dps_host,
+                     device->dialect,
+                     device->personality,
+                     device->mfw,
+                     device->hardware_profile,
+                     device->place};
     for (size_t i = 0; i < ARRAY_COUNT(texts); i++)
         free(texts[i]);
     free_words(device->fixtures.items);

@@ -75,7 +75,8 @@ struct rig_device {
     char *mfw; /* NULL: the virtual DK's default */
     struct rig_words weaknesses;
     struct rig_words misbehaviours;
-    char *place; /* "rig.yaml:4:3" */
+    char *hardware_profile; /* NULL: the virtual DK's own */
+    char *place;            /* "rig.yaml:4:3" */
 };
 
 enum rig_lane { RIG_LANE_AUTO, RIG_LANE_LISTENER, RIG_LANE_HOST, RIG_LANE_EXCLUSIVE };

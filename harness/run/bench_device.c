@@ -89,6 +89,7 @@ static int start_virtual(struct bench *bench, struct error *error)
     add(&arguments, "--sec-tag", sec_tag);
     add(&arguments, "--personality", device->personality);
     add(&arguments, "--mfw", device->mfw);
+    add(&arguments, "--hardware-profile", device->hardware_profile);
     add(&arguments, "--time-scale", scale);
     for (size_t i = 0; i < device->weaknesses.count; i++)
         add(&arguments, "--weakness", device->weaknesses.items[i]);

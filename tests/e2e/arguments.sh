@@ -158,6 +158,7 @@ RECIPE|certs list|"$dpsbench" certs make --out "$scratch/pki"
 'localhost:1'|127.0.0.1:8883|"$vdk" --connect localhost:1
 'accepts-any-servr'|did you mean 'accepts-any-server'|"$vdk" --weakness accepts-any-servr
 'uart-shel'|did you mean 'uart-shell'|"$vdk" --misbehaviour uart-shel
+'nrf916'|did you mean 'nrf9160'|"$vdk" --hardware-profile nrf916
 'nordc'|nordic-sample, reference|"$vdk" --personality nordc
 '5000'|1 to 1000|"$vdk" --time-scale 5000
 'extra'|option|"$vdk" --state "$state" --connect 127.0.0.1:1 --id-scope s --registration-id r --sec-tag 1 extra

@@ -132,6 +132,9 @@ static const struct recipe_check checks[] = {
         {"sslserver", STRICT, "root", NULL, DPS_HOST, "leaf", NO_ISSUER, 0},
         {"sslserver", STRICT, "root", "intermediate", DPS_HOST, "leaf", NULL, 0},
         {"sslserver", STRICT, "root", "intermediate", "sim.example.org", "leaf", NULL, 0}}},
+    {"server/long-chain", false, {
+        {"sslserver", STRICT, "root", "intermediate", DPS_HOST, "leaf", NULL, 0},
+        {"sslserver", STRICT, "root", "intermediate", "other.example.org", "leaf", WRONG_NAME, 0}}},
     {"server/not-yet-valid", true, {
         {"sslserver", STRICT, "root", "intermediate", DPS_HOST, "leaf", NOT_YET, 0},
         {"sslserver", STRICT, "root", "intermediate", DPS_HOST, "leaf", NULL, 2},
