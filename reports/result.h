@@ -97,8 +97,9 @@ struct result_row {
     size_t also_count;
     char *certificates; /* folder of the public certificates, below the run's; NULL: none were made */
     int64_t started_unix_us;
-    int64_t duration_ms;    /* real time */
-    int64_t timeline_first; /* lines of timeline.jsonl, from 1; 0: none */
+    int64_t duration_ms;       /* real time */
+    int64_t credential_writes; /* credentials written to or deleted from the modem for it */
+    int64_t timeline_first;    /* lines of timeline.jsonl, from 1; 0: none */
     int64_t timeline_last;
     struct result_finding findings[RESULT_FINDINGS_MAX];
     size_t finding_count;

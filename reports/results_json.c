@@ -138,7 +138,8 @@ cJSON *results_row_to_json(const struct result_row *row)
     CLEANUP_JSON cJSON *json = cJSON_CreateObject();
     if (!json || add_texts(json, row, row_texts, ARRAY_COUNT(row_texts)) || add_verdict(json, row) ||
         set_time(json, "started", row->started_unix_us) || json_set_integer(json, "duration_ms", row->duration_ms) ||
-        json_set(json, "findings", findings_to_json(row)) || (row->assumed_count && json_set(json, "assumed", assumed_to_json(row))))
+        json_set_integer(json, "credential_writes", row->credential_writes) || json_set(json, "findings", findings_to_json(row)) ||
+        (row->assumed_count && json_set(json, "assumed", assumed_to_json(row))))
         return NULL;
     if (row->timeline_first && json_set(json, "timeline", timeline_to_json(row)))
         return NULL;
@@ -286,6 +287,7 @@ static int read_row(const cJSON *json, struct result_row *row)
     row->timeline_first = json_integer(timeline, "first", 0);
     row->timeline_last = json_integer(timeline, "last", 0);
     row->duration_ms = json_integer(json, "duration_ms", 0);
+    row->credential_writes = json_integer(json, "credential_writes", 0);
     read_also(json, row);
     read_findings(json, row);
     read_assumed(json, row);

@@ -185,7 +185,7 @@ static int read_steps(struct case_reader *reader, struct yaml_node list, struct 
 {
     struct case_row *row = reader->row;
     if (yaml_is_null(list))
-        row->steps[row->step_count++] = CASE_STEP_CHIP_ERASE;
+        row->steps[row->step_count++] = CASE_STEP_FRESH;
     else if (!yaml_is_list(list) || yaml_count(list) == 0 || yaml_count(list) > CASE_LIST_MAX)
         return yaml_fail(list, error, "steps must be a list of 1 to %d steps", CASE_LIST_MAX);
     for (size_t i = 0; i < yaml_count(list); i++) {

@@ -89,6 +89,7 @@ struct case_service {
 
 /* How an attempt starts. */
 #define CASE_STEPS(X)                                                                                                                      \
+    X(CASE_STEP_FRESH, "fresh", "start", "a reset of a device that has no assignment; one that has is made to forget it")                  \
     X(CASE_STEP_RESET, "reset", "reset", "reset pin: keeps credentials and assignment")                                                    \
     X(CASE_STEP_CHIP_ERASE, "chip-erase", "chip-erase", "erase and program: keeps the modem's credentials, drops the assignment")          \
     X(CASE_STEP_POWER_CYCLE, "power-cycle", "power", "power off and on")
@@ -100,7 +101,7 @@ enum case_step {
         CASE_STEP_COUNT
 };
 const char *case_step_name(enum case_step step);
-/* The capability that it needs: "reset", "chip-erase", "power". */
+/* The capability that it needs: "start", "reset", "chip-erase", "power". */
 const char *case_step_need(enum case_step step);
 
 struct case_row {

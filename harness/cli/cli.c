@@ -68,6 +68,7 @@ static const struct command commands[] = {
     {"run", "Run cases and report", cli_run, NULL},
     {"show", "Show a run again, or what happened in one of its rows", cli_show, NULL},
     {"list", "List the rows that there are to run", cli_list, NULL},
+    {"plan", "Show in which order rows would run on a rig, and what that costs its devices", cli_plan, NULL},
     {"try", "Try a device's own files, without a board: would DPS assign it, and if not, why", cli_try, NULL},
     {"probe", "Register from this host with a device's own credentials: are they wrong, or is the device", cli_probe, NULL},
     {"credentials", "The credentials in a modem: list, plan, write, verify, delete, keygen, wear", cli_credentials,

@@ -19,7 +19,7 @@
 enum {
     SELECTORS_MAX = 256,
     OPTION_RIG = 256,
-    OPTION_OUT,
+    OPTION_OUT, OPTION_ORDER,
     OPTION_TIME_SCALE,
     OPTION_JSON,
     OPTION_CASES,
@@ -38,12 +38,15 @@ struct run_arguments {
     double time_scale; /* 0: not given */
     bool wants_flash;
     bool wants_json;
+    bool keeps_order;
 };
 
 static const struct argp_option options[] = {
     {"rig", OPTION_RIG, "FILE", 0, "The rig: devices and simulator (docs/rig.md). Default: one virtual DK and a simulator of its own", 0},
     {"device", OPTION_DEVICE, "ID", 0, "Run on this device of the rig alone. Default: on each that is connected", 0},
     {"flash", OPTION_FLASH, NULL, 0, "Run the rig's hook `flash` on each device before its first row", 0},
+    {"order", OPTION_ORDER, "ORDER", 0,
+     "planned: so that the modem is written to least (default; see `dpsbench plan`); listed: as `dpsbench list` has them", 0},
     {"out", OPTION_OUT, "DIR", 0, "The run's own folder, made or empty. Default: reports/out/TIMESTAMP", 0},
     {"time-scale", OPTION_TIME_SCALE, "N", 0,
      "Speed up the waits of virtual devices N times, 1 to 1000 (default 50, or DPSBENCH_TIME_SCALE); real devices have 1", 0},
@@ -72,6 +75,13 @@ static double read_scale(const char *word, struct argp_state *state)
     return scale;
 }
 
+static bool read_order(const char *word, struct argp_state *state)
+{
+    if (strcmp(word, "listed") != 0 && strcmp(word, "planned") != 0)
+        arguments_refuse(state, "'%s' is no order; one of: planned, listed", word);
+    return strcmp(word, "listed") == 0;
+}
+
 static error_t take(int key, char *word, struct argp_state *state)
 {
     struct run_arguments *arguments = state->input;
@@ -90,6 +100,9 @@ static error_t take(int key, char *word, struct argp_state *state)
         return 0;
     case OPTION_FLASH:
         arguments->wants_flash = true;
+        return 0;
+    case OPTION_ORDER:
+        arguments->keeps_order = read_order(word, state);
         return 0;
     case OPTION_JSON:
         arguments->wants_json = true;
@@ -205,6 +218,7 @@ static int run_on(const struct rig *rig, const struct run_arguments *arguments)
         .selectors = arguments->selectors,
         .selector_count = arguments->selector_count,
         .device_id = arguments->device,
+        .keeps_order = arguments->keeps_order,
         .directory = folder ? folder : arguments->out,
         .wants_flash = arguments->wants_flash,
         .time_scale = arguments->time_scale,

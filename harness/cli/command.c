@@ -109,3 +109,11 @@ int command_fail(const struct error *error)
     }
     return EXIT_OUR_BUG;
 }
+
+int command_end_output(int code)
+{
+    if (!fflush(stdout) && !ferror(stdout))
+        return code;
+    log_error("write to standard output failed");
+    return EXIT_RIG_TROUBLE;
+}

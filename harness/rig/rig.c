@@ -310,7 +310,7 @@ bool rig_is_virtual(const struct rig *rig)
     return true;
 }
 
-bool rig_device_offers(const struct rig_device *device, const char *capability)
+static bool offers(const struct rig_device *device, const char *capability)
 {
     for (size_t i = 0; i < device->fixtures.count; i++)
         if (strcmp(device->fixtures.items[i], capability) == 0)
@@ -318,6 +318,13 @@ bool rig_device_offers(const struct rig_device *device, const char *capability)
     if (device->is_virtual && (strcmp(capability, "reset") == 0 || strcmp(capability, "chip-erase") == 0))
         return true;
     return rig_device_has_hooks_of(device, capability);
+}
+
+bool rig_device_offers(const struct rig_device *device, const char *capability)
+{
+    if (strcmp(capability, "start") == 0)
+        return offers(device, "reset") || offers(device, "chip-erase");
+    return offers(device, capability);
 }
 
 const char *rig_lane_name(const struct rig *rig)

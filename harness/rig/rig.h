@@ -19,6 +19,8 @@ enum { RIG_FORMAT = 1, RIG_DEVICES_MAX = 128, RIG_ARGUMENTS_MAX = 32, RIG_WORDS_
 
 #define RIG_DPS_HOST_DEFAULT "global.azure-devices-provisioning.net"
 #define RIG_DIALECT_DEFAULT "nordic"
+/* The fixture of a device whose application forgets the stored assignment at every boot (docs/rig.md). */
+#define RIG_FORGETS_AT_BOOT "forgets-assignment"
 
 /* What the rig can do to a device, or around it: a hook's key in the file, and the capability that a case may need (NULL: none). */
 #define RIG_HOOKS(X)                                                                                                                       \
@@ -102,7 +104,7 @@ void rig_done(struct rig *rig); /* NULL allowed */
 /* Devices that are connected, hence used. */
 size_t rig_connected_count(const struct rig *rig);
 bool rig_is_virtual(const struct rig *rig); /* every connected device is */
-/* "reset", "chip-erase", "power", or a fixture of the device. */
+/* "start" (a reset or a chip erase), "reset", "chip-erase", "power", or a fixture of the device. */
 bool rig_device_offers(const struct rig_device *device, const char *capability);
 bool rig_device_has_hook(const struct rig_device *device, enum rig_hook hook);
 /* "reset", "power": all hooks of that capability are there. */

@@ -3,15 +3,13 @@
 #include "base/cleanup.h"
 #include "base/files.h"
 #include "harness/credentials/credential_set.h"
+#include "harness/plan/device_plan.h"
 #include "harness/run/evidence.h"
 #include "harness/run/service_state.h"
+#include "harness/run/start.h"
 #include "harness/run/wear.h"
 
-#include <signal.h>
 #include <string.h>
-
-DEFINE_CLEANUP(struct recipe *, recipe_free)
-DEFINE_CLEANUP(struct pki *, pki_free)
 
 enum { SETTLE_DEVICE_MS = 2000, SETTLE_MIN_MS = 50, CHAIN_MAX_BYTES = 64 * 1024 };
 
@@ -72,13 +70,10 @@ static int renew_lease(struct bench *bench, const struct case_row *row, struct e
 
 /* ---- credentials ---- */
 
-static int forge(struct bench *bench, const struct case_row *row, struct pki **ret_pki, struct error *error)
+static int forge(struct bench *bench, const struct case_row *row, const struct pki **ret_pki, struct error *error)
 {
-    CLEANUP(recipe_free_cleanup) struct recipe *recipe = NULL;
     const struct forge_variables variables = {.registration_id = bench->device->registration_id, .dps_host = bench->device->dps_host};
-    if (recipe_read_builtin(row->credentials.recipe, &recipe, error))
-        return -1;
-    return forge_pki(recipe, &variables, bench->clock, bench->keys, ret_pki, error);
+    return pki_store_get(bench->pkis, row->credentials.recipe, &variables, bench->clock, bench->keys, ret_pki, error);
 }
 
 static int want_root(struct bench *bench, const struct case_credentials *credentials, const struct pki *pki, struct credential_set *set,
@@ -139,7 +134,7 @@ static bool is_applied(void *user)
     return ((struct applied *)user)->is_done;
 }
 
-static int apply_credentials(struct bench *bench, const struct credential_set *set, struct error *error)
+static int apply_credentials(struct bench *bench, const struct credential_set *set, int64_t *ret_writes, struct error *error)
 {
     struct applied applied = {.error = ERROR_INIT};
     if (credential_apply(dk_at(bench->dk), set, on_applied, &applied, error))
@@ -151,6 +146,8 @@ static int apply_credentials(struct bench *bench, const struct credential_set *s
         return -1;
     }
     wear_count(bench, set->sec_tag, &applied.result);
+    for (int i = 0; i < CREDENTIAL_TYPE_COUNT; i++)
+        *ret_writes += applied.result.actions[i] == CREDENTIAL_WRITTEN || applied.result.actions[i] == CREDENTIAL_DELETED;
     return applied.error.code ? error_set(error, applied.error.owner, applied.error.code, "%s", applied.error.text) : 0;
 }
 
@@ -177,64 +174,10 @@ static int write_credentials(struct bench *bench, const struct case_row *row, co
     if (want_root(bench, &row->credentials, pki, &set, error) || want_chain(&row->credentials, pki, &set, error) ||
         want_key(&row->credentials, pki, &set, error) || keep_evidence(bench, row, pki, &set, result, error))
         return -1;
-    return apply_credentials(bench, &set, error);
+    return apply_credentials(bench, &set, &result->credential_writes, error);
 }
 
 /* ---- the start ---- */
-
-static int pull(struct bench *bench, enum case_step step, struct error *error)
-{
-    bench_tell_reset(bench, step == CASE_STEP_POWER_CYCLE ? "power-cut" : case_step_name(step));
-    if (bench->virtual_device && step != CASE_STEP_POWER_CYCLE) {
-        served_signal(bench->virtual_device, step == CASE_STEP_RESET ? SIGHUP : SIGUSR1);
-        return 0;
-    }
-    if (step == CASE_STEP_POWER_CYCLE)
-        return bench_hook(bench, RIG_HOOK_POWER_OFF, NULL, error) || bench_hook(bench, RIG_HOOK_POWER_ON, NULL, error) ? -1 : 0;
-    return bench_hook(bench, step == CASE_STEP_RESET ? RIG_HOOK_RESET : RIG_HOOK_CHIP_ERASE, NULL, error);
-}
-
-struct boot {
-    struct bench *bench;
-    bool is_done;
-    struct error error;
-};
-
-static void on_boot(void *user, const char *banner, const struct error *error)
-{
-    (void)banner;
-    struct boot *boot = user;
-    boot->is_done = true;
-    if (error)
-        boot->error = *error;
-}
-
-static bool has_booted(void *user)
-{
-    const struct boot *boot = user;
-    return boot->is_done || bench_check(boot->bench, NULL);
-}
-
-static int start_step(struct bench *bench, enum case_step step, struct error *error)
-{
-    struct boot boot = {.bench = bench, .error = ERROR_INIT};
-    deadline_t deadline = bench_device_deadline(bench, BENCH_BOOT_MS);
-    if (!bench->virtual_device)
-        deadline = deadline_in_ms(bench->clock, BENCH_BOOT_MS + 2 * rig_hooks_longest_ms(bench->device));
-    if (dk_expect_boot(bench->dk, deadline, on_boot, &boot, error))
-        return -1;
-    /* The dk's own deadline ends the wait; ours, a little later, only guards against a dk that forgets. */
-    deadline_t guard = {.at_us = deadline.at_us + 1000000LL};
-    if (pull(bench, step, error) || waiting_until(bench->waiting, has_booted, &boot, guard, "the device's boot", error)) {
-        dk_expect_no_boot(bench->dk);
-        return -1;
-    }
-    if (!boot.is_done)
-        dk_expect_no_boot(bench->dk);
-    if (bench_check(bench, error))
-        return -1;
-    return boot.error.code ? error_set(error, boot.error.owner, boot.error.code, "%s", boot.error.text) : 0;
-}
 
 /* The watch begins with the last step: what the device does before it belongs to nobody. */
 static int start(struct bench *bench, const struct case_row *row, struct watch *watch, struct error *error)
@@ -249,6 +192,7 @@ static int start(struct bench *bench, const struct case_row *row, struct watch *
         return -1;
     bench->first_session = bench->last_session;
     bench->has_booted = false;
+    bench->has_skipped_dps = false;
     dk_forget_fault(bench->dk);
     bench->watch = watch;
     return start_step(bench, row->steps[row->step_count - 1], error);
@@ -334,7 +278,8 @@ static int observe(struct bench *bench, const struct case_row *row, struct watch
 
 /* ---- the row ---- */
 
-static int prepare(struct bench *bench, const struct case_row *row, struct pki **ret_pki, struct result_row *result, struct error *error)
+static int prepare(struct bench *bench, const struct case_row *row, const struct pki **ret_pki, struct result_row *result,
+                   struct error *error)
 {
     progress_step(bench->progress, "preparing the service");
     if (renew_lease(bench, row, error) || configure_lane(bench, row, error) || forge(bench, row, ret_pki, error) ||
@@ -344,9 +289,24 @@ static int prepare(struct bench *bench, const struct case_row *row, struct pki *
     return write_credentials(bench, row, *ret_pki, result, error);
 }
 
+/* A device that goes straight to its hub was not in the state that the row begins with: that is nobody's fault but the rig's. */
+static int check_fresh(const struct bench *bench, const struct case_row *row, struct error *error)
+{
+    static const char *const advice[] = {
+        [FORGET_NOT] = "nothing in the rig can make it forget",
+        [FORGET_AT_BOOT] = "its fixture says that each boot forgets: the application is not built so",
+        [FORGET_ERASE] = "the chip_erase hook left it there",
+    };
+    if (!row_needs_fresh(row) || !bench->has_skipped_dps)
+        return 0;
+    return error_set(error, ERROR_OWNER_RIG, ERROR_CONFLICT,
+                     "the device had an assignment stored and skipped DPS; %s (docs/rig.md, \"The stored assignment\")",
+                     advice[forget_way_of(bench->device)]);
+}
+
 static int run_row(struct bench *bench, const struct case_row *row, struct watch *watch, struct result_row *result, struct error *error)
 {
-    CLEANUP(pki_free_cleanup) struct pki *pki = NULL;
+    const struct pki *pki = NULL;
     uint64_t missing_before = control_missing_events(bench->control), missing = 0;
     if (!bench->dk)
         return error_set(error, ERROR_OWNER_RIG, ERROR_IO, "the device was given up after an earlier row");
@@ -359,7 +319,7 @@ static int run_row(struct bench *bench, const struct case_row *row, struct watch
     if (missing > missing_before)
         return error_set(error, ERROR_OWNER_RIG, ERROR_PROTOCOL, "%llu events of the simulator were lost: nobody knows all that happened",
                          (unsigned long long)(missing - missing_before));
-    return bench_check(bench, error);
+    return bench_check(bench, error) || check_fresh(bench, row, error) ? -1 : 0;
 }
 
 /* The service names its state folder in its advice; that of a simulator of our own is gone when somebody reads it. */

@@ -84,6 +84,10 @@ void bench_take_own_event(struct bench *bench, cJSON *event)
         bench_report_unwritten(bench, &error);
     if (bench->console_log && strcmp(kind, "console.line") == 0)
         log_console_line(bench, event);
+    bool has_skipped_dps = strcmp(kind, "console.already-assigned") == 0;
+    if (has_skipped_dps || strcmp(kind, "console.assigned") == 0)
+        bench->assignment = ASSIGNMENT_STORED;
+    bench->has_skipped_dps |= has_skipped_dps;
     watch_console(bench, kind, event);
 }
 

@@ -13,6 +13,7 @@
 #include "harness/device/dk.h"
 #include "harness/rig/rig.h"
 #include "harness/rig/served.h"
+#include "harness/run/pki_store.h"
 #include "harness/run/watch.h"
 #include "reports/line_file.h"
 #include "reports/progress.h"
@@ -33,6 +34,9 @@ enum {
     BENCH_LEASE_MAX_S = 86400, /* docs/control.md */
 };
 
+/* Does the device have an assignment stored, so that its next boot skips DPS? */
+enum bench_assignment { ASSIGNMENT_UNKNOWN, ASSIGNMENT_NONE, ASSIGNMENT_STORED };
+
 struct bench {
     /* for the whole run */
     struct waiting *waiting;
@@ -44,6 +48,7 @@ struct bench {
     struct progress *progress;
     struct timeline *timeline;
     struct key_cache *keys;
+    struct pki_store *pkis;
     struct served *simulator; /* NULL: it ran already */
     cJSON *ready;             /* of the simulator */
     struct control *control;
@@ -67,6 +72,10 @@ struct bench {
     char wear_id[128];        /* in the wear ledger: "imei:..." */
     bool has_said_uncounted;  /* a ledger that cannot be written is told once a run */
     bool is_known_good;       /* a row has passed on it in this run */
+    enum bench_assignment assignment;
+    bool has_skipped_dps;  /* in the row in flight: an assignment was stored */
+    unsigned harsh_resets; /* without AT+CFUN=0 before them, in a row */
+    int64_t reset_us;      /* when the last one was, monotonic; 0: none */
 
     /* for the row in flight */
     const char *row_id;     /* NULL: none is */

@@ -250,6 +250,9 @@ int bench_open_device(struct bench *bench, const struct rig_device *device, cJSO
 {
     bench->device = device;
     bench->is_known_good = false;
+    bench->assignment = device->is_virtual ? ASSIGNMENT_NONE : ASSIGNMENT_UNKNOWN;
+    bench->harsh_resets = 0;
+    bench->reset_us = 0;
     if (make_folder(bench, error) || read_dialect(bench, error) || run_first_hooks(bench, error) || lease_lane(bench, error))
         return -1;
     if (device->is_virtual && start_virtual(bench, error))

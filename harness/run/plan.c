@@ -40,7 +40,10 @@ static int add_device(const struct run_options *options, const struct rig_device
         .registration_id = device->registration_id, .id_scope = device->id_scope, .dps_host = device->dps_host, .sec_tag = sec_tag};
     size_t index = plan->device_count++;
     plan->devices[index].device = device;
-    return read_rows(options, &variables, device, &plan->known, &plan->devices[index].rows, error);
+    struct case_list *rows = &plan->devices[index].rows;
+    if (read_rows(options, &variables, device, &plan->known, rows, error))
+        return -1;
+    return device_plan_make(device, rows, options->keeps_order, &plan->devices[index].plan, error);
 }
 
 static int check_device(const struct run_options *options, struct error *error)

@@ -1,17 +1,19 @@
 /*
- * harness/run/plan.h - which rows run on which device, everything checked before anything runs
+ * harness/run/plan.h - which rows run on which device, in which order, everything checked before anything runs
  */
 #ifndef HARNESS_RUN_PLAN_H
 #define HARNESS_RUN_PLAN_H
 
 #include "harness/case/known_findings.h"
+#include "harness/plan/device_plan.h"
 #include "harness/run/run.h"
 
 struct plan {
     struct known_findings known; /* lent to the rows */
     struct {
         const struct rig_device *device; /* lent from the rig */
-        struct case_list rows;
+        struct case_list rows; /* in the order in which they run */
+        struct device_plan plan;
     } devices[RIG_DEVICES_MAX];
     size_t device_count;
 };

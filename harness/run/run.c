@@ -2,12 +2,14 @@
 
 #include "base/cleanup.h"
 #include "base/files.h"
+#include "harness/plan/device_plan.h"
 #include "harness/rig/sweeper.h"
 #include "harness/run/attempt.h"
 #include "harness/run/evidence.h"
 #include "harness/run/plan.h"
 #include "harness/run/rerun.h"
 #include "harness/run/room.h"
+#include "harness/run/start.h"
 #include "reports/account.h"
 #include "reports/junit.h"
 #include "reports/results_json.h"
@@ -140,7 +142,8 @@ static int set_up(struct run *run, struct error *error)
     progress_init(&run->progress, options->talk, bench->clock, run->result.planned_count);
     struct waiting_options waiting = {.loop = &run->loop, .clock = bench->clock, .tick = tick, .user = &run->progress};
     bench->keys = key_cache_new();
-    if (!bench->keys || !run->result.devices)
+    bench->pkis = pki_store_new();
+    if (!bench->keys || !bench->pkis || !run->result.devices)
         return error_set_memory(error);
     return make_directory(run, error) || waiting_new(&waiting, &bench->waiting, error) ? -1 : 0;
 }
@@ -159,6 +162,7 @@ static void tear_down(struct run *run)
         remove_private(run);
     sweeper_dismiss(TAKE(run->sweeper));
     timeline_close(TAKE(run->bench.timeline));
+    pki_store_free(TAKE(run->bench.pkis));
     key_cache_free(TAKE(run->bench.keys));
     waiting_free(TAKE(run->bench.waiting));
     drain_loop(&run->loop);
@@ -236,14 +240,6 @@ static int write_report(struct run *run)
     }
     run->rows_in_junit = run->result.row_count;
     return 0;
-}
-
-static const char *unmet_need(const struct case_row *row, const struct rig_device *device)
-{
-    for (size_t i = 0; i < row->needs.count; i++)
-        if (!rig_device_offers(device, row->needs.items[i]))
-            return row->needs.items[i];
-    return NULL;
 }
 
 static void begin_row(struct run *run, const struct case_row *row, struct result_row *result)
@@ -334,12 +330,15 @@ static void run_row(struct run *run, const struct case_row *row, const struct er
     CLEANUP(result_row_done) struct result_row result = {.verdict = VERDICT_PASS};
     int64_t started_us = clock_mono_us(bench->clock);
     begin_row(run, row, &result);
-    const char *need = unmet_need(row, bench->device);
+    const char *obstacle, *need = device_unmet_need(bench->device, row);
     if (broken) {
         attempt_blame(bench, broken, &result);
     } else if (need) {
         result.verdict = VERDICT_SKIP;
         result_setf(&result.reason.text, "device '%s' does not offer '%s'", bench->device->id, need);
+    } else if ((obstacle = start_obstacle(bench, row))) {
+        result.verdict = VERDICT_SKIP;
+        result_set(&result.reason.text, obstacle);
     } else {
         attempt_with_hooks(run, row, &result);
     }

@@ -31,6 +31,7 @@ struct run_options {
     bool has_own_cases;      /* a person chose them: they belong to the command that runs a row again */
     const char *const *selectors;
     size_t selector_count;
+    bool keeps_order;      /* rows run as they are listed, whatever that costs the modem */
     const char *device_id; /* run on this device alone; NULL: on each that is connected */
     const char *directory; /* of the run: made, or empty */
     bool wants_flash;      /* run the hook `flash` of each device before its first row; it must have one */

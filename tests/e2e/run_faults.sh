@@ -20,7 +20,7 @@ await_reply() {
 }
 
 it 'fails a device that boots unasked after a row that passed'
-start_run provisioning/guide provisioning/retry-after
+start_run --order listed provisioning/guide provisioning/retry-after
 await_reply
 kill -HUP "$(pid_of_dk)"
 end_run
@@ -37,7 +37,7 @@ exits 3
 is "$(report .rows[0].verdict)" inconclusive
 
 it 'fails a device that falls silent after a row that passed'
-start_run provisioning/guide provisioning/retry-after server/root-missing
+start_run --order listed provisioning/guide provisioning/retry-after server/root-missing
 await_row 1
 await_reply
 kill -STOP "$(pid_of_dk)"
@@ -57,7 +57,7 @@ broker_of() {
 }
 
 it 'is inconclusive about the row in which Mosquitto is killed, and goes on with the next'
-start_run provisioning/guide provisioning/retry-after provisioning/thread refused/wrong-chain
+start_run --order listed provisioning/guide provisioning/retry-after provisioning/thread refused/wrong-chain
 await_row 1
 await_reply
 broker=$(broker_of "$(jq .pid "$out/.private/simulator/ready.json")")
@@ -71,7 +71,7 @@ report '.rows[1].reason.text' | grep -qF 'control plane' || fail "$(report '.row
 nobody_left "$out"
 
 it 'is inconclusive when the port closes in the middle of a row'
-start_run provisioning/guide provisioning/retry-after
+start_run --order listed provisioning/guide provisioning/retry-after
 await_row 1
 await_reply
 kill -KILL "$(pid_of_dk)"
@@ -81,7 +81,7 @@ is "$(report '.rows | map(.verdict) | join(",")')" pass,inconclusive
 nobody_left "$out"
 
 it 'is inconclusive when the simulator dies in the middle of a row'
-start_run provisioning/guide provisioning/retry-after
+start_run --order listed provisioning/guide provisioning/retry-after
 await_row 1
 await_reply
 kill -KILL "$(jq .pid "$out/.private/simulator/ready.json")"

@@ -52,7 +52,7 @@ done
 is "$(xml 'string(//failure/@message)')" "$(report .rows[0].reason.text)"
 
 it 'keeps the public certificates of each row, and no key'
-run_cases provisioning/sub-ca refused/wrong-chain:azure server/root-missing
+run_cases --order listed provisioning/sub-ca refused/wrong-chain:azure server/root-missing
 exits 0
 is "$(report '.rows | map(.certificates) | join(" ")')" \
     'certificates/provisioning/sub-ca certificates/refused/wrong-chain@azure certificates/server/root-missing'

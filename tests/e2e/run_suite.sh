@@ -17,6 +17,12 @@ known=$(report .summary.known)
 is "$(last_line)" "$((rows - known)) passed, 0 failed, 0 skipped"
 is "$(report '[.rows[] | select(.verdict != "pass" and .verdict != "known") | .id] | join(" ")')" ''
 
+it 'writes to the modem exactly as often as planned, and that is as seldom as can be'
+"$dpsbench" plan --json >"$scratch/plan.json"
+is "$(report '[.rows[].credential_writes] | add')" "$(jq '.devices[0].planned.credential_writes' "$scratch/plan.json")"
+is "$(report '.rows | map(.id) | join(" ")')" "$(jq -r '.devices[0].rows | join(" ")' "$scratch/plan.json")"
+is "$(jq '.devices[0].planned.credential_writes' "$scratch/plan.json")" "$(jq '.devices[0].bound.credential_writes' "$scratch/plan.json")"
+
 it 'lists no known finding that is fixed'
 is "$(report '[.rows[].findings[] | select(.kind == "fixed") | .text] | unique | join("; ")')" ''
 

@@ -81,14 +81,15 @@ static void steps_become_needs(void **state)
     assert_string_equal(list.rows[0]->needs.items[1], "chip-erase");
 }
 
-static void starts_with_a_chip_erase_unless_told_otherwise(void **state)
+static void starts_from_a_fresh_device_unless_told_otherwise(void **state)
 {
     (void)state;
     CLEANUP_FREE char *text = case_support_with("steps: [reset, chip-erase]\n", "");
     CLEANUP(case_list_done) struct case_list list = {0};
     assert_int_equal(case_support_read(text, &list, NULL), 0);
     assert_int_equal(list.rows[0]->step_count, 1);
-    assert_int_equal(list.rows[0]->steps[0], CASE_STEP_CHIP_ERASE);
+    assert_int_equal(list.rows[0]->steps[0], CASE_STEP_FRESH);
+    assert_string_equal(list.rows[0]->needs.items[0], "start");
 }
 
 /* What a person gets wrong, and where the complaint must stand. */
@@ -129,7 +130,7 @@ static void says_where_and_what_is_wrong(void **state)
         {"count: 2", "counts: 2", "'counts' is not a comparison; one of: min, max, matches, count, absent"},
         {"[connack, azure]", "[con:nack, azure]", "a word without / : , or blanks"},
         {"[connack, azure]", "[]", "`vary` needs a list of values"},
-        {"steps: [reset, chip-erase]", "steps: [rest]", "'rest' is not a step; one of: reset, chip-erase, power-cycle"},
+        {"steps: [reset, chip-erase]", "steps: [rest]", "'rest' is not a step; one of: fresh, reset, chip-erase, power-cycle"},
         {"root_ca: lane", "root_ca: lain", "'lain' is no member of recipe"},
         {"  profile: ${surface}\n", "  registration_id: other\n", "unknown key 'registration_id' in service"},
         {"budget_s: 60", "server: {recipe: device/root-leaf.yaml}\nbudget_s: 60", "recipe 'device/root-leaf' is not for a server"},
@@ -194,7 +195,7 @@ int main(void)
         cmocka_unit_test(reads_credentials_and_service),
         cmocka_unit_test(keeps_the_expectations_of_its_own_permutation),
         cmocka_unit_test(steps_become_needs),
-        cmocka_unit_test(starts_with_a_chip_erase_unless_told_otherwise),
+        cmocka_unit_test(starts_from_a_fresh_device_unless_told_otherwise),
         cmocka_unit_test(says_where_and_what_is_wrong),
         cmocka_unit_test(refuses_a_case_that_expects_nothing_to_happen),
         cmocka_unit_test_setup_teardown(reads_a_tree_of_cases_sorted, scratch_make, scratch_remove),
