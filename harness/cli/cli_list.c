@@ -3,6 +3,7 @@
 #include "base/cleanup.h"
 #include "base/json.h"
 #include "harness/cli/cli.h"
+#include "harness/device/console_record.h"
 #include "harness/device/dialect.h"
 #include "harness/rig/place.h"
 #include "harness/run/plan.h"
@@ -76,7 +77,7 @@ static size_t list_events(struct event_line *lines, size_t max)
     }
     static const struct event_line dialect[] = {
 #define X(event, fields, meaning) {"console", event, meaning},
-        DIALECT_EVENTS(X)
+        DIALECT_EVENTS(X) RECORD_EVENTS(X)
 #undef X
     };
     for (size_t i = 0; i < ARRAY_COUNT(dialect) && count < max; i++)

@@ -1,6 +1,7 @@
 #include "harness/device/console.h"
 
 #include "base/cleanup.h"
+#include "harness/device/console_record.h"
 #include "harness/serial/line_reader.h"
 #include "harness/serial/raw_file.h"
 
@@ -17,6 +18,9 @@ struct console {
     struct raw_file *raw;
     struct line_reader reader;
     struct zephyr_line zephyr; /* of the line in hand: 16 KiB, too much for the stack */
+    struct console_line shown; /* the line in hand */
+    struct console_records records;
+    struct dialect_state dialect_state;
     bool is_guarding;
     int key_lines_left; /* > 0: inside a PEM private key */
 };
@@ -64,10 +68,10 @@ static bool may_be_of_a_key(const struct console *console, const struct zephyr_l
 
 /* ---- events */
 
-static cJSON *new_event(struct console *console, const struct console_line *line)
+static cJSON *new_event(struct console *console, const struct line *line)
 {
     CLEANUP_JSON cJSON *event = event_new(EVENT_CONSOLE_LINE, console->options.port.clock, HARNESS_EVENT_SOURCE);
-    if (!event || json_set_integer(event, "mono_us", line->line->mono_us) || json_set_integer(event, "unix_us", line->line->unix_us) ||
+    if (!event || json_set_integer(event, "mono_us", line->mono_us) || json_set_integer(event, "unix_us", line->unix_us) ||
         json_set_string(event_data(event), "device", console->device))
         return NULL;
     return TAKE(event);
@@ -94,7 +98,8 @@ static int add_log_fields(cJSON *data, const struct zephyr_line *zephyr)
 
 static int add_line_fields(cJSON *data, const struct console_line *line)
 {
-    if (json_set_string(data, "text", line->zephyr->text) || (line->line->is_part && json_set_bool(data, "is_part", true)) ||
+    if (json_set_string(data, "text", line->zephyr->text) || json_set_string(data, "type", console_record_type(line->zephyr)) ||
+        (line->line->is_part && json_set_bool(data, "is_part", true)) ||
         (line->line->is_continued && json_set_bool(data, "is_continued", true)))
         return -1;
     return line->zephyr->level ? add_log_fields(data, line->zephyr) : 0;
@@ -102,40 +107,51 @@ static int add_line_fields(cJSON *data, const struct console_line *line)
 
 static void emit_line(struct console *console, const struct console_line *line)
 {
-    CLEANUP_JSON cJSON *event = new_event(console, line);
+    CLEANUP_JSON cJSON *event = new_event(console, line->line);
     if (event && add_line_fields(event_data(event), line))
         cJSON_Delete(TAKE(event));
     emit(console, TAKE(event));
 }
 
-static int add_match_fields(cJSON *data, const struct dialect_match *match)
+static int add_fields(cJSON *data, const cJSON *fields)
 {
-    for (const cJSON *field = match->fields->child; field; field = field->next)
+    for (const cJSON *field = fields->child; field; field = field->next)
         if (json_set(data, field->string, cJSON_Duplicate(field, true)))
             return -1;
-    return match->is_terminal ? json_set_bool(data, "is_terminal", true) : 0;
+    return 0;
 }
 
-static bool is_expected(struct console *console, const struct console_line *line)
+static bool is_expected(struct console *console)
 {
     const struct console_callbacks *callbacks = &console->options.callbacks;
-    return !callbacks->expects_boot || callbacks->expects_boot(callbacks->user, line);
+    return !callbacks->expects_boot || callbacks->expects_boot(callbacks->user, &console->shown);
 }
 
-static int add_boot_fields(struct console *console, cJSON *data, const struct console_line *line)
+static int add_boot_fields(struct console *console, cJSON *data, const char *kind)
 {
-    if (strcmp(line->match->event, "console.boot") != 0)
-        return 0;
-    return json_set_bool(data, "is_expected", is_expected(console, line));
+    return strcmp(kind, "console.boot") == 0 ? json_set_bool(data, "is_expected", is_expected(console)) : 0;
 }
 
-static void emit_match(struct console *console, const struct console_line *line)
+/* console.<name>; `line`: its first, without text when there were more. */
+static void emit_named(struct console *console, const char *kind, const struct line *line, const cJSON *fields, bool is_terminal)
 {
     CLEANUP_JSON cJSON *event = new_event(console, line);
-    if (event && (json_set_string(event, "kind", line->match->event) || json_set_string(event_data(event), "line", line->zephyr->text) ||
-                  add_match_fields(event_data(event), line->match) || add_boot_fields(console, event_data(event), line)))
+    cJSON *data = event ? event_data(event) : NULL;
+    if (event &&
+        (json_set_string(event, "kind", kind) || (line->text && json_set_string(data, "line", console->zephyr.text)) ||
+         add_fields(data, fields) || (is_terminal && json_set_bool(data, "is_terminal", true)) || add_boot_fields(console, data, kind)))
         cJSON_Delete(TAKE(event));
     emit(console, TAKE(event));
+}
+
+/* What the dialect says of a line goes before what its form says. */
+static void on_record(void *user, const char *kind, const struct line *line, cJSON *fields)
+{
+    struct console *console = user;
+    const struct dialect_match *match = console->shown.match;
+    if (!line->text || !match || strcmp(match->event, kind) != 0)
+        emit_named(console, kind, line, fields, false);
+    cJSON_Delete(fields);
 }
 
 /* ---- lines */
@@ -156,33 +172,43 @@ static void keep_raw(struct console *console, const struct line *line, bool is_k
         raw_file_write(console->raw, line->raw, line->raw_length_bytes);
 }
 
-static void show_line(struct console *console, struct console_line *line)
+static bool find_match(struct console *console, struct dialect_match *match)
 {
+    return console->options.dialect && !console->shown.line->is_continued &&
+           dialect_find(console->options.dialect, &console->dialect_state, console->shown.zephyr, match);
+}
+
+static void show_line(struct console *console)
+{
+    struct console_line *shown = &console->shown;
     struct dialect_match match = {0};
-    if (console->options.dialect && !line->line->is_continued && dialect_find(console->options.dialect, line->zephyr, &match))
-        line->match = &match;
-    emit_line(console, line);
-    if (line->match)
-        emit_match(console, line);
+    console_records_end(&console->records, shown->zephyr);
+    if (find_match(console, &match))
+        shown->match = &match;
+    emit_line(console, shown);
+    if (!shown->line->is_continued)
+        console_records_take(&console->records, shown->line, shown->zephyr);
+    if (shown->match)
+        emit_named(console, match.event, shown->line, match.fields, match.is_terminal);
     if (console->options.callbacks.on_line)
-        console->options.callbacks.on_line(console->options.callbacks.user, line);
-    line->match = NULL;
+        console->options.callbacks.on_line(console->options.callbacks.user, shown);
+    shown->match = NULL;
     cJSON_Delete(match.fields);
 }
 
 static void on_line(void *user, const struct line *line)
 {
     struct console *console = user;
-    struct console_line shown = {.line = line, .zephyr = &console->zephyr};
+    console->shown = (struct console_line){.line = line, .zephyr = &console->zephyr};
     zephyr_line_read(line->text, line->length_bytes, &console->zephyr);
     bool is_key = is_in_pem_key(console, &console->zephyr);
-    bool is_reply = !is_key && is_claimed(console, &shown);
+    bool is_reply = !is_key && is_claimed(console, &console->shown);
     is_key = is_key || (!is_reply && may_be_of_a_key(console, &console->zephyr));
     keep_raw(console, line, is_key);
     if (is_key)
         zephyr_line_read(CONSOLE_REDACTED, sizeof(CONSOLE_REDACTED) - 1, &console->zephyr);
     if (!is_reply)
-        show_line(console, &shown);
+        show_line(console);
 }
 
 /* ---- the port */
@@ -196,6 +222,7 @@ static void on_gone(void *user, const char *reason)
 {
     struct console *console = user;
     line_reader_flush(&console->reader);
+    console_records_flush(&console->records);
     if (console->options.callbacks.on_gone)
         console->options.callbacks.on_gone(console->options.callbacks.user, reason);
 }
@@ -241,6 +268,7 @@ int console_open(const struct console_options *options, struct console **ret_con
     console->options = *options;
     console->device = device;
     line_reader_init(&console->reader, on_line, console);
+    console_records_init(&console->records, on_record, console);
     if (open_parts(console, error)) {
         console_close(console);
         return -1;
@@ -255,6 +283,8 @@ void console_close(struct console *console)
         return;
     serial_close(console->port);
     line_reader_flush(&console->reader);
+    console_records_flush(&console->records);
+    console_records_done(&console->records);
     raw_file_close(console->raw);
     free(console->device);
     free(console);

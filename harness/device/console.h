@@ -2,10 +2,11 @@
  * harness/device/console.h - the capture of one device's port: lines to event records, raw bytes to a file
  *
  * What:     opens the port, splits lines, writes raw bytes, and emits for each line that is not an AT reply a `console.line`, followed
- *           by a `console.<name>` when the dialect knows the line; both carry the time of the line's first byte. `console.gap` when the
- *           port was away.
- * Records:  console.<name> has in `data` the captures of the dialect plus `device`, `line` (the text), `is_terminal` (only when true),
- *           and for console.boot `is_expected`.
+ *           by a `console.<name>` when the dialect knows the line and for what its form says (console_record.h); all carry the time of the
+ *           line's first byte. `console.gap` when the port was away.
+ * Records:  console.line has its `type`. console.<name> has in `data` the captures of the dialect, or the fields of the record, plus `device`,
+ *           `line` (the text; not where a record has several lines), `is_terminal` (only when true), and for console.boot `is_expected`. A
+ *           record that has several lines comes before the line that ends it, with the time of its own first.
  * Secrets:  a device can print back what it was sent (the AT host does, when a command fails before it reaches the modem). PEM
  *           private keys are replaced, in events and in the raw file alike, by CONSOLE_REDACTED; after console_guard_secrets() also
  *           bare lines of base64 alone (a key without its frame) and the AT host's messages about single bytes that it drops.

@@ -44,10 +44,9 @@ static bool starts_with(const char *text, const char *start)
 
 static bool is_boot_line(const struct console_line *line)
 {
-    if (line->match)
-        return strcmp(line->match->event, "console.boot") == 0;
-    const char *text = line->zephyr->text;
-    return line->zephyr->kind == ZEPHYR_BANNER && starts_with(text, "*** Booting ") && !starts_with(text, "*** Booting MCUboot");
+    if (line->line->is_continued)
+        return false;
+    return line->zephyr->kind == ZEPHYR_BOOT || (line->match && strcmp(line->match->event, "console.boot") == 0);
 }
 
 static bool dk_expects_boot(struct dk *dk)
@@ -140,10 +139,8 @@ static void on_line(void *user, const struct console_line *line)
 {
     struct dk *dk = user;
     if (is_boot_line(line)) {
-        if (!line->match)
-            judge_boot(dk, line);
         on_boot_line(dk, line);
-    } else if (line->zephyr->level && strcmp(line->zephyr->module, "mcuboot") != 0) {
+    } else if (line->zephyr->level && !line->zephyr->is_minimal && strcmp(line->zephyr->module, "mcuboot") != 0) {
         dk->may_see_second_banner = false;
     }
     if (line->zephyr->kind == ZEPHYR_FAULT)

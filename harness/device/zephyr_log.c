@@ -2,6 +2,7 @@
 
 #include <ctype.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -92,45 +93,64 @@ static size_t read_linux_uptime(const char *text, struct zephyr_line *line)
     return (size_t)end;
 }
 
-static void set_date(struct zephyr_line *line, const struct tm *date, int64_t us)
+/* '#' stands for a digit, everything else for itself. */
+static bool fits(const char *text, const char *form)
+{
+    for (; *form; form++, text++)
+        if (*form == '#' ? !isdigit((unsigned char)*text) : *form != *text)
+            return false;
+    return true;
+}
+
+static bool is_a_date(const struct tm *tm)
+{
+    return tm->tm_mon >= 1 && tm->tm_mon <= 12 && tm->tm_mday >= 1 && tm->tm_mday <= 31 && tm->tm_hour <= 23 && tm->tm_min <= 59 &&
+           tm->tm_sec <= 60;
+}
+
+/* The length of the form; 0: there is no such day. */
+static size_t take_date(struct zephyr_line *line, const struct tm *date, int64_t us, size_t length)
 {
     struct tm tm = *date;
+    if (!is_a_date(&tm))
+        return 0;
     tm.tm_year -= 1900;
     tm.tm_mon -= 1;
     line->has_unix_time = true;
     line->unix_us = (int64_t)timegm(&tm) * 1000000 + us;
+    return length;
 }
 
 static size_t read_date(const char *text, struct zephyr_line *line)
 {
+    static const char form[] = "[####-##-## ##:##:##.###,###] ";
     struct tm tm = {0};
-    int ms, us, end = 0;
-    if (sscanf(text, "[%4d-%2d-%2d %2d:%2d:%2d.%3d,%3d] %n", &tm.tm_year, &tm.tm_mon, &tm.tm_mday, &tm.tm_hour, &tm.tm_min, &tm.tm_sec, &ms,
-               &us, &end) < 8 ||
-        !end)
+    int ms, us;
+    if (!fits(text, form) || sscanf(text, "[%4d-%2d-%2d %2d:%2d:%2d.%3d,%3d]", &tm.tm_year, &tm.tm_mon, &tm.tm_mday, &tm.tm_hour,
+                                    &tm.tm_min, &tm.tm_sec, &ms, &us) < 8)
         return 0;
-    set_date(line, &tm, ms * 1000 + us);
-    return (size_t)end;
+    return take_date(line, &tm, ms * 1000 + us, sizeof(form) - 1);
 }
 
 static size_t read_iso8601(const char *text, struct zephyr_line *line)
 {
+    static const char form[] = "[####-##-##T##:##:##,######Z] ";
     struct tm tm = {0};
-    int us, end = 0;
-    if (sscanf(text, "[%4d-%2d-%2dT%2d:%2d:%2d,%6dZ] %n", &tm.tm_year, &tm.tm_mon, &tm.tm_mday, &tm.tm_hour, &tm.tm_min, &tm.tm_sec, &us,
-               &end) < 7 ||
-        !end)
+    int us;
+    if (!fits(text, form) ||
+        sscanf(text, "[%4d-%2d-%2dT%2d:%2d:%2d,%6dZ]", &tm.tm_year, &tm.tm_mon, &tm.tm_mday, &tm.tm_hour, &tm.tm_min, &tm.tm_sec, &us) < 7)
         return 0;
-    set_date(line, &tm, us);
-    return (size_t)end;
+    return take_date(line, &tm, us, sizeof(form) - 1);
 }
 
-/* Ticks of an unknown clock say nothing that we could use. */
 static size_t read_ticks(const char *text, struct zephyr_line *line)
 {
-    (void)line;
     size_t digits = strspn(text + 1, "0123456789");
-    return text[0] == '[' && digits >= 8 && text[1 + digits] == ']' && text[2 + digits] == ' ' ? digits + 3 : 0;
+    if (text[0] != '[' || digits < 8 || digits > 20 || text[1 + digits] != ']' || text[2 + digits] != ' ')
+        return 0;
+    line->has_ticks = true;
+    line->ticks = strtoull(text + 1, NULL, 10);
+    return digits + 3;
 }
 
 static size_t read_time(const char *text, struct zephyr_line *line)
@@ -158,6 +178,14 @@ static enum zephyr_level read_level(const char *at)
         if (at[0] == '<' && strncmp(at + 1, level_names[level], 3) == 0 && at[4] == '>' && at[5] == ' ')
             return level;
     return ZEPHYR_LEVEL_NONE;
+}
+
+/* "E: text": nothing stands before it, and no module in it. */
+static enum zephyr_level read_minimal_level(const char *text)
+{
+    static const char letters[] = "EWID";
+    const char *letter = text[0] ? strchr(letters, text[0]) : NULL;
+    return letter && text[1] == ':' && text[2] == ' ' ? (enum zephyr_level)(ZEPHYR_LEVEL_ERR + (letter - letters)) : ZEPHYR_LEVEL_NONE;
 }
 
 static void copy_name(char *ret_name, const char *at, size_t length)
@@ -192,7 +220,7 @@ static void read_module(const char *at, struct zephyr_line *line)
     copy_name(line->module, at, length);
 }
 
-/* ---- what kind of line */
+/* ---- signs in a line */
 
 static bool starts_with(const char *text, const char *start)
 {
@@ -207,7 +235,14 @@ static bool ends_with(const char *text, const char *end)
 
 static bool is_banner(const char *text)
 {
-    return (starts_with(text, "*** Booting ") || starts_with(text, "*** Using ")) && ends_with(text, " ***");
+    return ((starts_with(text, "*** Booting ") || starts_with(text, "*** Using ")) && ends_with(text, " ***")) ||
+           starts_with(text, "Booting TF-M ");
+}
+
+/* Any application may put its own name there (CONFIG_NCS_APPLICATION_BOOT_BANNER_STRING). */
+static bool is_boot(const char *text)
+{
+    return starts_with(text, "*** Booting ") && !starts_with(text, "*** Booting MCUboot");
 }
 
 static bool is_dropped(const char *text, int64_t *ret_count)
@@ -242,6 +277,43 @@ static bool is_fault(const struct zephyr_line *line)
     return false;
 }
 
+const char *zephyr_kind_name(enum zephyr_kind kind)
+{
+    static const char *const names[] = {
+#define X(id, name) [id] = name,
+        ZEPHYR_KINDS(X)
+#undef X
+    };
+    return names[kind];
+}
+
+/* ---- hexdumps */
+
+static int hex_digit(char c)
+{
+    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* hexdump_line_print(): "xx " for each byte, one more space before the ninth, the place of missing bytes in spaces, then '|' and the characters. */
+size_t zephyr_hexdump_read(const char *text, uint8_t ret_bytes[ZEPHYR_HEXDUMP_LINE_BYTES])
+{
+    uint8_t bytes[ZEPHYR_HEXDUMP_LINE_BYTES];
+    size_t count = 0;
+    const char *at = text + strspn(text, " ");
+    while (count < sizeof(bytes) && hex_digit(at[0]) >= 0 && hex_digit(at[1]) >= 0 && at[2] == ' ') {
+        bytes[count++] = (uint8_t)(hex_digit(at[0]) << 4 | hex_digit(at[1]));
+        at += 3;
+        if (count == sizeof(bytes) / 2 && at[0] == ' ')
+            at++;
+    }
+    if (!count || at[strspn(at, " ")] != '|')
+        return 0;
+    memcpy(ret_bytes, bytes, count);
+    return count;
+}
+
+/* ---- what kind of line */
+
 static enum zephyr_kind kind_of(struct zephyr_line *line)
 {
     if (is_fault(line))
@@ -249,7 +321,10 @@ static enum zephyr_kind kind_of(struct zephyr_line *line)
     if (line->level)
         return ZEPHYR_LOG;
     if (is_banner(line->text))
-        return ZEPHYR_BANNER;
+        return is_boot(line->text) ? ZEPHYR_BOOT : ZEPHYR_BANNER;
+    uint8_t bytes[ZEPHYR_HEXDUMP_LINE_BYTES];
+    if (zephyr_hexdump_read(line->text, bytes))
+        return ZEPHYR_HEXDUMP;
     return is_dropped(line->text, &line->dropped_count) ? ZEPHYR_DROPPED : ZEPHYR_OTHER;
 }
 
@@ -260,9 +335,38 @@ void zephyr_line_read(const char *data, size_t length_bytes, struct zephyr_line 
     ret_line->message = ret_line->text;
     const char *behind_time = ret_line->text + read_time(ret_line->text, ret_line);
     ret_line->level = read_level(behind_time);
+    ret_line->has_time_alone = !ret_line->level && behind_time > ret_line->text;
     if (ret_line->level)
         read_module(behind_time + 6, ret_line);
     else
-        ret_line->has_uptime = ret_line->has_unix_time = false;
+        ret_line->has_uptime = ret_line->has_unix_time = ret_line->has_ticks = false;
+    if (!ret_line->level && (ret_line->level = read_minimal_level(ret_line->text))) {
+        ret_line->is_minimal = true;
+        ret_line->message += 3;
+    }
     ret_line->kind = kind_of(ret_line);
+}
+
+/* ---- damage */
+
+/* make_text()'s mark of an unprintable byte. */
+static bool has_unprintable(const char *text)
+{
+    for (const char *at = text; (at = strstr(at, "\\x")); at++)
+        if (isxdigit((unsigned char)at[2]) && isxdigit((unsigned char)at[3]))
+            return true;
+    return false;
+}
+
+static bool has_head_inside(const char *message)
+{
+    for (const char *at = message; (at = strchr(at, '<')); at++)
+        if (read_level(at))
+            return true;
+    return false;
+}
+
+bool zephyr_line_is_garbled(const struct zephyr_line *line)
+{
+    return line->has_time_alone || has_unprintable(line->text) || has_head_inside(line->message);
 }

@@ -7,6 +7,7 @@
 #include "base/event.h"
 
 #include "harness/device/at.h"
+#include "harness/device/console_record.h"
 #include "harness/device/dialect.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -14,7 +15,8 @@ enum { STREAM_MAX_BYTES = 4 * 1024 * 1024 };
 
 struct rig {
     struct clock_fake clock;
-    struct dialect *dialect;
+    struct dialect_state state;
+    struct console_records records;
     struct at *at;
     struct bytes stream;
     int replies;
@@ -47,6 +49,14 @@ static void check_line(const struct zephyr_line *line)
     FUZZ_MUST(line->dropped_count >= 0);
 }
 
+static void on_record(void *user, const char *event, const struct line *line, cJSON *fields)
+{
+    (void)user, (void)line;
+    FUZZ_MUST(dialect_is_event(event));
+    check_json(fields);
+    cJSON_Delete(fields);
+}
+
 static void on_line(void *user, const struct line *line)
 {
     struct rig *rig = user;
@@ -56,11 +66,14 @@ static void on_line(void *user, const struct line *line)
     FUZZ_MUST(bytes_append(&rig->stream, line->raw, line->raw_length_bytes) == 0);
     zephyr_line_read(line->text, line->length_bytes, zephyr);
     check_line(zephyr);
-    if (!at_take_line(rig->at, &(struct console_line){.line = line, .zephyr = zephyr}) && dialect_find(nordic(), zephyr, &match)) {
+    if (!at_take_line(rig->at, &(struct console_line){.line = line, .zephyr = zephyr}) &&
+        dialect_find(nordic(), &rig->state, zephyr, &match)) {
         FUZZ_MUST(dialect_is_event(match.event));
         check_json(match.fields);
         cJSON_Delete(match.fields);
     }
+    console_records_end(&rig->records, zephyr);
+    console_records_take(&rig->records, line, zephyr);
     CLEANUP_FREE char *shown = at_redact(zephyr->text);
     FUZZ_MUST(shown);
     free(zephyr);
@@ -97,9 +110,12 @@ static void read_stream(struct rig *rig, const uint8_t *data, size_t size, size_
     FUZZ_MUST(reader);
     bytes_init(&rig->stream, STREAM_MAX_BYTES);
     line_reader_init(reader, on_line, rig);
+    console_records_init(&rig->records, on_record, NULL);
     for (size_t at = 0; at < size; at += piece)
         line_reader_feed(reader, data + at, size - at < piece ? size - at : piece, 1, 1);
     line_reader_flush(reader);
+    console_records_flush(&rig->records);
+    console_records_done(&rig->records);
     FUZZ_MUST(rig->stream.length_bytes == size && (size == 0 || memcmp(rig->stream.data, data, size) == 0));
     bytes_done(&rig->stream);
     free(reader);

@@ -8,9 +8,10 @@ static void match(const struct dialect *dialect, const char *console)
 {
     struct zephyr_line *line = malloc(sizeof *line);
     struct dialect_match found = {0};
+    struct dialect_state state = {0};
     FUZZ_MUST(line);
     zephyr_line_read(console, strlen(console), line);
-    if (dialect_find(dialect, line, &found)) {
+    if (dialect_find(dialect, &state, line, &found)) {
         FUZZ_MUST(dialect_is_event(found.event));
         cJSON_Delete(found.fields);
     }
@@ -18,7 +19,8 @@ static void match(const struct dialect *dialect, const char *console)
 }
 
 const char fuzz_words[] =
-    "format title events event module level message captures terminal source err wrn inf dbg console.boot console.assigned "
+    "format title events event module level message captures fields begins during terminal source err wrn inf dbg console.boot "
+    "console.assigned "
     "console.connection-rejected console.failed text integer return_code banner (.*) ^[0-9]+$ (a|b)* [[:digit:]] a{2,9} .+";
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

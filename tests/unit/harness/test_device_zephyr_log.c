@@ -1,6 +1,10 @@
+#include "base/bytes.h"
+#include "base/files.h"
+#include "harness/device/console_record.h"
 #include "harness/device/zephyr_log.h"
 #include "tests/cmocka.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -77,7 +81,18 @@ static void tells_the_other_kinds_apart(void **state)
         const char *in;
         enum zephyr_kind kind;
     } rows[] = {
-        {"*** Booting nRF Connect SDK v2.9.0-7787b2649840 ***", ZEPHYR_BANNER},
+        {"*** Booting nRF Connect SDK v2.9.0-7787b2649840 ***", ZEPHYR_BOOT},
+        {"*** Booting Our Sensor v1.4.0 ***", ZEPHYR_BOOT},
+        {"*** Booting MCUboot v2.1.0-dev-12e5ee106034 ***", ZEPHYR_BANNER},
+        {"Booting TF-M v2.1.1-ncs4", ZEPHYR_BANNER},
+        {"    68 69 |hi", ZEPHYR_HEXDUMP},
+        {"68 |h", ZEPHYR_HEXDUMP},
+        {"68 69 hi", ZEPHYR_OTHER},
+        {"  |", ZEPHYR_OTHER},
+        {"6g 69 |", ZEPHYR_OTHER},
+        {"I: Starting bootloader", ZEPHYR_LOG},
+        {"E: ***** MPU FAULT *****", ZEPHYR_FAULT},
+        {"X: no level", ZEPHYR_OTHER},
         {"*** Using Zephyr OS v3.7.99-1f8f3dc29142 ***", ZEPHYR_BANNER},
         {"*** Booting half a banner", ZEPHYR_OTHER},
         {ESC "[1;31m--- 17 messages dropped ---" ESC "[0m", ZEPHYR_DROPPED},
@@ -97,10 +112,155 @@ static void tells_the_other_kinds_apart(void **state)
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         read_text(rows[i].in);
-        assert_int_equal(line.kind, rows[i].kind);
+        if (line.kind != rows[i].kind)
+            fail_msg("'%s' is '%s'", rows[i].in, zephyr_kind_name(line.kind));
     }
     read_text("--- 17 messages dropped ---");
     assert_int_equal(line.dropped_count, 17);
+}
+
+static void reads_a_minimal_log_line(void **state)
+{
+    (void)state;
+    read_text("W: Failed reading image headers");
+    assert_true(line.is_minimal);
+    assert_int_equal(line.level, ZEPHYR_LEVEL_WRN);
+    assert_string_equal(line.module, "");
+    assert_string_equal(line.message, "Failed reading image headers");
+}
+
+static void reads_ticks(void **state)
+{
+    (void)state;
+    read_text("[00012345] <inf> app: x");
+    assert_true(line.has_ticks && !line.has_uptime && !line.has_unix_time);
+    assert_int_equal(line.ticks, 12345);
+    read_text("[000123456789012] <inf> app: x");
+    assert_int_equal(line.ticks, 123456789012);
+    read_text("[00012345] no level");
+    assert_false(line.has_ticks);
+}
+
+static void takes_no_day_that_there_is_not(void **state)
+{
+    (void)state;
+    static const char *const rows[] = {"[2026-13-21 20:52:41.123,456] <inf> app: x", "[2026-11-00 20:52:41.123,456] <inf> app: x",
+                                       "[2026-11-21 24:52:41.123,456] <inf> app: x", "[2026-11--1 20:52:41.123,456] <inf> app: x"};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        read_text(rows[i]);
+        assert_false(line.has_unix_time);
+    }
+}
+
+static void knows_a_damaged_line(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *in;
+        bool is_garbled;
+    } rows[] = {
+        {"[00:00:01.000,000] <inf> app: whole", false},
+        {"+CEREG: 5", false},
+        {"", false},
+        {"[00:00:01.000,000] text without a level", true},
+        {"[00:00:01.000,000] <inf> app: one [00:00:01.000,030] <inf> app: two", true},
+        {"\xFE\x80\x80", true},
+        {"a < b and <inf", false},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        read_text(rows[i].in);
+        if (zephyr_line_is_garbled(&line) != rows[i].is_garbled)
+            fail_msg("'%s'", rows[i].in);
+    }
+}
+
+/* ---- records */
+
+static char told[16 * 1024];
+
+static void tell(void *user, const char *event, const struct line *first, cJSON *fields)
+{
+    (void)user;
+    char *json = cJSON_PrintUnformatted(fields);
+    size_t length = strlen(told);
+    snprintf(told + length, sizeof(told) - length, "%d %s %s\n", (int)first->number, event, json);
+    free(json);
+    cJSON_Delete(fields);
+}
+
+static void take_line(void *user, const struct line *raw)
+{
+    zephyr_line_read(raw->text, raw->length_bytes, &line);
+    console_records_end(user, &line);
+    console_records_take(user, raw, &line);
+}
+
+static void read_records(const char *data, size_t length)
+{
+    static struct line_reader reader;
+    struct console_records records;
+    told[0] = 0;
+    console_records_init(&records, tell, NULL);
+    line_reader_init(&reader, take_line, &records);
+    line_reader_feed(&reader, data, length, 1, 1);
+    line_reader_flush(&reader);
+    console_records_flush(&records);
+    console_records_done(&records);
+}
+
+static void tells_every_record_of_a_console(void **state)
+{
+    (void)state;
+    struct bytes bytes;
+    assert_int_equal(file_read(DPSBENCH_SOURCE_DIR "/fixtures/consoles/records/zephyr.txt", 65536, &bytes, NULL), 0);
+    read_records((const char *)bytes.data, bytes.length_bytes);
+    bytes_done(&bytes);
+    assert_string_equal(
+        told,
+        "1 console.boot {\"banner\":\"Booting nRF Connect SDK v2.9.0-7787b2649840\"}\n"
+        "2 console.banner {\"banner\":\"Using Zephyr OS v3.7.99-1f8f3dc29142\"}\n"
+        "4 console.hexdump {\"module\":\"app\",\"title\":\"a "
+        "frame\",\"bytes\":\"68656c6c6f20776f726c642e0d0a0001ff7f\",\"byte_count\":18}\n"
+        "6 console.dropped {\"count\":17}\n"
+        "7 console.notification {\"name\":\"%MDMEV\",\"value\":\"ME OVERHEATED\"}\n"
+        "7 console.modem-event {\"event\":\"ME OVERHEATED\"}\n"
+        "8 console.notification {\"name\":\"+CSCON\",\"value\":\"0\"}\n"
+        "10 console.fault {\"reason\":\"Modem has crashed, reason 0x9 NRF_MODEM_FAULT_ASSERT, PC: 0xecb64\"}\n"
+        "10 console.modem-crash {\"reason\":\"0x9\",\"name\":\"NRF_MODEM_FAULT_ASSERT\",\"pc\":\"0xecb64\"}\n"
+        "11 console.fault {\"reason\":\"***** USAGE FAULT *****\"}\n"
+        "11 console.fault-dump {\"reason\":\"***** USAGE FAULT *****\",\"registers\":{\"r0/a1\":\"0x00000001\",\"r1/a2\":\"0x20009b58\","
+        "\"r2/a3\":\"0x00000000\",\"r3/a4\":\"0x00000002\",\"r12/ip\":\"0x00000003\",\"r14/lr\":\"0x0001f2b5\",\"xpsr\":\"0x60000000\"},"
+        "\"pc\":\"0x00000000\",\"error\":35,\"thread\":\"0x2000cdb8 (main)\"}\n"
+        "20 console.boot {\"banner\":\"Booting nRF Connect SDK v2.9.0-7787b2649840\"}\n"
+        "21 console.fault {\"reason\":\"ASSERTION FAIL [ret == 0] @ WEST_TOPDIR/zephyr/kernel/sem.c:136\"}\n");
+}
+
+static void a_dump_ends_with_the_capture(void **state)
+{
+    (void)state;
+    static const char text[] = "<err> os: ***** HARD FAULT *****\n<err> os: Faulting instruction address (r15/pc): 0x0000c0de\n";
+    read_records(text, sizeof(text) - 1);
+    assert_string_equal(told, "1 console.fault {\"reason\":\"***** HARD FAULT *****\"}\n"
+                              "1 console.fault-dump {\"reason\":\"***** HARD FAULT *****\",\"pc\":\"0x0000c0de\"}\n");
+}
+
+static void cuts_a_long_hexdump_and_says_so(void **state)
+{
+    (void)state;
+    static char text[80 * 48];
+    size_t length = 0;
+    for (int i = 0; i < 70; i++)
+        length += (size_t)snprintf(text + length, sizeof(text) - length, "41 41 41 41 41 41 41 41  41 41 41 41 41 41 41 41 |\n");
+    read_records(text, length);
+    assert_non_null(strstr(told, "\"byte_count\":1024,\"is_cut\":true}"));
+}
+
+static void an_answer_of_the_at_host_is_no_notification(void **state)
+{
+    (void)state;
+    static const char text[] = "OK\nERROR\n+CME ERROR: 513\nAT+CFUN?\n% : x\n+cereg: 1\n";
+    read_records(text, sizeof(text) - 1);
+    assert_string_equal(told, "");
 }
 
 static void shows_unprintable_bytes_as_hex(void **state)
@@ -158,6 +318,14 @@ int main(void)
         cmocka_unit_test(takes_no_sign_for_a_time),
         cmocka_unit_test(reads_dates_as_wall_time),
         cmocka_unit_test(tells_the_other_kinds_apart),
+        cmocka_unit_test(reads_a_minimal_log_line),
+        cmocka_unit_test(reads_ticks),
+        cmocka_unit_test(takes_no_day_that_there_is_not),
+        cmocka_unit_test(knows_a_damaged_line),
+        cmocka_unit_test(tells_every_record_of_a_console),
+        cmocka_unit_test(a_dump_ends_with_the_capture),
+        cmocka_unit_test(cuts_a_long_hexdump_and_says_so),
+        cmocka_unit_test(an_answer_of_the_at_host_is_no_notification),
         cmocka_unit_test(shows_unprintable_bytes_as_hex),
         cmocka_unit_test(takes_any_bytes),
         cmocka_unit_test(bounds_a_line_of_nothing_but_unprintable_bytes),
