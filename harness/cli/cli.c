@@ -35,6 +35,11 @@ static const char certificate_text[] = "Short for `dpsbench az iot dps certifica
                                        "Examples:\n"
                                        "  dpsbench certificate create -n root-ca --path rootCA.pem --state sim";
 
+static const char dialect_text[] = "What a firmware's console lines mean: a capture against a dialect, the dialects\v"
+                                   "Examples:\n"
+                                   "  dpsbench dialect check boot.log\n"
+                                   "  dpsbench dialect list";
+
 static const char hub_text[] = "The hubs behind a simulator that runs: devices, telemetry, messages, direct methods, twins\v"
                                "Examples:\n"
                                "  dpsbench hub watch --state sim\n"
@@ -73,6 +78,7 @@ static const struct command commands[] = {
     {"probe", "Register from this host with a device's own credentials: are they wrong, or is the device", cli_probe, NULL},
     {"credentials", "The credentials in a modem: list, plan, write, verify, delete, keygen, wear", cli_credentials,
      cli_credentials_commands},
+    {"dialect", dialect_text, NULL, cli_dialect_commands},
     {"certs", certs_text, NULL, cli_certs_commands},
     {"az", az_text, NULL, az_commands},
     {"central", central_text, NULL, central_commands},

@@ -18,6 +18,8 @@ int cli_probe(int argc, char **argv);
 /* `dpsbench credentials ...`: the port may stand before the command. */
 int cli_credentials(int argc, char **argv);
 extern const struct command cli_credentials_commands[];
+/* `dpsbench dialect ...`; ends with an empty one. */
+extern const struct command cli_dialect_commands[];
 /* `dpsbench sim ...`; ends with an empty one. */
 extern const struct command cli_sim_commands[];
 /* `dpsbench hub ...`; ends with an empty one. */

@@ -271,6 +271,11 @@ static cJSON *dropped(int64_t count)
     return fields && !json_set_integer(fields, "count", count) ? TAKE(fields) : NULL;
 }
 
+bool console_records_has_in_dump(const struct console_records *records, const struct zephyr_line *zephyr)
+{
+    return records->dump && goes_on(zephyr);
+}
+
 void console_records_end(struct console_records *records, const struct zephyr_line *zephyr)
 {
     if (zephyr->kind != ZEPHYR_HEXDUMP)
@@ -291,7 +296,7 @@ void console_records_take(struct console_records *records, const struct line *li
         take_hexdump(records, line, zephyr);
     else if (is_modem_crash(zephyr))
         take_modem_crash(records, line, zephyr);
-    else if (zephyr->kind == ZEPHYR_FAULT || (records->dump && goes_on(zephyr)))
+    else if (zephyr->kind == ZEPHYR_FAULT || console_records_has_in_dump(records, zephyr))
         take_dump(records, line, zephyr);
     else
         take_notification(records, line, zephyr);

@@ -55,6 +55,8 @@ void console_records_done(struct console_records *records);
  */
 void console_records_end(struct console_records *records, const struct zephyr_line *zephyr);
 void console_records_take(struct console_records *records, const struct line *line, const struct zephyr_line *zephyr);
+/* Is the line one more of the fault dump that is open? */
+bool console_records_has_in_dump(const struct console_records *records, const struct zephyr_line *zephyr);
 /* The port went away, or the capture ends: what is open ends here. */
 void console_records_flush(struct console_records *records);
 

@@ -2,6 +2,7 @@
 
 #include "base/cleanup.h"
 #include "base/files.h"
+#include "base/yaml.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -66,6 +67,47 @@ int place_data(const char *relative, char **ret_path, struct error *error)
         return error_set(error, ERROR_OWNER_RIG, ERROR_NOT_FOUND,
                          "find '%s': no folder above the program holds cases and fixtures; set DPSBENCH_HOME", relative);
     char *path = path_join(home, relative);
+    return path ? (*ret_path = path, 0) : error_set_memory(error);
+}
+
+static bool ends_with(const char *text, const char *end)
+{
+    size_t text_length = strlen(text), end_length = strlen(end);
+    return text_length >= end_length && strcmp(text + text_length - end_length, end) == 0;
+}
+
+static int refuse_dialect(const char *name, const char *folder, struct error *error)
+{
+    char **names = NULL;
+    dir_list(folder, ".yaml", &names, NULL);
+    for (char **word = names; word && *word; word++)
+        (*word)[strlen(*word) - strlen(".yaml")] = 0;
+    const char *near = names ? text_nearest(name, (const char *const *)names) : NULL;
+    error_set(error, ERROR_OWNER_FILE, ERROR_NOT_FOUND,
+              "there is no dialect '%s'%s%s%s; `dpsbench dialect list` names them all; a file of your own is given by its path", name,
+              near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+    names_free(names);
+    return -1;
+}
+
+static int place_built_in_dialect(const char *name, char **ret_path, struct error *error)
+{
+    CLEANUP_FREE char *folder = NULL, *file = NULL;
+    if (place_data("fixtures/dialects", &folder, error))
+        return -1;
+    if (asprintf(&file, "%s/%s.yaml", folder, name) < 0)
+        return file = NULL, error_set_memory(error);
+    if (!path_exists(file))
+        return refuse_dialect(name, folder, error);
+    *ret_path = TAKE(file);
+    return 0;
+}
+
+int place_dialect(const char *name, const char *folder, char **ret_path, struct error *error)
+{
+    if (!strchr(name, '/') && !ends_with(name, ".yaml"))
+        return place_built_in_dialect(name, ret_path, error);
+    char *path = folder && name[0] != '/' ? path_join(folder, name) : strdup(name);
     return path ? (*ret_path = path, 0) : error_set_memory(error);
 }
 

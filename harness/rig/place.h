@@ -16,6 +16,12 @@ int place_program(const char *name, char **ret_path, struct error *error);
 int place_data(const char *relative, char **ret_path, struct error *error);
 
 /*
+ * The file of a dialect: `name` with a '/' or ending in ".yaml" is a path, from `folder` when it is relative (NULL: the current one); else it is
+ * HOME/fixtures/dialects/NAME.yaml. malloc'ed. NOT_FOUND (file): no such dialect; the nearest is named.
+ */
+int place_dialect(const char *name, const char *folder, char **ret_path, struct error *error);
+
+/*
  * This program as a person in the current folder calls it: "dpsbench" when the PATH finds it under that name, "build/bin/dpsbench" when it is
  * below the current folder, else its absolute path. malloc'ed; NULL when out of memory.
  */

@@ -6,6 +6,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <libgen.h>
 #include <string.h>
 
 #define VIRTUAL_DK "dpsbench-vdk"
@@ -133,10 +134,11 @@ static void on_lost(void *user, const struct error *error)
 
 static int read_dialect(struct bench *bench, struct error *error)
 {
-    CLEANUP_FREE char *relative = NULL, *path = NULL;
-    if (asprintf(&relative, "fixtures/dialects/%s.yaml", bench->device->dialect) < 0)
-        return error_set_memory(error);
-    return place_data(relative, &path, error) || dialect_read_file(path, &bench->dialect, error) ? -1 : 0;
+    CLEANUP_FREE char *path = NULL, *folder = bench->rig->file ? strdup(bench->rig->file) : NULL;
+    return place_dialect(bench->device->dialect, folder ? dirname(folder) : NULL, &path, error) ||
+                   dialect_read_file(path, &bench->dialect, error)
+               ? -1
+               : 0;
 }
 
 static int open_port(struct bench *bench, struct error *error)

@@ -1,6 +1,8 @@
 foreach(name suite report disk known verdicts faults board network certificate certs)
   dpsbench_e2e_test(e2e_run_${name} COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/run_${name}.sh TIMEOUT 300)
 endforeach()
+# Real time: a board's.
+dpsbench_e2e_test(e2e_run_dialect COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/run_dialect.sh LABELS long TIMEOUT 300)
 # All rows once more: the long tier's.
 dpsbench_e2e_test(e2e_run_reference COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/run_reference.sh LABELS long TIMEOUT 300)
 

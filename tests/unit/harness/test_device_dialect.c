@@ -1,5 +1,6 @@
 #include "harness/device/console_record.h"
 #include "harness/device/dialect.h"
+#include "harness/device/dialect_check.h"
 #include "tests/cmocka.h"
 
 #include <stdio.h>
@@ -270,6 +271,67 @@ static void reads_a_number_in_hex_too(void **state)
     dialect_free(dialect);
 }
 
+/* ---- a capture against a dialect */
+
+static struct dialect_check *check_text(const char *text)
+{
+    struct dialect_check *check = dialect_check_new(nordic, NULL, NULL);
+    dialect_check_feed(check, text, strlen(text));
+    dialect_check_end(check);
+    return check;
+}
+
+static void counts_lines_that_differ_in_numbers_together(void **state)
+{
+    (void)state;
+    size_t count;
+    struct dialect_check *check = check_text("a\n" LOG "<inf> m: at 1 of 20\n" LOG "<inf> m: at 333 of 4\n" LOG "<wrn> m: at 1 of 20\n" LOG
+                                             "<inf> n: at 1 of 20\na\nb1\n" LOG "<inf> m: at 5 of 6\n");
+    const struct dialect_missed *missed = dialect_check_missed(check, &count);
+    assert_int_equal(count, 5);
+    assert_int_equal(missed[0].count, 3);
+    assert_int_equal(missed[0].first_line, 2);
+    assert_string_equal(missed[0].message, "at 1 of 20");
+    assert_string_equal(missed[1].message, "a");
+    assert_int_equal(missed[1].count, 2);
+    assert_int_equal(dialect_check_count(check, DIALECT_MISSED), 8);
+    dialect_check_free(check);
+}
+
+static void tells_what_each_line_is(void **state)
+{
+    (void)state;
+    struct dialect_check *check =
+        check_text("*** Booting x ***\n\nAT+CFUN?\n+CME ERROR: 513\nOK\n+CEREG: 5\n<err> os: ***** BUS FAULT *****\n<err> os: r0/a1:  0x1\n"
+                   "\xFF\n[00:00:01.000,000] no level\nprintk\n<inf> azure_iot_hub_sample: Starting DPS\n");
+    assert_int_equal(dialect_check_count(check, DIALECT_TYPED), 4);
+    assert_int_equal(dialect_check_count(check, DIALECT_AT), 3);
+    assert_int_equal(dialect_check_count(check, DIALECT_UNREADABLE), 2);
+    assert_int_equal(dialect_check_count(check, DIALECT_EMPTY), 1);
+    assert_int_equal(dialect_check_count(check, DIALECT_MISSED), 1);
+    assert_int_equal(dialect_check_count(check, DIALECT_RECOGNISED), 1);
+    dialect_check_free(check);
+}
+
+static void only_counts_what_it_has_no_room_for(void **state)
+{
+    (void)state;
+    enum { KINDS = DIALECT_CHECK_GROUPS_MAX + 52 };
+    char line[32];
+    size_t count;
+    struct dialect_check *check = dialect_check_new(nordic, NULL, NULL);
+    for (int i = 0; i < KINDS; i++) {
+        snprintf(line, sizeof(line), "%c%c%c\n", 'a' + i % 26, 'a' + i / 26 % 26, 'a' + i / 676);
+        dialect_check_feed(check, line, strlen(line));
+    }
+    dialect_check_end(check);
+    dialect_check_missed(check, &count);
+    assert_int_equal(count, DIALECT_CHECK_GROUPS_MAX);
+    assert_int_equal(dialect_check_ungrouped(check), 52);
+    assert_int_equal(dialect_check_count(check, DIALECT_MISSED), KINDS);
+    dialect_check_free(check);
+}
+
 static void refuses_what_is_wrong_with_its_place(void **state)
 {
     (void)state;
@@ -316,10 +378,17 @@ static void refuses_what_is_wrong_with_its_place(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(knows_the_lines_of_the_sample), cmocka_unit_test(every_event_of_the_list_has_an_entry),
-        cmocka_unit_test(leaves_other_lines_alone),      cmocka_unit_test(does_not_match_beyond_the_limit),
-        cmocka_unit_test(reads_all_ages_of_the_sample),  cmocka_unit_test(matches_by_phase_until_the_next_boot),
-        cmocka_unit_test(reads_a_number_in_hex_too),     cmocka_unit_test(refuses_what_is_wrong_with_its_place),
+        cmocka_unit_test(knows_the_lines_of_the_sample),
+        cmocka_unit_test(every_event_of_the_list_has_an_entry),
+        cmocka_unit_test(leaves_other_lines_alone),
+        cmocka_unit_test(does_not_match_beyond_the_limit),
+        cmocka_unit_test(reads_all_ages_of_the_sample),
+        cmocka_unit_test(matches_by_phase_until_the_next_boot),
+        cmocka_unit_test(reads_a_number_in_hex_too),
+        cmocka_unit_test(counts_lines_that_differ_in_numbers_together),
+        cmocka_unit_test(tells_what_each_line_is),
+        cmocka_unit_test(only_counts_what_it_has_no_room_for),
+        cmocka_unit_test(refuses_what_is_wrong_with_its_place),
     };
     return cmocka_run_group_tests(tests, load, unload);
 }
