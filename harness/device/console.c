@@ -183,12 +183,13 @@ static void show_line(struct console *console)
     struct console_line *shown = &console->shown;
     struct dialect_match match = {0};
     console_records_end(&console->records, shown->zephyr);
-    if (find_match(console, &match))
+    bool is_known = find_match(console, &match);
+    if (is_known)
         shown->match = &match;
     emit_line(console, shown);
     if (!shown->line->is_continued)
         console_records_take(&console->records, shown->line, shown->zephyr);
-    if (shown->match)
+    if (is_known)
         emit_named(console, match.event, shown->line, match.fields, match.is_terminal);
     if (console->options.callbacks.on_line)
         console->options.callbacks.on_line(console->options.callbacks.user, shown);

@@ -294,14 +294,21 @@ static int hex_digit(char c)
     return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
+/* -1: no two digits. */
+static int hex_byte(const char *at)
+{
+    int high = hex_digit(at[0]), low = high < 0 ? -1 : hex_digit(at[1]);
+    return low < 0 ? -1 : high * 16 + low;
+}
+
 /* hexdump_line_print(): "xx " for each byte, one more space before the ninth, the place of missing bytes in spaces, then '|' and the characters. */
 size_t zephyr_hexdump_read(const char *text, uint8_t ret_bytes[ZEPHYR_HEXDUMP_LINE_BYTES])
 {
     uint8_t bytes[ZEPHYR_HEXDUMP_LINE_BYTES];
     size_t count = 0;
     const char *at = text + strspn(text, " ");
-    while (count < sizeof(bytes) && hex_digit(at[0]) >= 0 && hex_digit(at[1]) >= 0 && at[2] == ' ') {
-        bytes[count++] = (uint8_t)(hex_digit(at[0]) << 4 | hex_digit(at[1]));
+    for (int byte; count < sizeof(bytes) && (byte = hex_byte(at)) >= 0 && at[2] == ' ';) {
+        bytes[count++] = (uint8_t)byte;
         at += 3;
         if (count == sizeof(bytes) / 2 && at[0] == ' ')
             at++;
