@@ -192,6 +192,9 @@ int device_change_lane(struct connection *connection, struct lane *lane);
 /* The bad network: when it has something to do; do it. */
 deadline_t device_net_due(const struct connection *connection);
 void device_net_pump(struct connection *connection);
+/* It waits for an MQTT packet; a packet passes: true when the connection ends by it. As faults_packet(). */
+bool device_net_awaits_packet(const struct connection *connection);
+bool device_net_packet(struct connection *connection, bool is_behind, bool is_up, int type, const char *topic);
 void device_flush(struct connection *connection);
 void device_finish(struct connection *connection);
 /* RST: what is queued is thrown away. */

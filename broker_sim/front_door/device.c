@@ -187,6 +187,22 @@ void device_net_pump(struct connection *connection)
     }
 }
 
+bool device_net_awaits_packet(const struct connection *connection)
+{
+    return connection->net && connection->phase != PHASE_GONE && net_filter_awaits_packet(connection->net);
+}
+
+bool device_net_packet(struct connection *connection, bool is_behind, bool is_up, int type, const char *topic)
+{
+    if (!device_net_awaits_packet(connection))
+        return false;
+    if (!is_up)
+        device_flush(connection); /* what stands in front of this place */
+    net_filter_packet(connection->net, is_behind, is_up, type, topic);
+    device_net_pump(connection);
+    return !connection_is_open(connection);
+}
+
 int device_start(struct connection *connection)
 {
     connection->ssl = SSL_new(lane_tls(connection->lane));

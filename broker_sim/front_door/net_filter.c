@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PIECES_MAX = 256, READ_BYTES = 16 * 1024, NAMES_MAX = 16, ALERT_RECORD = 21 };
+enum { PIECES_MAX = 256, READ_BYTES = 16 * 1024, NAMES_MAX = 16, ALERT_RECORD = 21, RECORD_HEAD_BYTES = 5 };
 
 #define NOWHERE UINT64_MAX
 #define NEVER INT64_MAX
@@ -37,7 +37,8 @@ struct fault {
     int knob;
     bool is_armed;
     struct trigger trigger;
-    uint64_t at; /* in its direction; NOWHERE: its message has not come */
+    uint64_t at; /* in its direction; NOWHERE: its message or packet has not come */
+    int64_t packets_left;
 };
 
 enum fault_index { FAULT_NET, FAULT_ALERT, FAULT_COUNT };
@@ -89,6 +90,8 @@ static void arm(struct net_filter *filter, enum fault_index index, int knob, boo
         fault->at = released;
     else if (fault->trigger.kind == TRIGGER_BYTES)
         fault->at = (uint64_t)trigger_count(&fault->trigger, &filter->random);
+    else if (fault->trigger.kind == TRIGGER_PACKET)
+        fault->packets_left = trigger_count(&fault->trigger, &filter->random);
     if (fault->at < released)
         fault->at = released;
 }
@@ -500,6 +503,30 @@ void net_filter_message(struct net_filter *filter, bool is_sent, int handshake_t
 void net_filter_handshake_done(struct net_filter *filter)
 {
     filter->is_handshake_done = true;
+}
+
+static bool awaits_packet(const struct fault *fault)
+{
+    return fault->is_armed && fault->trigger.kind == TRIGGER_PACKET && fault->at == NOWHERE;
+}
+
+bool net_filter_awaits_packet(const struct net_filter *filter)
+{
+    return awaits_packet(&filter->faults[FAULT_NET]);
+}
+
+void net_filter_packet(struct net_filter *filter, bool is_behind, bool is_up, int type, const char *topic)
+{
+    struct fault *fault = &filter->faults[FAULT_NET];
+    struct flow *flow = is_up ? &filter->up : &filter->down;
+    if (!awaits_packet(fault) || fault->trigger.is_after != is_behind || !trigger_is_packet(&fault->trigger, is_up, type, topic) ||
+        --fault->packets_left > 0)
+        return;
+    fault->at = flow->released + (is_up ? 0 : flow->held.length_bytes);
+    /* A byte of what is encrypted, not of the record's head: the record is whole, and its MAC is wrong. */
+    if (filter->knobs.net_fault == NET_FAULT_CORRUPT)
+        fault->at += RECORD_HEAD_BYTES;
+    check_faults(flow);
 }
 
 void net_filter_pump(struct net_filter *filter)

@@ -4,8 +4,8 @@
  * What:     what goes through is held back (delay_ms, jitter_ms), comes in small pieces (dribble_bytes), and at a trigger stalls, ends or is
  *           changed (net_fault, tls_alert). TLS above and the socket's BIO below (wire.h) know nothing of it. Pushed on the socket's BIO only
  *           where a lane asks for it: other connections have none.
- * Triggers: "start", messages of the handshake, numbers of bytes (broker_sim/scenario/trigger.h). Messages are read off the wire while they
- *           are in the clear; the names of later ones come from SSL_set_msg_callback.
+ * Triggers: "start", messages of the handshake, numbers of bytes, MQTT packets (broker_sim/scenario/trigger.h). Messages are read off the wire
+ *           while they are in the clear; the names of later ones come from SSL_set_msg_callback, and packets from whoever reads MQTT.
  * Time:     the filter has no timer. Its owner asks when something is due, and pumps then.
  * Limits:   NET_HELD_MAX_BYTES a direction; more waits in TLS above or in the socket below. A stall without end throws away what comes.
  */
@@ -52,6 +52,13 @@ const struct knobs *net_filter_knobs(const struct net_filter *filter); /* lent *
 /* From SSL_set_msg_callback: OpenSSL has written or read this handshake message. */
 void net_filter_message(struct net_filter *filter, bool is_sent, int handshake_type);
 void net_filter_handshake_done(struct net_filter *filter);
+/* A fault waits for a packet: net_filter_packet() wants to hear of each. */
+bool net_filter_awaits_packet(const struct net_filter *filter);
+/*
+ * A packet is about to pass (`is_behind` false) or has passed; what goes down in front of this place has been written. One from the device has been
+ * read already, so only what comes behind it can stall or be changed. topic: of a PUBLISH, NULL of others.
+ */
+void net_filter_packet(struct net_filter *filter, bool is_behind, bool is_up, int type, const char *topic);
 
 /* Pass on what is due on its way down, and act on faults that are reached. */
 void net_filter_pump(struct net_filter *filter);

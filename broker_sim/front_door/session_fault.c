@@ -99,7 +99,7 @@ void faults_load(struct connection *connection)
     const struct front_door_policy *policy = &connection->door->options.policy;
     const struct knobs *knobs = policy->knobs ? policy->knobs(policy->user, &connection->session, connection->registration_id) : NULL;
     struct knobs conforming;
-    if (!knobs && !connection->faults)
+    if (!knobs && !connection->faults && !device_net_awaits_packet(connection))
         return;
     knobs_init(&conforming);
     if (!connection->faults)
@@ -198,6 +198,8 @@ static const char *close_how(const struct session_faults *faults)
 bool faults_packet(struct connection *connection, bool is_behind, bool is_up, int type, const char *topic)
 {
     struct session_faults *faults = connection->faults;
+    if (faults && device_net_packet(connection, is_behind, is_up, type, topic))
+        return true;
     if (!faults || connection->is_mute)
         return false;
     if (fires(&faults->junk, is_behind, is_up, type, topic) && happens(connection, KNOB_junk)) {

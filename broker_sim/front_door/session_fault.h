@@ -2,8 +2,8 @@
  * broker_sim/front_door/session_fault.h - inside of the front door: MQTT that is wrong on request
  *
  * What:     the mqtt knobs of one connection, and those of dps and hub that only the last hop can do: acknowledgements that come late, never,
- *           twice or early; packets that no client may take; a close at a packet; another topic. Connections of devices for which nothing is
- *           turned have none of it: connection->faults is NULL.
+ *           twice or early; packets that no client may take; a close at a packet; another topic. A bad network that waits for a packet hears of
+ *           it here. Connections of devices for which nothing is turned have none of it: connection->faults is NULL.
  * Rule:     any call may close the connection; after it, look at the phase before going on.
  */
 #ifndef BROKER_SIM_FRONT_DOOR_SESSION_FAULT_H

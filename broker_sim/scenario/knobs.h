@@ -45,9 +45,9 @@
          "what the network does at net_at: nothing goes through any more; FIN; RST; FIN, but the device may go on sending; a bit of the "  \
          "next byte is wrong",                                                                                                             \
          NULL, "none", "stall", "cut", "reset", "half-close", "corrupt")                                                                   \
-    TEXT(NET, net_at, TRIGGER_MAX_BYTES, trigger_check_wire,                                                                               \
-         "when: 'at ServerHelloDone', 'after client Certificate', 'after 300 bytes down', 'after 100-2000 bytes up' (random); empty: "     \
-         "from the start",                                                                                                                 \
+    TEXT(NET, net_at, TRIGGER_MAX_BYTES, trigger_check,                                                                                    \
+         "when: 'at ServerHelloDone', 'after client Certificate', 'after 300 bytes down', 'after 100-2000 bytes up' (random), "            \
+         "'after the 2nd PUBLISH on $dps/registrations/PUT/#'; empty: from the start",                                                     \
          NULL)                                                                                                                             \
     INTEGER(NET, stall_ms, 0, 3600000, 0, "a stall ends after so many device milliseconds; 0: never", NULL)                                \
     TEXT(TLS, server_recipe, 64, knob_check_server_recipe,                                                                                 \

@@ -181,6 +181,12 @@ int trigger_read(const char *text, struct trigger *ret_trigger, struct error *er
     return 0;
 }
 
+int trigger_check(const char *text, struct error *error)
+{
+    struct trigger trigger = {.kind = TRIGGER_START};
+    return trigger_read(text, &trigger, error);
+}
+
 int trigger_check_packet(const char *text, struct error *error)
 {
     struct trigger trigger = {.kind = TRIGGER_START};

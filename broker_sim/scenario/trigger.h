@@ -39,7 +39,8 @@ struct trigger {
 
 /* USAGE (file): the text names what could stand there. "" is "start". */
 int trigger_read(const char *text, struct trigger *ret_trigger, struct error *error);
-/* For the list of knobs: of packets alone, and of the wire alone (start, messages, bytes). */
+/* For the list of knobs: any, of packets alone, and of what is in the clear alone (start, messages, bytes). */
+int trigger_check(const char *text, struct error *error);
 int trigger_check_packet(const char *text, struct error *error);
 int trigger_check_wire(const char *text, struct error *error);
 /* first to last, by `random`. */

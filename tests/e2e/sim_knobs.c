@@ -104,6 +104,97 @@ static void cuts_at_bytes_drawn_from_the_seed(void)
     assert_int_not_equal(bytes_until_end("{\"net_fault\":\"cut\",\"net_at\":\"after 10-700 bytes down\",\"seed\":42}"), first);
 }
 
+static void registers_until(const char *lane_knobs, struct wire_device *device)
+{
+    wire_set_lane(lane_knobs);
+    wire_set_device("{\"is_silent\":true}");
+    wire_open_session(device);
+    wire_send_publish(device, WIRE_PUT_TOPIC, "{}");
+}
+
+static void subscribes_until(const char *lane_knobs, struct wire_device *device)
+{
+    wire_set_lane(lane_knobs);
+    wire_open(device, NULL);
+    wire_connect(device);
+    wire_send_subscribe(device, WIRE_FILTER);
+}
+
+static void breaks_at_packets(void)
+{
+    DEVICE cut, reset, half, refused;
+    subscribes_until("{\"net_fault\":\"cut\",\"net_at\":\"at SUBACK\"}", &cut);
+    assert_int_equal(wire_wait_end(&cut), WIRE_FIN);
+    assert_int_equal(cut.in.length_bytes, 0);
+    registers_until("{\"net_fault\":\"reset\",\"net_at\":\"after the 2nd PUBLISH on $dps/registrations/PUT/#\"}", &reset);
+    wire_expect(&reset, 0x40);
+    wire_send_publish(&reset, "$dps/registrations/GET/iotdps-get-operationstatus/?$rid=2&operationId=a", ""); /* counts for nothing */
+    wire_expect(&reset, 0x40);
+    wire_send_publish(&reset, WIRE_PUT_TOPIC, "{}");
+    assert_int_equal(wire_wait_end(&reset), WIRE_RESET);
+    subscribes_until("{\"net_fault\":\"half-close\",\"net_at\":\"after SUBACK\"}", &half);
+    wire_expect(&half, 0x90);
+    assert_int_equal(wire_wait_end(&half), WIRE_FIN);
+    wire_set_lane("{\"net_fault\":\"reset\",\"net_at\":\"after CONNECT\"}");
+    wire_open(&refused, NULL);
+    wire_send_connect(&refused, false);
+    assert_int_equal(wire_wait_end(&refused), WIRE_RESET);
+}
+
+static void corrupts_packets(void)
+{
+    enum { BAD_RECORD_MAC = 20 };
+    DEVICE down, up;
+    subscribes_until("{\"net_fault\":\"corrupt\",\"net_at\":\"at SUBACK\"}", &down);
+    wire_wait_end(&down);
+    assert_int_equal(down.in.length_bytes, 0);
+    assert_int_equal(down.reason, SSL_R_DECRYPTION_FAILED_OR_BAD_RECORD_MAC);
+    registers_until("{\"net_fault\":\"corrupt\",\"net_at\":\"after PUBLISH\"}", &up);
+    wire_expect(&up, 0x40);
+    wire_send_pingreq(&up); /* this one */
+    wire_wait_end(&up);
+    assert_int_equal(up.alert, BAD_RECORD_MAC);
+}
+
+/* For a while: a delay of what comes from there on. For ever: nothing comes any more, and nobody closes. */
+static void stalls_at_packets(void)
+{
+    DEVICE late, stuck;
+    int64_t start = wire_now_ms();
+    subscribes_until("{\"net_fault\":\"stall\",\"net_at\":\"after CONNACK\",\"stall_ms\":6000}", &late);
+    wire_expect(&late, 0x90);
+    if ((double)(wire_now_ms() - start) + 2 < wire_scaled_ms(6000))
+        fail_msg("SUBACK came after %lld ms", (long long)(wire_now_ms() - start));
+    registers_until("{\"net_fault\":\"stall\",\"net_at\":\"at the 1st PUBACK\"}", &stuck);
+    wire_expect_silence(&stuck);
+}
+
+/* The nth packet of a range: the seed says which. */
+static size_t pings_until_end(int seed)
+{
+    char knobs[128];
+    size_t count = 0;
+    DEVICE device;
+    struct bytes body;
+    snprintf(knobs, sizeof knobs, "{\"net_fault\":\"cut\",\"net_at\":\"at the 1st-99th PINGREQ\",\"seed\":%d}", seed);
+    wire_set_lane(knobs);
+    wire_open(&device, NULL);
+    wire_connect(&device);
+    for (int first_byte = 0xD0; first_byte == 0xD0; count++) {
+        wire_send_pingreq(&device);
+        first_byte = wire_read(&device, &body, WIRE_WAIT_MS);
+        bytes_done(&body);
+    }
+    return count;
+}
+
+static void draws_the_packet_from_the_seed(void)
+{
+    size_t first = pings_until_end(41);
+    assert_int_equal(pings_until_end(41), first);
+    assert_int_not_equal(pings_until_end(42), first);
+}
+
 static void happens_so_often(void)
 {
     fails_at("{\"net_fault\":\"cut\",\"fault_times\":1}", NULL, WIRE_FIN);
@@ -870,7 +961,11 @@ static const struct row {
     {"stall_ms", stalls},
     {"net_fault net_at", breaks_the_handshake},
     {"net_fault", half_closes},
+    {"net_at", breaks_at_packets},
+    {"net_fault", corrupts_packets},
+    {"net_at stall_ms", stalls_at_packets},
     {"seed", cuts_at_bytes_drawn_from_the_seed},
+    {"seed net_at", draws_the_packet_from_the_seed},
     {"fault_times", happens_so_often},
     {"server_recipe", sends_another_chain},
     {"tls_version", offers_one_version},
@@ -958,7 +1053,8 @@ static void unknown_knobs_and_values_are_refused_with_the_nearest(void **state)
         {"lane.set", "{\"lane\":\"main\",\"knobs\":{\"delay_m\":1}}", "did you mean 'delay_ms'"},
         {"lane.set", "{\"lane\":\"main\",\"knobs\":{\"net_fault\":\"resett\"}}", "did you mean 'reset'"},
         {"lane.set", "{\"lane\":\"main\",\"knobs\":{\"net_at\":\"at ServerHeloDone\"}}", "did you mean 'ServerHelloDone'"},
-        {"lane.set", "{\"lane\":\"main\",\"knobs\":{\"net_at\":\"after the 2nd PUBLISH\"}}", "encrypted"},
+        {"lane.set", "{\"lane\":\"main\",\"knobs\":{\"tls_alert_at\":\"after the 2nd PUBLISH\"}}", "encrypted"},
+        {"lane.set", "{\"lane\":\"main\",\"knobs\":{\"net_at\":\"after the 2nd PUBLIS\"}}", "did you mean 'PUBLISH'"},
         {"lane.set", "{\"lane\":\"main\",\"knobs\":{\"tls_suites\":\"TLS_AES_128_GCM_SHA25\"}}", "did you mean 'TLS_AES_128_GCM_SHA256'"},
         {"lane.set", "{\"lane\":\"main\",\"knobs\":{\"server_recipe\":\"server/expird\"}}", "did you mean 'server/expired'"},
         {"lane.set", "{\"lane\":\"main\",\"knobs\":{\"server_recipe\":\"device/root-leaf\"}}", "there is no server recipe"},

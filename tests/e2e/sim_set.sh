@@ -72,6 +72,9 @@ it 'turns back what is named, or all, and says when there is nothing'
 is "$("$dpsbench" sim show --json | jq -c '.scenarios[0].knobs')" '{"fault_times":2,"connack":5}'
 refuses "knob 'close_when' is not turned" clear dev-01 close_when
 "$dpsbench" sim clear dev-01
+"$dpsbench" sim clear --lane main net_at
+"$dpsbench" sim set --lane main net_at='after the 2nd PUBLISH on $dps/#'
+is "$("$dpsbench" sim show --json | jq -r '.lanes[0].knobs.net_at')" 'after the 2nd PUBLISH on $dps/#'
 "$dpsbench" sim clear --lane main
 is "$("$dpsbench" sim show --json | jq -c '[.lanes[0].knobs, .scenarios]')" '[{},[]]'
 refuses "no scenario is set for registration id 'dev-01'" clear dev-01
