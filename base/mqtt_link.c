@@ -127,10 +127,11 @@ static void note_reset(struct mqtt_link *link)
     int socket = mosquitto_socket(link->mosquitto);
     if (getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &length_bytes))
         return;
+    /* A round trip was measured: it stood, though we look at it for the first time when it is over. */
+    if (info.tcpi_rtt || (info.tcpi_state != TCP_CLOSE && info.tcpi_state != TCP_SYN_SENT))
+        link->was_established = true;
     if (info.tcpi_state == TCP_CLOSE)
         link->was_reset = link->was_established;
-    else if (info.tcpi_state != TCP_SYN_SENT)
-        link->was_established = true;
 }
 
 /* A connection that never stood: libmosquitto would take the failed write for one that has to wait, and wait for ever. */
@@ -171,6 +172,13 @@ static int read_packets(struct mqtt_link *link)
     return MOSQ_ERR_SUCCESS;
 }
 
+/* A handshake that was reset: libmosquitto takes the failed write for one that has to wait, and its poll would wake for ever. */
+static bool is_handshake_reset(struct mqtt_link *link)
+{
+    const SSL *ssl = link->handles && link->was_reset ? mosquitto_ssl_get(link->mosquitto) : NULL;
+    return ssl && !SSL_is_init_finished(ssl) && !has_more(link);
+}
+
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
     struct mqtt_link *link = poll->data;
@@ -184,6 +192,8 @@ static void on_poll(uv_poll_t *poll, int status, int events)
         return;
     }
     int rc = status < 0 || events & (UV_READABLE | UV_DISCONNECT) ? read_packets(link) : MOSQ_ERR_SUCCESS;
+    if (rc == MOSQ_ERR_SUCCESS && is_handshake_reset(link))
+        rc = MOSQ_ERR_CONN_LOST;
     if (rc == MOSQ_ERR_SUCCESS && link->handles)
         pump(link);
     else

@@ -235,7 +235,7 @@ void emit_failed(struct connection *connection, const char *reason);
 void emit_connect(struct connection *connection);
 void emit_connack(struct connection *connection, int return_code);
 void emit_filters(struct connection *connection, struct mqtt_filters filters);
-void emit_suback(struct connection *connection, const struct pending *pending, uint16_t packet_id);
+void emit_suback(struct connection *connection, const uint8_t *codes, size_t count, uint16_t packet_id);
 void emit_unsuback(struct connection *connection, const struct pending *pending, uint16_t packet_id);
 void emit_publish(struct connection *connection, bool is_up, const char *topic, const struct mqtt_publish *publish);
 void emit_puback(struct connection *connection, bool is_up, uint16_t packet_id);

@@ -61,6 +61,8 @@ struct front_door_policy {
     void (*acknowledged)(void *user, struct session *session, uint16_t packet_id);
     /* Granted QoS (0, 1), 0x80 to refuse the filter. */
     int (*grant)(void *user, struct session *session, const char *filter, int qos);
+    /* Not before this goes a CONNACK, a SUBACK (packet_type of MQTT 3.1.1). In the past, or NULL: at once. */
+    deadline_t (*ack_due)(void *user, const struct session *session, int packet_type);
     /* The session is over, admitted or not (only after decide was called for it). Release session->service. */
     void (*closed)(void *user, struct session *session);
     /* The knobs that are turned for this device; lent until the next call. NULL: none are. */

@@ -55,6 +55,7 @@ struct net_filter {
     size_t name_count;
     int64_t stalled_until_us;
     enum net_end end;
+    enum net_end ends_as; /* when stalled_until_us has passed */
     bool is_handshake_done;
     bool is_blocked;
     bool has_ended; /* nothing comes from the socket any more ... */
@@ -136,7 +137,13 @@ static void corrupt(struct net_filter *filter, struct flow *flow)
     flow->held.data[0] ^= (uint8_t)(1U << (seed_next(&filter->random) % 8));
 }
 
-static void end_with(struct net_filter *filter, enum net_end end)
+static void stall(struct net_filter *filter)
+{
+    int64_t ms = filter->knobs.stall_ms;
+    filter->stalled_until_us = ms ? now_us(filter) + scaled_us(filter, ms) : NEVER;
+}
+
+static void end_now(struct net_filter *filter, enum net_end end)
 {
     filter->end = end;
     drop(&filter->down);
@@ -144,10 +151,21 @@ static void end_with(struct net_filter *filter, enum net_end end)
         drop(&filter->up);
 }
 
-static void stall(struct net_filter *filter)
+/* At once, or when nothing has gone through for a while. */
+static void end_with(struct net_filter *filter, enum net_end end)
 {
-    int64_t ms = filter->knobs.stall_ms;
-    filter->stalled_until_us = ms ? now_us(filter) + scaled_us(filter, ms) : NEVER;
+    if (filter->knobs.stall_ms == 0) {
+        end_now(filter, end);
+        return;
+    }
+    stall(filter);
+    filter->ends_as = end;
+}
+
+static void check_end(struct net_filter *filter)
+{
+    if (filter->ends_as != NET_GOES_ON && filter->end == NET_GOES_ON && now_us(filter) >= filter->stalled_until_us)
+        end_now(filter, filter->ends_as);
 }
 
 static void act(struct net_filter *filter, struct flow *flow)
@@ -184,6 +202,7 @@ static bool is_reached(const struct net_filter *filter, const struct fault *faul
 static void check_faults(struct flow *flow)
 {
     struct net_filter *filter = flow->filter;
+    check_end(filter);
     for (size_t i = 0; i < FAULT_COUNT && filter->end == NET_GOES_ON; i++) {
         struct fault *fault = &filter->faults[i];
         if (!is_reached(filter, fault, flow))
@@ -573,5 +592,7 @@ static int64_t next_due(const struct flow *flow)
 deadline_t net_filter_due(const struct net_filter *filter, bool is_reading)
 {
     deadline_t down = {filter->is_blocked ? NEVER : next_due(&filter->down)};
+    if (filter->ends_as != NET_GOES_ON && filter->end == NET_GOES_ON)
+        down = deadline_earlier(down, (deadline_t){filter->stalled_until_us});
     return is_reading ? deadline_earlier(down, (deadline_t){next_due(&filter->up)}) : down;
 }

@@ -44,20 +44,15 @@ static void tell_policy(struct connection *connection, const struct pending *pen
     }
 }
 
-static int write_suback(struct connection *connection, const struct pending *pending, const struct mqtt_suback *suback)
-{
-    uint8_t body[2 + PENDING_FILTERS_MAX] = {(uint8_t)(suback->packet_id >> 8), (uint8_t)suback->packet_id};
-    for (size_t i = 0; i < pending->count; i++)
-        body[2 + i] = pending->filters[i].granted_qos;
-    return mqtt_write_packet(&connection->out, MQTT_SUBACK, 0, body, 2 + pending->count);
-}
-
 static int answer_suback(struct connection *connection, const struct pending *pending, const struct mqtt_suback *suback)
 {
     size_t before = connection->out.length_bytes;
-    int result = write_suback(connection, pending, suback);
+    uint8_t body[2 + PENDING_FILTERS_MAX] = {(uint8_t)(suback->packet_id >> 8), (uint8_t)suback->packet_id};
+    for (size_t i = 0; i < pending->count; i++)
+        body[2 + i] = pending->filters[i].granted_qos;
+    int result = mqtt_write_packet(&connection->out, MQTT_SUBACK, 0, body, 2 + pending->count);
     if (faults_ack(connection, MQTT_SUBACK, before))
-        emit_suback(connection, pending, suback->packet_id);
+        emit_suback(connection, body + 2, pending->count, suback->packet_id);
     device_flush(connection);
     faults_early(connection, MQTT_SUBACK, suback->packet_id);
     connection->is_mute |= connection->silence == SILENCE_AFTER_SUBACK;

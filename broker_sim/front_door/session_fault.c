@@ -15,6 +15,7 @@ enum { LATE_MAX = 64, JUNK_MAX_BYTES = 64 * 1024, FIRST_PACKET_ID = 1, STATUS_DI
 struct late {
     struct late *next;
     deadline_t due;
+    int type;
     size_t length_bytes;
     uint8_t data[];
 };
@@ -99,7 +100,7 @@ void faults_load(struct connection *connection)
     const struct front_door_policy *policy = &connection->door->options.policy;
     const struct knobs *knobs = policy->knobs ? policy->knobs(policy->user, &connection->session, connection->registration_id) : NULL;
     struct knobs conforming;
-    if (!knobs && !connection->faults && !device_net_awaits_packet(connection))
+    if (!knobs && !connection->faults && !policy->ack_due && !device_net_awaits_packet(connection))
         return;
     knobs_init(&conforming);
     if (!connection->faults)
@@ -253,7 +254,7 @@ static enum ack_comes comes(const struct connection *connection, int type)
     return (enum ack_comes)knob_value(&connection->faults->knobs, &knob_list[knob_of(connection, type)]);
 }
 
-static void put_off(struct connection *connection, size_t before_bytes)
+static void put_off(struct connection *connection, int type, size_t before_bytes, deadline_t due)
 {
     struct session_faults *faults = connection->faults;
     size_t length = connection->out.length_bytes - before_bytes;
@@ -261,7 +262,8 @@ static void put_off(struct connection *connection, size_t before_bytes)
     if (!late)
         return;
     late->next = NULL;
-    late->due = deadline_in_scaled_ms(connection->door->options.clock, faults->knobs.ack_delay_ms, connection->door->options.time_scale);
+    late->due = due;
+    late->type = type;
     late->length_bytes = length;
     memcpy(late->data, connection->out.data + before_bytes, length);
     struct late **end = &faults->late;
@@ -287,8 +289,20 @@ static bool has_come_early(struct connection *connection, int type)
     return has_come;
 }
 
+/* What the policy keeps back, and what would overtake it. */
+static bool is_kept_back(const struct connection *connection, int type, deadline_t *ret_due)
+{
+    const struct front_door_policy *policy = &connection->door->options.policy;
+    if (!connection->faults || !policy->ack_due || (type != MQTT_CONNACK && type != MQTT_SUBACK))
+        return false;
+    *ret_due = policy->ack_due(policy->user, &connection->session, type);
+    return connection->faults->late || !deadline_has_passed(connection->door->options.clock, *ret_due);
+}
+
 bool faults_ack(struct connection *connection, int type, size_t before_bytes)
 {
+    const struct front_door_options *options = &connection->door->options;
+    deadline_t due = {0};
     enum ack_comes how = connection->faults ? comes(connection, type) : ACK_ONCE;
     if (how == ACK_EARLY)
         how = has_come_early(connection, type) ? ACK_NEVER : ACK_ONCE;
@@ -297,7 +311,11 @@ bool faults_ack(struct connection *connection, int type, size_t before_bytes)
     if (how == ACK_TWICE)
         repeat(connection, before_bytes);
     if (how == ACK_LATE)
-        put_off(connection, before_bytes);
+        due = deadline_in_scaled_ms(options->clock, connection->faults->knobs.ack_delay_ms, options->time_scale);
+    else if (how == ACK_ONCE && is_kept_back(connection, type, &due))
+        how = ACK_LATE;
+    if (how == ACK_LATE)
+        put_off(connection, type, before_bytes, due);
     if (how == ACK_LATE || how == ACK_NEVER)
         bytes_cut(&connection->out, before_bytes);
     return how != ACK_LATE && how != ACK_NEVER;
@@ -383,6 +401,31 @@ deadline_t faults_due(const struct connection *connection)
     return faults_are_pending(connection) ? connection->faults->late->due : deadline_none;
 }
 
+static void tell_late(struct connection *connection, const struct late *late)
+{
+    size_t head_bytes = late->data[1] & 0x80 ? 3 : 2; /* of a SUBACK with more than 125 codes, and of the others */
+    const uint8_t *body = late->data + head_bytes;
+    size_t body_bytes = late->length_bytes - head_bytes;
+    uint16_t packet_id = body_bytes >= 2 ? (uint16_t)(body[0] << 8 | body[1]) : 0;
+    switch (late->type) {
+    case MQTT_CONNACK:
+        emit_connack(connection, body[1]);
+        break;
+    case MQTT_SUBACK:
+        emit_suback(connection, body + 2, body_bytes - 2, packet_id);
+        break;
+    case MQTT_UNSUBACK:
+        emit_unsuback(connection, NULL, packet_id);
+        break;
+    case MQTT_PUBACK:
+        emit_puback(connection, false, packet_id);
+        break;
+    default:
+        emit_bare(connection, EVENT_MQTT_PINGRESP);
+        break;
+    }
+}
+
 void faults_run(struct connection *connection)
 {
     struct session_faults *faults = connection->faults;
@@ -391,6 +434,7 @@ void faults_run(struct connection *connection)
         faults->late = late->next;
         faults->late_count--;
         bytes_append(&connection->out, late->data, late->length_bytes);
+        tell_late(connection, late);
     }
     if (connection->phase == PHASE_FINISHING)
         device_finish(connection);

@@ -273,14 +273,14 @@ void emit_filters(struct connection *connection, struct mqtt_filters filters)
     emit(connection, &draft);
 }
 
-void emit_suback(struct connection *connection, const struct pending *pending, uint16_t packet_id)
+void emit_suback(struct connection *connection, const uint8_t *codes, size_t count, uint16_t packet_id)
 {
     struct draft draft = begin(connection, EVENT_MQTT_SUBACK);
-    cJSON *codes = cJSON_CreateArray();
-    for (size_t i = 0; i < pending->count; i++)
-        draft.failures += !cJSON_AddItemToArray(codes, cJSON_CreateNumber(pending->filters[i].granted_qos));
+    cJSON *array = cJSON_CreateArray();
+    for (size_t i = 0; i < count; i++)
+        draft.failures += !cJSON_AddItemToArray(array, cJSON_CreateNumber(codes[i]));
     add_number(&draft, "packet_id", packet_id);
-    add(&draft, "return_codes", codes);
+    add(&draft, "return_codes", array);
     emit(connection, &draft);
 }
 

@@ -4,19 +4,34 @@
 #include "base/files.h"
 #include "base/json.h"
 #include "broker_sim/dps/request.h"
+#include "broker_sim/scenario/trigger.h"
 
 #include <string.h>
 
 /* docs/recording.md; what is not named here is of no use to a replay and is skipped. */
-enum step { STEP_CONNECT, STEP_CONNACK, STEP_SUBACK, STEP_PUBLISH, STEP_MESSAGE, STEP_CLOSED, STEP_SKIPPED };
+enum { DECODE_ERROR = 50 };
+
+enum step {
+    STEP_TLS_MESSAGE,
+    STEP_TLS_ALERT,
+    STEP_TLS_DONE,
+    STEP_CONNECT,
+    STEP_CONNACK,
+    STEP_SUBSCRIBE,
+    STEP_SUBACK,
+    STEP_PUBLISH,
+    STEP_MESSAGE,
+    STEP_CLOSED,
+    STEP_SKIPPED
+};
 
 static const struct {
     const char *name;
     enum step step;
 } steps[] = {
-    {"connect", STEP_CONNECT}, {"connack", STEP_CONNACK}, {"suback", STEP_SUBACK},       {"publish", STEP_PUBLISH},
-    {"message", STEP_MESSAGE}, {"closed", STEP_CLOSED},   {"tls-message", STEP_SKIPPED}, {"tls-alert", STEP_SKIPPED},
-    {"server", STEP_SKIPPED},  {"tls", STEP_SKIPPED},     {"subscribe", STEP_SKIPPED},   {"disconnect", STEP_SKIPPED},
+    {"tls-message", STEP_TLS_MESSAGE}, {"tls-alert", STEP_TLS_ALERT}, {"connect", STEP_CONNECT}, {"connack", STEP_CONNACK},
+    {"subscribe", STEP_SUBSCRIBE},     {"suback", STEP_SUBACK},       {"publish", STEP_PUBLISH}, {"message", STEP_MESSAGE},
+    {"closed", STEP_CLOSED},           {"server", STEP_SKIPPED},      {"tls", STEP_TLS_DONE},    {"disconnect", STEP_SKIPPED},
 };
 
 struct reader {
@@ -25,6 +40,9 @@ struct reader {
     struct recording recording;
     int64_t connect_ms[RECORDED_STAGES];
     int64_t request_ms[RECORDED_STAGES];
+    int64_t subscribe_ms[RECORDED_STAGES]; /* RECORDED_NOTHING: answered, or not written down */
+    bool has_stood[RECORDED_STAGES];       /* the handshake */
+    int64_t message_ms[RECORDED_STAGES];   /* of the handshake */
     int64_t last_ms;
 };
 
@@ -84,6 +102,66 @@ static int read_step(const struct reader *reader, const cJSON *line, enum step *
     return fail(reader, error, "'step' is '%.32s'; docs/recording.md names those that there are", name);
 }
 
+/* ---- the handshake ---- */
+
+static bool is_from_device(const cJSON *line)
+{
+    return strcmp(json_string(line, "from", ""), "device") == 0;
+}
+
+/* What the service sends next stands there: behind its last message, or in place of its answer to what the device has said. */
+static void on_tls_message(struct reader *reader, int stage, int64_t t_ms, const cJSON *line)
+{
+    struct recorded_handshake *handshake = &reader->recording.stages[stage].handshake;
+    const char *name = json_string(line, "name", "");
+    char place[RECORDED_PLACE_BYTES];
+    reader->message_ms[stage] = t_ms;
+    if (!is_from_device(line))
+        snprintf(place, sizeof place, "after server %.32s", name);
+    else
+        snprintf(place, sizeof place, "at %s", strcmp(name, "ClientHello") == 0 ? "ServerHello" : "ChangeCipherSpec");
+    if (trigger_check_wire(place, NULL) == 0)
+        memcpy(handshake->at, place, sizeof place);
+}
+
+/* The handshake stood, and the end came before CONNECT: a replay closes in place of CONNACK. */
+static bool is_late_end(struct reader *reader, int stage, int64_t t_ms)
+{
+    struct recorded_stage *recorded = &reader->recording.stages[stage];
+    if (!reader->has_stood[stage])
+        return false;
+    recorded->is_there = true;
+    recorded->closed_after_ms = 0;
+    reader->connect_ms[stage] = t_ms;
+    return true;
+}
+
+static int on_tls_alert(struct reader *reader, int stage, int64_t t_ms, const cJSON *line, struct error *error)
+{
+    struct recorded_stage *recorded = &reader->recording.stages[stage];
+    if (recorded->is_there)
+        return 0; /* the connection ends by it, and that is replayed */
+    if (is_from_device(line)) {
+        /* OpenSSL's last word to a server that is gone already is decode_error. */
+        recorded->handshake.is_ended_by_device = json_integer(line, "code", -1) != DECODE_ERROR;
+        return 0;
+    }
+    if (is_late_end(reader, stage, t_ms))
+        return 0;
+    recorded->handshake.end = HANDSHAKE_ALERT;
+    recorded->handshake.after_ms = t_ms - reader->message_ms[stage];
+    return check_code(reader, line, UINT8_MAX, &recorded->handshake.alert, error);
+}
+
+static void on_handshake_closed(struct reader *reader, int stage, int64_t t_ms, const cJSON *line)
+{
+    struct recorded_handshake *handshake = &reader->recording.stages[stage].handshake;
+    if (handshake->end != HANDSHAKE_STOOD || handshake->is_ended_by_device || is_late_end(reader, stage, t_ms))
+        return;
+    handshake->end = strstr(json_string(line, "text", ""), "reset") ? HANDSHAKE_RESET : HANDSHAKE_CLOSED;
+    handshake->after_ms = t_ms - reader->message_ms[stage];
+}
+
 /* ---- steps ---- */
 
 static int on_connect(struct reader *reader, int stage, int64_t t_ms, struct error *error)
@@ -92,6 +170,7 @@ static int on_connect(struct reader *reader, int stage, int64_t t_ms, struct err
     if (recorded->is_there)
         return fail(reader, error, "a second CONNECT of one stage: a recording has one connection to DPS and one to the hub");
     recorded->is_there = true;
+    recorded->handshake = (struct recorded_handshake){.end = HANDSHAKE_STOOD};
     reader->connect_ms[stage] = t_ms;
     return 0;
 }
@@ -103,12 +182,14 @@ static int on_connack(struct reader *reader, int stage, int64_t t_ms, const cJSO
     return check_code(reader, line, 5, &recorded->connack, error);
 }
 
-static int on_suback(struct reader *reader, int stage, const cJSON *line, struct error *error)
+static int on_suback(struct reader *reader, int stage, int64_t t_ms, const cJSON *line, struct error *error)
 {
     struct recorded_stage *recorded = &reader->recording.stages[stage];
     if (recorded->suback_count == RECORDED_SUBACKS_MAX)
         return fail(reader, error, "more than %d SUBACKs", RECORDED_SUBACKS_MAX);
-    return check_code(reader, line, 0x80, &recorded->subacks[recorded->suback_count++], error);
+    struct recorded_suback *suback = &recorded->subacks[recorded->suback_count++];
+    suback->after_ms = reader->subscribe_ms[stage] == RECORDED_NOTHING ? 0 : t_ms - reader->subscribe_ms[stage];
+    return check_code(reader, line, 0x80, &suback->code, error);
 }
 
 static int on_publish(struct reader *reader, int stage, int64_t t_ms, const cJSON *line, struct error *error)
@@ -137,6 +218,14 @@ static struct recorded_exchange *last_exchange(struct recorded_stage *recorded)
     return recorded->exchange_count ? &recorded->exchanges[recorded->exchange_count - 1] : NULL;
 }
 
+static void note_hub(struct reader *reader, const char *body)
+{
+    CLEANUP_JSON cJSON *json = json_parse(body, strlen(body), "body", NULL);
+    const char *hub = json_string(json_member(json, "registrationState"), "assignedHub", NULL);
+    if (hub && strlen(hub) < sizeof reader->recording.hub)
+        memcpy(reader->recording.hub, hub, strlen(hub) + 1);
+}
+
 static int on_message(struct reader *reader, int stage, int64_t t_ms, const cJSON *line, struct error *error)
 {
     struct recorded_exchange *exchange = last_exchange(&reader->recording.stages[stage]);
@@ -149,6 +238,7 @@ static int on_message(struct reader *reader, int stage, int64_t t_ms, const cJSO
         return fail(reader, error, "a reply stands before any request");
     if (exchange->reply_count == RECORDED_REPLIES_MAX)
         return fail(reader, error, "more than %d replies to one request", RECORDED_REPLIES_MAX);
+    note_hub(reader, json_string(line, "body", ""));
     struct recorded_reply *reply = &exchange->replies[exchange->reply_count++];
     *reply = (struct recorded_reply){
         .after_ms = t_ms - reader->request_ms[stage], .topic = strdup(topic), .body = strdup(json_string(line, "body", ""))};
@@ -171,21 +261,35 @@ static int take_step(struct reader *reader, const cJSON *line, enum step step, s
     int stage;
     if (read_time(reader, line, &t_ms, error) || read_stage(reader, line, &stage, error))
         return -1;
-    if (step != STEP_CONNECT && step != STEP_SKIPPED && !reader->recording.stages[stage].is_there)
-        return step == STEP_CLOSED ? 0 : fail(reader, error, "it stands before the stage's CONNECT");
+    if (step > STEP_CONNECT && step < STEP_CLOSED && !reader->recording.stages[stage].is_there)
+        return fail(reader, error, "it stands before the stage's CONNECT");
     switch (step) {
+    case STEP_TLS_MESSAGE:
+        on_tls_message(reader, stage, t_ms, line);
+        return 0;
+    case STEP_TLS_ALERT:
+        return on_tls_alert(reader, stage, t_ms, line, error);
+    case STEP_TLS_DONE:
+        reader->has_stood[stage] = true;
+        return 0;
     case STEP_CONNECT:
         return on_connect(reader, stage, t_ms, error);
     case STEP_CONNACK:
         return on_connack(reader, stage, t_ms, line, error);
+    case STEP_SUBSCRIBE:
+        reader->subscribe_ms[stage] = t_ms;
+        return 0;
     case STEP_SUBACK:
-        return on_suback(reader, stage, line, error);
+        return on_suback(reader, stage, t_ms, line, error);
     case STEP_PUBLISH:
         return on_publish(reader, stage, t_ms, line, error);
     case STEP_MESSAGE:
         return on_message(reader, stage, t_ms, line, error);
     case STEP_CLOSED:
-        on_closed(reader, stage, t_ms);
+        if (reader->recording.stages[stage].is_there)
+            on_closed(reader, stage, t_ms);
+        else
+            on_handshake_closed(reader, stage, t_ms, line);
         return 0;
     case STEP_SKIPPED:
         return 0;
@@ -217,13 +321,25 @@ static int take_line(struct reader *reader, const char *text, size_t length_byte
     return read_step(reader, line, &step, error) || take_step(reader, line, step, error) ? -1 : 0;
 }
 
+static bool is_told(const struct recorded_stage *stage)
+{
+    return stage->is_there || stage->handshake.end != HANDSHAKE_STOOD;
+}
+
 static int check_whole(const struct reader *reader, struct error *error)
 {
     if (reader->line == 0)
         return error_set(error, ERROR_OWNER_FILE, ERROR_SYNTAX, "%s: it is empty; record one with `dpsbench probe --record`", reader->name);
-    if (!reader->recording.stages[RECORDED_DPS].is_there && !reader->recording.stages[RECORDED_HUB].is_there)
+    const struct recorded_stage *dps = &reader->recording.stages[RECORDED_DPS], *hub = &reader->recording.stages[RECORDED_HUB];
+    if (dps->handshake.is_ended_by_device || (!is_told(dps) && hub->handshake.is_ended_by_device))
         return error_set(error, ERROR_OWNER_FILE, ERROR_SYNTAX,
-                         "%s: it holds no CONNECT: a conversation that ended in the TLS handshake has nothing to replay", reader->name);
+                         "%s: the device ended the TLS handshake, by an alert of its own: what the service would have said is not there",
+                         reader->name);
+    if (!is_told(dps) && !is_told(hub))
+        return error_set(error, ERROR_OWNER_FILE, ERROR_SYNTAX, "%s: it holds no CONNECT, and no end of a TLS handshake", reader->name);
+    if (hub->handshake.end != HANDSHAKE_STOOD && dps->is_there && !reader->recording.hub[0])
+        return error_set(error, ERROR_OWNER_FILE, ERROR_SYNTAX,
+                         "%s: the hub's handshake ends, and no reply before it names that hub (assignedHub)", reader->name);
     return 0;
 }
 
@@ -245,7 +361,7 @@ int recording_read_text(const char *text, size_t length_bytes, const char *name,
 {
     struct reader reader = {.name = name};
     for (int i = 0; i < RECORDED_STAGES; i++)
-        reader.recording.stages[i].connack = reader.recording.stages[i].closed_after_ms = RECORDED_NOTHING;
+        reader.recording.stages[i].connack = reader.recording.stages[i].closed_after_ms = reader.subscribe_ms[i] = RECORDED_NOTHING;
     if (take_text(&reader, text, length_bytes, error)) {
         recording_done(&reader.recording);
         return -1;

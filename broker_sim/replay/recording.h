@@ -1,8 +1,8 @@
 /*
  * broker_sim/replay/recording.h - read a recorded conversation (docs/recording.md)
  *
- * What:     a file of JSON lines, as `dpsbench probe --record` writes it or a person does; in memory it is what the service did: how it answered
- *           CONNECT, each SUBSCRIBE, each request, and when it closed.
+ * What:     a file of JSON lines, as `dpsbench probe --record` writes it or a person does; in memory it is what the service did: how it ended the
+ *           handshake, or how it answered CONNECT, each SUBSCRIBE, each request, and when it closed.
  * Errors:   file: "FILE:LINE: ..." with what is wrong and what would be right. LIMIT for more than RECORDING_... .
  */
 #ifndef BROKER_SIM_REPLAY_RECORDING_H
@@ -20,6 +20,8 @@ enum {
     RECORDED_EXCHANGES_MAX = 256,
     RECORDED_REPLIES_MAX = 16,
     RECORDED_SUBACKS_MAX = 64,
+    RECORDED_PLACE_BYTES = 64,
+    RECORDED_HOST_BYTES = 256,
 };
 
 enum { RECORDED_NOTHING = -1 };
@@ -39,13 +41,30 @@ struct recorded_exchange {
     int64_t closed_after_ms; /* behind the request; RECORDED_NOTHING: the connection stayed */
 };
 
+struct recorded_suback {
+    int code;
+    int64_t after_ms; /* behind its SUBSCRIBE */
+};
+
+/* How the service ended a handshake. */
+enum recorded_end { HANDSHAKE_STOOD, HANDSHAKE_ALERT, HANDSHAKE_CLOSED, HANDSHAKE_RESET };
+
+struct recorded_handshake {
+    enum recorded_end end;
+    int alert;                     /* HANDSHAKE_ALERT: its number */
+    char at[RECORDED_PLACE_BYTES]; /* where, in the words of broker_sim/scenario/trigger.h */
+    int64_t after_ms;              /* behind the message before it */
+    bool is_ended_by_device;       /* by an alert of its own: what the service would have said nobody knows */
+};
+
 /* A connection: to DPS, or to the hub. */
 struct recorded_stage {
-    bool is_there;
+    bool is_there; /* CONNECT was sent */
+    struct recorded_handshake handshake;
     int connack;             /* RECORDED_NOTHING: none came */
     int64_t connack_ms;      /* behind CONNECT */
     int64_t closed_after_ms; /* without any request: behind CONNECT; RECORDED_NOTHING */
-    int subacks[RECORDED_SUBACKS_MAX];
+    struct recorded_suback subacks[RECORDED_SUBACKS_MAX];
     size_t suback_count;
     struct recorded_exchange *exchanges;
     size_t exchange_count;
@@ -55,6 +74,7 @@ enum { RECORDED_DPS, RECORDED_HUB, RECORDED_STAGES };
 
 struct recording {
     struct recorded_stage stages[RECORDED_STAGES];
+    char hub[RECORDED_HOST_BYTES]; /* assignedHub of the last reply that has one; "": none has */
 };
 
 /* ret_recording: recording_done() it; untouched on failure. */

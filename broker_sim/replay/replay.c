@@ -3,7 +3,9 @@
 #include "base/bytes.h"
 #include "base/cleanup.h"
 #include "broker_sim/dps/request.h"
+#include "broker_sim/front_door/alert.h"
 #include "broker_sim/front_door/user_name.h"
+#include "broker_sim/mqtt/packet.h"
 
 #include <string.h>
 
@@ -33,6 +35,8 @@ struct progress {
     const struct recorded_stage *stage;
     char *registration_id;
     char *id_scope;
+    deadline_t connack_due;
+    deadline_t suback_due;
     size_t subacks;
     size_t registers;
     size_t statuses;
@@ -178,11 +182,49 @@ static void schedule(struct replay *replay, const struct session *session, const
     uv_timer_start(&pending->timer, on_due, (uint64_t)clock_scaled_ms(reply->after_ms, replay->options.time_scale), 0);
 }
 
+/* ---- the handshake ---- */
+
+static int put_end(cJSON *knobs, const struct recorded_handshake *handshake)
+{
+    bool is_alert = handshake->end == HANDSHAKE_ALERT, is_late = handshake->after_ms > 0;
+    const char *fault = is_alert ? "stall" : handshake->end == HANDSHAKE_RESET ? "reset" : "cut";
+    if (is_alert &&
+        (json_set_string(knobs, "tls_alert", alert_name(handshake->alert)) || json_set_string(knobs, "tls_alert_at", handshake->at)))
+        return -1;
+    if (is_alert && !is_late)
+        return 0;
+    return json_set_string(knobs, "net_fault", fault) || json_set_string(knobs, "net_at", handshake->at) ||
+                   json_set_integer(knobs, "stall_ms", handshake->after_ms)
+               ? -1
+               : 0;
+}
+
+bool replay_handshake(const struct replay *replay, struct knobs *ret_knobs, const char **ret_host, struct error *error)
+{
+    const struct recorded_stage *dps = &replay->recording.stages[RECORDED_DPS], *hub = &replay->recording.stages[RECORDED_HUB];
+    const struct recorded_stage *ended = dps->handshake.end != HANDSHAKE_STOOD ? dps : hub;
+    CLEANUP_JSON cJSON *json = cJSON_CreateObject();
+    if (ended->handshake.end == HANDSHAKE_STOOD)
+        return false;
+    knobs_init(ret_knobs);
+    *ret_host = dps->is_there ? replay->recording.hub : NULL;
+    if (put_end(json, &ended->handshake))
+        error_set_memory(error);
+    else
+        knobs_apply(ret_knobs, KNOB_TARGET_LANE, json, error);
+    return true;
+}
+
 /* ---- a connection ---- */
 
 static char *scope_of(const char *user_name)
 {
     return strndup(user_name, strcspn(user_name, "/"));
+}
+
+static deadline_t due_in(const struct replay *replay, int64_t ms)
+{
+    return deadline_in_scaled_ms(replay->options.sink.clock, ms, replay->options.time_scale);
 }
 
 static int start(struct replay *replay, struct session *session)
@@ -195,6 +237,7 @@ static int start(struct replay *replay, struct session *session)
     *progress = (struct progress){.stage = &replay->recording.stages[stage],
                                   .registration_id = strndup(name.id, name.id_bytes),
                                   .id_scope = scope_of(session->user_name)};
+    progress->connack_due = due_in(replay, progress->stage->connack_ms);
     session->service = progress;
     return progress->registration_id && progress->id_scope ? 0 : -1;
 }
@@ -238,18 +281,31 @@ static bool may_publish(void *user, struct session *session, const char *topic, 
 /* Behind the recorded ones, what was asked for, as both services do. */
 static int grant(void *user, struct session *session, const char *filter, int qos)
 {
-    (void)user, (void)filter;
+    (void)filter;
+    const struct replay *replay = user;
     struct progress *progress = session->service;
     if (!progress)
         return REFUSED_FILTER;
-    if (progress->subacks < progress->stage->suback_count)
-        return progress->stage->subacks[progress->subacks++];
-    return qos > 1 ? 1 : qos;
+    if (progress->subacks == progress->stage->suback_count)
+        return qos > 1 ? 1 : qos;
+    const struct recorded_suback *suback = &progress->stage->subacks[progress->subacks++];
+    progress->suback_due = due_in(replay, suback->after_ms);
+    return suback->code;
+}
+
+static deadline_t ack_due(void *user, const struct session *session, int packet_type)
+{
+    (void)user;
+    const struct progress *progress = session->service;
+    if (!progress)
+        return (deadline_t){0};
+    return packet_type == MQTT_CONNACK ? progress->connack_due : progress->suback_due;
 }
 
 struct front_door_policy replay_policy(struct replay *replay)
 {
-    return (struct front_door_policy){.user = replay, .decide = decide, .may_publish = may_publish, .grant = grant, .closed = closed};
+    return (struct front_door_policy){
+        .user = replay, .decide = decide, .may_publish = may_publish, .grant = grant, .ack_due = ack_due, .closed = closed};
 }
 
 /* ---- requests ---- */

@@ -4,7 +4,8 @@
  * What:     the n-th register request of a connection is answered as the n-th of the recording, and so is the n-th status request; behind the
  *           last one of its kind, the last answer repeats, and a warning says so. Codes, bodies and times are the recording's; "{registration_id}",
  *           "{id_scope}" and $rid become the device's own. Nothing is judged, kept or assigned.
- * Times:    divided by the time scale. CONNACK and SUBACK come at once: what a recording has there is the network's.
+ *           A handshake that the service ended is ended again, by the knobs of a lane.
+ * Times:    divided by the time scale; what the recorded network took is in them.
  */
 #ifndef BROKER_SIM_REPLAY_REPLAY_H
 #define BROKER_SIM_REPLAY_REPLAY_H
@@ -27,6 +28,12 @@ struct replay_options {
 int replay_new(const char *path, const struct replay_options *options, struct replay **ret_replay, struct error *error);
 /* Before the loop runs for the last time. NULL allowed. */
 void replay_free(struct replay *replay);
+
+/*
+ * The knobs of the lane on which the handshake ends as it was recorded; ret_host: the host name that chooses that lane, lent; NULL: it is the main
+ * one. false: every recorded handshake stood. USAGE (file) in `error`, with true: an alert that no knob has.
+ */
+bool replay_handshake(const struct replay *replay, struct knobs *ret_knobs, const char **ret_host, struct error *error);
 
 /* In the place of DPS's and the hub's; lent as long as the front door lives, which may end its sessions when the replay is gone already. */
 struct front_door_policy replay_policy(struct replay *replay);

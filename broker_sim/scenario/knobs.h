@@ -49,7 +49,10 @@
          "when: 'at ServerHelloDone', 'after client Certificate', 'after 300 bytes down', 'after 100-2000 bytes up' (random), "            \
          "'after the 2nd PUBLISH on $dps/registrations/PUT/#'; empty: from the start",                                                     \
          NULL)                                                                                                                             \
-    INTEGER(NET, stall_ms, 0, 3600000, 0, "a stall ends after so many device milliseconds; 0: never", NULL)                                \
+    INTEGER(                                                                                                                               \
+        NET, stall_ms, 0, 3600000, 0,                                                                                                      \
+        "a stall ends after so many device milliseconds, 0: never; before a cut, reset or half-close nothing goes through for so long",    \
+        NULL)                                                                                                                              \
     TEXT(TLS, server_recipe, 64, knob_check_server_recipe,                                                                                 \
          "the server's chain: a recipe of certs/recipes such as server/expired, forged anew; every connection gets it, whatever "          \
          "fault_times says",                                                                                                               \

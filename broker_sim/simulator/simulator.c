@@ -23,6 +23,8 @@
 #include <signal.h>
 #include <string.h>
 
+#define LANE_REPLAY "replay"
+
 enum {
     CONNECT_DEADLINE_MS = 10000,
     SESSIONS_MAX = 4096,
@@ -845,6 +847,28 @@ static struct front_door_policy service_policy(struct simulator *simulator)
                                       .closed = closed};
 }
 
+/* A recording that ended in the handshake: its knobs sit on the main lane, or on one that the recorded hub's name chooses. */
+static int open_replay_lane(struct simulator *simulator, struct error *error)
+{
+    struct error wrong = ERROR_INIT;
+    struct knobs knobs;
+    const char *host = NULL;
+    if (!simulator->replay || !replay_handshake(simulator->replay, &knobs, &host, &wrong))
+        return 0;
+    if (wrong.code) {
+        *error = wrong;
+        return error_prefix(error, "%s", simulator->options->replay);
+    }
+    struct lane_options lane = {.name = LANE_REPLAY,
+                                .parent = LANE_MAIN,
+                                .host = host,
+                                .tls_max_version = simulator->options->tls_max_version,
+                                .identity = main_identity(simulator)};
+    if (host && front_door_lane_open(simulator->front_door, &lane, NULL, error))
+        return -1;
+    return front_door_lane_set_knobs(simulator->front_door, host ? LANE_REPLAY : LANE_MAIN, &knobs, error);
+}
+
 static int open_front_door(struct simulator *simulator, struct error *error)
 {
     struct front_door_options options = {
@@ -866,7 +890,7 @@ static int open_front_door(struct simulator *simulator, struct error *error)
     };
     if (front_door_new(&options, &simulator->front_door, error))
         return -1;
-    return front_door_lane_open(simulator->front_door, &lane, &simulator->port, error);
+    return front_door_lane_open(simulator->front_door, &lane, &simulator->port, error) ? -1 : open_replay_lane(simulator, error);
 }
 
 static int make_control(struct simulator *simulator, struct error *error)

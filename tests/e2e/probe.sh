@@ -85,6 +85,22 @@ lacks good.jsonl "$(ready sim id_scope)"
 lacks good.jsonl dpsbench-hub
 lacks good.jsonl 127.0.0.1
 holds good.jsonl '{registration_id}'
+
+it 'records what ends in the handshake'
+export DPSBENCH_STATE=sim
+"$dpsbench" sim set --lane main tls_alert=unknown_ca tls_alert_at='at ChangeCipherSpec' net_fault=stall net_at='at ChangeCipherSpec' stall_ms=10000
+probe --registration-id dev-01 --state sim --record alert.jsonl
+exits 1
+"$dpsbench" sim clear --lane main
+"$dpsbench" sim set --lane main net_fault=reset net_at='after ServerHelloDone'
+probe --registration-id dev-01 --state sim --record reset.jsonl
+exits 3
+"$dpsbench" sim clear --lane main
+probe --registration-id dev-01 --state sim --root dev/root.crt.pem --record device.jsonl
+exits 1
+unset DPSBENCH_STATE
+jq -c 'select(.stage != "hub" or (.step == "tls-message" and (.name != "Finished" or .from == "device")))' good.jsonl >hub.jsonl
+printf '{"t_ms":60000,"stage":"hub","step":"tls-alert","from":"service","code":40}\n' >>hub.jsonl
 stop_program "${started[0]}" TERM
 
 it 'has the recorded conversation again, with another device'
@@ -97,18 +113,52 @@ for name in good refused; do
     stop_program "${started[-1]}" TERM
 done
 
-it 'has it at its times: the second poll of a device is answered late, and again when it asks more often'
+# tls_end FILE: how the service ended the handshake, and behind what.
+tls_end() {
+    jq -r 'select(.step == "tls-message" or .step == "tls-alert" or .step == "closed") | .step + " " + .from + " " + (.code | tostring)' "$1" | tail -n 3
+}
+
+it 'ends the handshake as it was recorded, of DPS and of the hub'
+for name in alert reset hub; do
+    start_program "$name" "$DPSBENCH_BIN/dpsbench-sim" --state "$name-state" --server-key p-256 --time-scale 50 --replay "$name.jsonl"
+    probe --registration-id other-7 --state "$name-state" --record "$name-again.jsonl"
+    stop_program "${started[-1]}" TERM
+done
+is "$(tls_end alert-again.jsonl)" "$(tls_end alert.jsonl)"
+holds alert-again.jsonl '"step":"tls-alert","from":"service","code":48'
+[[ $(jq -s '([.[] | select(.step == "tls-alert") | .t_ms] | .[0]) - ([.[] | select(.step == "tls-message") | .t_ms] | last) >= 3' alert-again.jsonl) == true ]] ||
+    fail "the alert came early: $(cat alert-again.jsonl)"
+is "$(tls_end reset-again.jsonl)" "$(tls_end reset.jsonl)"
+holds reset-state/events.jsonl '"how":"reset"'
+holds hub-again.jsonl '"stage":"hub","step":"tls-alert","from":"service","code":40'
+is "$(conversation hub-again.jsonl)" "$(conversation hub.jsonl)"
+code=0
+"$DPSBENCH_BIN/dpsbench-sim" --state device-state --replay device.jsonl >out 2>err || code=$?
+is "$code" 2
+holds err 'device.jsonl: the device ended the TLS handshake'
+
+it 'has it at its times: CONNACK and SUBACK are late, the second poll of a device is answered late, and again when it asks more often'
 head -n 1 good.jsonl >slow.jsonl
 cat >>slow.jsonl <<'EOF'
 {"t_ms":0,"stage":"dps","step":"connect"}
-{"t_ms":10,"stage":"dps","step":"connack","code":0}
-{"t_ms":20,"stage":"dps","step":"publish","name":"$dps/registrations/PUT/iotdps-register/?$rid=1"}
-{"t_ms":720,"stage":"dps","step":"message","name":"$dps/registrations/res/202/?$rid=1&retry-after=1","body":"{\"operationId\":\"o\",\"status\":\"assigning\"}"}
-{"t_ms":1720,"stage":"dps","step":"publish","name":"$dps/registrations/GET/iotdps-get-operationstatus/?$rid=1&operationId=o"}
-{"t_ms":1730,"stage":"dps","step":"message","name":"$dps/registrations/res/202/?$rid=1&retry-after=1","body":"{\"operationId\":\"o\",\"status\":\"assigning\"}"}
+{"t_ms":500,"stage":"dps","step":"connack","code":0}
+{"t_ms":510,"stage":"dps","step":"subscribe","name":"$dps/registrations/res/#"}
+{"t_ms":910,"stage":"dps","step":"suback","code":1}
+{"t_ms":920,"stage":"dps","step":"publish","name":"$dps/registrations/PUT/iotdps-register/?$rid=1"}
+{"t_ms":1620,"stage":"dps","step":"message","name":"$dps/registrations/res/202/?$rid=1&retry-after=1","body":"{\"operationId\":\"o\",\"status\":\"assigning\"}"}
+{"t_ms":2720,"stage":"dps","step":"publish","name":"$dps/registrations/GET/iotdps-get-operationstatus/?$rid=1&operationId=o"}
+{"t_ms":2730,"stage":"dps","step":"message","name":"$dps/registrations/res/202/?$rid=1&retry-after=1","body":"{\"operationId\":\"o\",\"status\":\"assigning\"}"}
 EOF
 start_program slow "$DPSBENCH_BIN/dpsbench-sim" --state slow-state --server-key p-256 --replay slow.jsonl
-probe --registration-id other-7 --state slow-state --json --timeout 3
+probe --registration-id other-7 --state slow-state --json --timeout 5
+# late STEP ANSWER MS: not before it.
+late() {
+    jq -e --arg step "$1" --arg answer "$2" --argjson ms "$3" '[.steps[] | select(.step == $step or .step == $answer) | .t_us] | .[1] - .[0] >= $ms * 1000' \
+        out >/dev/null || fail "$2 came early: $(jq -c '.steps[] | [.step, .t_us]' out)"
+}
+late connect connack 490
+late subscribe suback 390
+is "$(jq -r 'select(.kind == "mqtt.connack" or .kind == "mqtt.suback") | .kind' slow-state/events.jsonl | paste -sd ' ')" 'mqtt.connack mqtt.suback'
 [[ $(jq '[.steps[] | select(.step == "publish" or .step == "message") | .t_us] | .[1] - .[0] >= 690000' out) == true ]] ||
     fail "the reply came early: $(jq -c '.steps[] | select(.step == "publish" or .step == "message") | [.step, .t_us]' out)"
 exits 3

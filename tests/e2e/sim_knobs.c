@@ -159,7 +159,7 @@ static void corrupts_packets(void)
 /* For a while: a delay of what comes from there on. For ever: nothing comes any more, and nobody closes. */
 static void stalls_at_packets(void)
 {
-    DEVICE late, stuck;
+    DEVICE late, stuck, cut;
     int64_t start = wire_now_ms();
     subscribes_until("{\"net_fault\":\"stall\",\"net_at\":\"after CONNACK\",\"stall_ms\":6000}", &late);
     wire_expect(&late, 0x90);
@@ -167,6 +167,11 @@ static void stalls_at_packets(void)
         fail_msg("SUBACK came after %lld ms", (long long)(wire_now_ms() - start));
     registers_until("{\"net_fault\":\"stall\",\"net_at\":\"at the 1st PUBACK\"}", &stuck);
     wire_expect_silence(&stuck);
+    start = wire_now_ms();
+    subscribes_until("{\"net_fault\":\"cut\",\"net_at\":\"at SUBACK\",\"stall_ms\":6000}", &cut);
+    assert_int_equal(wire_wait_end(&cut), WIRE_FIN);
+    if ((double)(wire_now_ms() - start) + 2 < wire_scaled_ms(6000))
+        fail_msg("the end came after %lld ms", (long long)(wire_now_ms() - start));
 }
 
 /* The nth packet of a range: the seed says which. */

@@ -10,6 +10,10 @@
 
 #define HEAD "{\"v\":1,\"kind\":\"recording\"}\n"
 #define CONNECT "{\"t_ms\":1,\"stage\":\"dps\",\"step\":\"connect\"}\n"
+#define HELLO "{\"t_ms\":3,\"stage\":\"dps\",\"step\":\"tls-message\",\"from\":\"device\",\"name\":\"ClientHello\"}\n"
+#define ALERT "{\"t_ms\":9,\"stage\":\"dps\",\"step\":\"tls-alert\",\"from\":\"service\",\"code\":40}\n"
+#define CLOSED "{\"t_ms\":12,\"stage\":\"dps\",\"step\":\"closed\",\"from\":\"service\"}\n"
+#define CONNECT_LATER "{\"t_ms\":6,\"stage\":\"dps\",\"step\":\"connect\"}\n"
 #define REGISTER "{\"t_ms\":5,\"stage\":\"dps\",\"step\":\"publish\",\"name\":\"$dps/registrations/PUT/iotdps-register/?$rid=1\"}\n"
 #define POLL                                                                                                                               \
     "{\"t_ms\":9,\"stage\":\"dps\",\"step\":\"publish\",\"name\":\"$dps/registrations/GET/iotdps-get-operationstatus/"                     \
@@ -34,7 +38,8 @@ static void reads_what_the_service_did_and_when(void **state)
     assert_int_equal(dps->connack, 0);
     assert_int_equal(dps->connack_ms, 2);
     assert_int_equal(dps->suback_count, 1);
-    assert_int_equal(dps->subacks[0], 1);
+    assert_int_equal(dps->subacks[0].code, 1);
+    assert_int_equal(dps->subacks[0].after_ms, 1);
     assert_int_equal(dps->exchange_count, 2);
     assert_true(dps->exchanges[0].is_register);
     assert_int_equal(dps->exchanges[0].reply_count, 1);
@@ -47,6 +52,38 @@ static void reads_what_the_service_did_and_when(void **state)
     assert_int_equal(hub->exchange_count, 0);
 }
 
+static void ends_of_handshakes_have_a_place_and_a_time(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *at;
+        int end, alert, after_ms;
+    } rows[] = {
+        {HEAD HELLO ALERT, "at ServerHello", HANDSHAKE_ALERT, 40, 6},
+        {HEAD HELLO "{\"t_ms\":4,\"stage\":\"dps\",\"step\":\"tls-message\",\"from\":\"service\",\"name\":\"ServerHelloDone\"}\n" CLOSED,
+         "after server ServerHelloDone", HANDSHAKE_CLOSED, 0, 8},
+        {HEAD HELLO "{\"t_ms\":5,\"stage\":\"dps\",\"step\":\"tls-message\",\"from\":\"device\",\"name\":\"Finished\"}\n" ALERT CLOSED,
+         "at ChangeCipherSpec", HANDSHAKE_ALERT, 40, 4},
+        {HEAD HELLO "{\"t_ms\":7,\"stage\":\"dps\",\"step\":\"closed\",\"text\":\"Connection reset by peer\"}\n", "at ServerHello",
+         HANDSHAKE_RESET, 0, 4},
+        {HEAD HELLO CONNECT_LATER ALERT, "", HANDSHAKE_STOOD, 0, 0},
+        {HEAD HELLO "{\"t_ms\":4,\"stage\":\"dps\",\"step\":\"tls\"}\n" ALERT CLOSED, "at ServerHello", HANDSHAKE_STOOD, 0, 0},
+        {HEAD HELLO "{\"t_ms\":9,\"stage\":\"dps\",\"step\":\"tls-alert\",\"from\":\"device\",\"code\":50}\n" CLOSED, "at ServerHello",
+         HANDSHAKE_CLOSED, 0, 9},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        CLEANUP(recording_done) struct recording recording = {0};
+        struct error error = ERROR_INIT;
+        if (recording_read_text(rows[i].text, strlen(rows[i].text), "rec", &recording, &error))
+            fail_msg("row %zu: %s", i, error.text);
+        const struct recorded_handshake *handshake = &recording.stages[RECORDED_DPS].handshake;
+        assert_int_equal(handshake->end, rows[i].end);
+        assert_string_equal(handshake->at, rows[i].at);
+        assert_int_equal(handshake->alert, rows[i].alert);
+        assert_int_equal(handshake->after_ms, rows[i].after_ms);
+    }
+}
+
 static void what_cannot_be_replayed_is_named_with_its_line(void **state)
 {
     (void)state;
@@ -56,7 +93,10 @@ static void what_cannot_be_replayed_is_named_with_its_line(void **state)
         {"", "rec: it is empty"},
         {"{}\n", "rec:1: this is no recording"},
         {"{\"v\":2,\"kind\":\"recording\"}\n", "rec:1: version 2; this program reads version 1"},
-        {HEAD, "rec: it holds no CONNECT"},
+        {HEAD, "rec: it holds no CONNECT, and no end of a TLS handshake"},
+        {HEAD HELLO "{\"t_ms\":9,\"stage\":\"dps\",\"step\":\"tls-alert\",\"from\":\"device\",\"code\":48}\n", "rec: the device ended"},
+        {HEAD HELLO "{\"t_ms\":9,\"stage\":\"dps\",\"step\":\"tls-alert\",\"from\":\"service\",\"code\":256}\n", "rec:3: 'code'"},
+        {HEAD CONNECT "{\"t_ms\":9,\"stage\":\"hub\",\"step\":\"closed\"}\n", "rec: the hub's handshake ends, and no reply"},
         {HEAD "[]\n", "rec:2: not a JSON object"},
         {HEAD "{\n", "rec:2: not a JSON object: line:1"},
         {HEAD "{\"t_ms\":1,\"stage\":\"dps\",\"step\":\"conect\"}\n", "rec:2: 'step' is 'conect'"},
@@ -98,6 +138,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_what_the_service_did_and_when),
+        cmocka_unit_test(ends_of_handshakes_have_a_place_and_a_time),
         cmocka_unit_test(what_cannot_be_replayed_is_named_with_its_line),
         cmocka_unit_test(a_flood_of_replies_is_a_limit),
     };
