@@ -12,7 +12,7 @@ struct plan {
     struct known_findings known; /* lent to the rows */
     struct {
         const struct rig_device *device; /* lent from the rig */
-        struct case_list rows; /* in the order in which they run */
+        struct case_list rows;           /* in the order in which they run */
         struct device_plan plan;
     } devices[RIG_DEVICES_MAX];
     size_t device_count;
