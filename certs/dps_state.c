@@ -120,21 +120,32 @@ static int compare_entries(const void *a, const void *b)
     return strcasecmp((*(struct dps_entry *const *)a)->object.id, (*(struct dps_entry *const *)b)->object.id);
 }
 
-int dps_state_show(struct dps_state *state, enum dps_kind kind)
+int dps_state_list_visible(const struct dps_state *state, enum dps_kind kind, const char *lease, struct dps_list *ret_list)
 {
-    struct dps_list fresh = {0};
+    struct dps_list fresh = {0}, hiding = {0};
     const struct dps_list *leased = &state->leased[kind], *folder = &state->folder[kind];
     int rc = 0;
     for (size_t i = 0; i < leased->count; i++)
-        rc |= dps_list_add(&fresh, leased->items[i]);
+        if (!lease || strcmp(leased->items[i]->lease, lease) == 0)
+            rc |= dps_list_add(&fresh, leased->items[i]) || dps_list_add(&hiding, leased->items[i]);
     for (size_t i = 0; i < folder->count; i++)
-        if (dps_list_find(leased, folder->items[i]->object.id) == leased->count)
+        if (dps_list_find(&hiding, folder->items[i]->object.id) == hiding.count)
             rc |= dps_list_add(&fresh, folder->items[i]);
     if (fresh.count)
         qsort(fresh.items, fresh.count, sizeof(struct dps_entry *), compare_entries);
+    free_list(&hiding, false);
+    *ret_list = fresh;
+    return rc;
+}
+
+int dps_state_show(struct dps_state *state, enum dps_kind kind)
+{
+    struct dps_list fresh;
+    int rc = dps_state_list_visible(state, kind, NULL, &fresh);
     free_list(&state->visible[kind], false);
     state->visible[kind] = fresh;
     holder_index_done(&state->holders[kind]);
+    lease_views_forget(state->views);
     return rc;
 }
 
@@ -433,6 +444,7 @@ void dps_state_free(struct dps_state *state)
         free_list(&state->folder[kind], true);
         free_list(&state->leased[kind], true);
     }
+    lease_views_drop(state, NULL);
     dps_state_clear_notices(state);
     for (size_t i = 0; i < state->warned_count; i++)
         free(state->warned[i]);
@@ -631,5 +643,6 @@ size_t dps_state_drop_lease(struct dps_state *state, const char *lease)
         if (of_kind)
             dps_state_show(state, (enum dps_kind)kind);
     }
+    lease_views_drop(state, lease);
     return dropped;
 }

@@ -128,8 +128,16 @@ int dps_state_put(struct dps_state *state, enum dps_kind kind, const cJSON *json
  * Delete the visible object. etag: as above. A leased object uncovers the folder's. ret_json (may be NULL): what was deleted; given.
  */
 int dps_state_delete(struct dps_state *state, enum dps_kind kind, const char *id, const char *etag, cJSON **ret_json, struct error *error);
-/* Drop all objects of a lease. Returns how many. */
+/* Drop all objects of a lease, and its lane. Returns how many. */
 size_t dps_state_drop_lease(struct dps_state *state, const char *lease);
+/* `lease` has the lane `lane`: see dps_state_seen_from. MEMORY (ours). */
+int dps_state_bind_lane(struct dps_state *state, const char *lease, const char *lane, struct error *error);
+/*
+ * The state for whoever connects on `lane`: without the objects of other leases, when a lease has that lane; else `state` itself. So several runs, and
+ * several devices of a run, share one service without seeing each other's enrollments. Read only; lent, valid as a dps_object is. When memory is short
+ * it is `state` itself.
+ */
+const struct dps_state *dps_state_seen_from(const struct dps_state *state, const char *lane);
 
 /*
  * Proof of possession, step 1: a new code (48 upper hex digits) and a new etag; the code is kept with the object

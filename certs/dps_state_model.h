@@ -27,6 +27,7 @@ struct dps_state {
     struct dps_list leased[DPS_KIND_COUNT];
     struct dps_list visible[DPS_KIND_COUNT];     /* lent from the two above; sorted by id */
     struct holder_index holders[DPS_KIND_COUNT]; /* of the visible ones; made when asked for */
+    struct lease_view *views;                    /* one a lease that has a lane */
     struct signature_memory *signatures;         /* of the judge */
     struct keyless_library *keyless;             /* NULL: OpenSSL's own serves */
     struct dps_told *notices;
@@ -47,6 +48,12 @@ int dps_list_add(struct dps_list *list, struct dps_entry *entry);
 void dps_list_remove(struct dps_list *list, size_t index);
 /* After every change of folder or leased. -1: out of memory; what is not shown is not found until the next change. */
 int dps_state_show(struct dps_state *state, enum dps_kind kind);
+
+/* The visible list, for a lease alone when `lease` is not NULL. ret_list: its items are given, the entries lent. -1: out of memory. */
+int dps_state_list_visible(const struct dps_state *state, enum dps_kind kind, const char *lease, struct dps_list *ret_list);
+/* What a lease sees is made anew when it is asked for. */
+void lease_views_forget(struct lease_view *views);
+void lease_views_drop(struct dps_state *state, const char *lease); /* NULL: all */
 
 /* The visible entry. NULL: NOT_FOUND, as dps_state_get says. */
 struct dps_entry *dps_state_require(struct dps_state *state, enum dps_kind kind, const char *id, struct error *error);

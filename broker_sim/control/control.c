@@ -160,6 +160,11 @@ static int lane_lease(struct call *call)
         lanes_close(control->options.lanes, lane);
         return -1;
     }
+    if (dps_state_bind_lane(control->options.state, lease->id, lane, call->error)) {
+        lease_remove(control->leases, lease);
+        lanes_close(control->options.lanes, lane);
+        return -1;
+    }
     rearm(control);
     return describe_lane(call, EVENT_LANE_LEASED, lease);
 }

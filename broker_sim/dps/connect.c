@@ -219,7 +219,7 @@ static void judge_token(const struct inquiry *inquiry, const struct dps_session 
     struct dps_refusal refusal = {.rule = NULL};
     struct sas_match match;
     const struct sas_question question = {
-        .state = own->tenant->state,
+        .state = dps_state_seen_from(own->tenant->state, inquiry->session->lane),
         .id_scope = own->tenant->id_scope,
         .registration_id = inquiry->name.registration_id,
         .token = inquiry->session->password,
@@ -255,7 +255,7 @@ static int judge_chain(const struct inquiry *inquiry, const struct dps_session *
         .chain = inquiry->session->chain,
         .signed_count = inquiry->session->signed_count,
         .registration_id = inquiry->name.registration_id,
-        .state = own->tenant->state,
+        .state = dps_state_seen_from(own->tenant->state, inquiry->session->lane),
         .now_unix_s = clock_unix_s(dps->options.sink.clock),
         .profile = attestation_profile_find(profile_name(inquiry)),
     };

@@ -15,13 +15,13 @@ static const struct attestation_profile *profile_of(const struct dps *dps, const
     return attestation_profile_find(knob_list[KNOB_profile].words[knobs.profile]);
 }
 
-static int judge(const struct dps *dps, const struct dps_tenant *tenant, const x509_stack *chain, const char *registration_id,
+static int judge(const struct dps *dps, const struct dps_state *state, const x509_stack *chain, const char *registration_id,
                  struct attestation_verdict **ret_verdict)
 {
     const struct attestation_question question = {
         .chain = chain,
         .registration_id = registration_id ? registration_id : "",
-        .state = tenant->state,
+        .state = state,
         .now_unix_s = clock_unix_s(dps->options.sink.clock),
         .profile = profile_of(dps, registration_id),
         .is_in_handshake = true,
@@ -44,7 +44,7 @@ static int verify(const struct dps *dps, const struct session *session, const x5
     CLEANUP(attestation_verdict_free_cleanup) struct attestation_verdict *first = NULL;
     for (size_t i = 0; i < dps->options.tenant_count; i++) {
         CLEANUP(attestation_verdict_free_cleanup) struct attestation_verdict *verdict = NULL;
-        if (judge(dps, &dps->options.tenants[i], chain, registration_id, &verdict))
+        if (judge(dps, dps_state_seen_from(dps->options.tenants[i].state, session->lane), chain, registration_id, &verdict))
             return X509_V_ERR_OUT_OF_MEM;
         if (verdict->surface != ATTESTATION_SURFACE_TLS_ALERT)
             return 0;

@@ -742,6 +742,35 @@ static void one_lease_does_not_touch_anothers_objects(void **unused)
     assert_string_equal(json_string(must_find(state, DPS_ENROLLMENT, "dev-01")->json, "deviceId", ""), "file");
 }
 
+static void a_lane_sees_the_folder_and_its_own_lease_alone(void **unused)
+{
+    (void)unused;
+    CLEANUP_SCRATCH struct scratch scratch = scratch_make();
+    CLEANUP_STATE struct dps_state *state = open_state(&scratch);
+    must_put(state, DPS_ENROLLMENT, ENROLLMENT("dev-folder", ""), NULL, NULL);
+    assert_int_equal(dps_state_bind_lane(state, "run-7", "lane-1", NULL), 0);
+    assert_int_equal(dps_state_bind_lane(state, "run-8", "lane-2", NULL), 0);
+    must_put(state, DPS_ENROLLMENT, ENROLLMENT("dev-7", ""), NULL, "run-7");
+    /* Nobody else has anything: no other view is needed. */
+    assert_ptr_equal(dps_state_seen_from(state, "lane-1"), state);
+    const struct dps_state *other = dps_state_seen_from(state, "lane-2");
+    assert_ptr_not_equal(other, state);
+    assert_ptr_equal(dps_state_seen_from(state, "lane-2"), other);
+    assert_int_equal(dps_state_count(other, DPS_ENROLLMENT), 1);
+    assert_null(dps_state_find(other, DPS_ENROLLMENT, "dev-7"));
+    must_put(state, DPS_ENROLLMENT, ENROLLMENT("dev-folder", ",'deviceId':'hidden'"), NULL, "run-7");
+    must_put(state, DPS_ENROLLMENT, ENROLLMENT("dev-8", ""), NULL, "run-8");
+    other = dps_state_seen_from(state, "lane-2");
+    assert_int_equal(dps_state_count(other, DPS_ENROLLMENT), 2);
+    assert_non_null(dps_state_find(other, DPS_ENROLLMENT, "dev-8"));
+    /* What another lease hides is uncovered. */
+    assert_null(json_member(dps_state_find(other, DPS_ENROLLMENT, "dev-folder")->json, "deviceId"));
+    assert_int_equal(dps_state_count(dps_state_seen_from(state, "main"), DPS_ENROLLMENT), 3);
+    assert_ptr_equal(dps_state_seen_from(state, NULL), state);
+    dps_state_drop_lease(state, "run-8");
+    assert_ptr_equal(dps_state_seen_from(state, "lane-2"), state);
+}
+
 /* ---- any bytes ---- */
 
 static void survives_cut_and_spoiled_files(void **unused)
@@ -793,6 +822,7 @@ int main(void)
         cmocka_unit_test(delete_checks_the_etag_and_removes_the_file),
         cmocka_unit_test(a_leased_object_hides_the_folders_and_leaves_no_trace),
         cmocka_unit_test(one_lease_does_not_touch_anothers_objects),
+        cmocka_unit_test(a_lane_sees_the_folder_and_its_own_lease_alone),
         cmocka_unit_test(survives_cut_and_spoiled_files),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
