@@ -23,18 +23,28 @@ static void wipe(struct progress *progress)
     progress->is_drawn = false;
 }
 
+static void end_drawing(struct progress *progress, int64_t now)
+{
+    fflush(progress->file);
+    progress->drawn_us = now;
+    progress->is_drawn = true;
+}
+
 static void draw(struct progress *progress)
 {
     int64_t now = clock_mono_us(progress->clock);
-    if (!progress->file || !progress->is_terminal || !progress->row)
+    if (!progress->file || !progress->is_terminal || !(progress->row || progress->is_many))
         return;
+    if (progress->is_many) {
+        fprintf(progress->file, "\r\033[K[%zu/%zu] %.100s", progress->row_number, progress->row_total, progress->step);
+        end_drawing(progress, now);
+        return;
+    }
     double elapsed = (double)(now - progress->row_started_us) / 1e6;
     double left = (double)deadline_left_ms(progress->clock, progress->row_deadline) / 1e3;
     fprintf(progress->file, "\r\033[K[%zu/%zu] %s: %.80s, %.1f s, at most %.0f s left", progress->row_number, progress->row_total,
             progress->row, progress->step, elapsed, left);
-    fflush(progress->file);
-    progress->drawn_us = now;
-    progress->is_drawn = true;
+    end_drawing(progress, now);
 }
 
 void progress_row(struct progress *progress, const char *row, deadline_t deadline)
@@ -55,6 +65,12 @@ void progress_step(struct progress *progress, const char *format, ...)
     draw(progress);
 }
 
+void progress_many(struct progress *progress, const char *text)
+{
+    progress->is_many = progress->names_device = true;
+    progress_step(progress, "%s", text);
+}
+
 void progress_tick(struct progress *progress)
 {
     if (clock_mono_us(progress->clock) - progress->drawn_us >= REDRAW_INTERVAL_US)
@@ -73,9 +89,12 @@ void progress_verdict(struct progress *progress, const struct result_row *row)
     if (!progress->file)
         return;
     wipe(progress);
-    fprintf(progress->file, "[%zu/%zu] %s%s%s %s, %.1f s%s%s\n", progress->row_number, progress->row_total,
+    if (progress->is_many)
+        progress->row_number++;
+    fprintf(progress->file, "[%zu/%zu] %s%s%s %s%s%s, %.1f s%s%s\n", progress->row_number, progress->row_total,
             colour_of(progress, row->verdict), verdict_name(row->verdict), progress->has_colour ? "\033[0m" : "", row->id,
-            (double)row->duration_ms / 1000, row->reason.text ? ": " : "", row->reason.text ? row->reason.text : "");
+            progress->names_device ? " @" : "", progress->names_device && row->device ? row->device : "", (double)row->duration_ms / 1000,
+            row->reason.text ? ": " : "", row->reason.text ? row->reason.text : "");
     fflush(progress->file);
     progress->row = NULL;
 }

@@ -22,7 +22,9 @@ struct progress {
     bool has_colour;
     size_t row_number; /* from 1 */
     size_t row_total;
-    const char *row; /* lent */
+    const char *row;   /* lent */
+    bool names_device; /* with each verdict */
+    bool is_many;      /* `step` tells of several rows at once */
     char step[PROGRESS_STEP_MAX_BYTES];
     int64_t row_started_us;
     deadline_t row_deadline;
@@ -35,6 +37,8 @@ void progress_init(struct progress *progress, FILE *file, const struct clock *cl
 void progress_row(struct progress *progress, const char *row, deadline_t deadline);
 /* What it does, or waits for, now. */
 void progress_step(struct progress *progress, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Several rows at once, in words; their verdicts come by progress_verdict in any order. */
+void progress_many(struct progress *progress, const char *text);
 void progress_tick(struct progress *progress);
 void progress_verdict(struct progress *progress, const struct result_row *row);
 /* A line that stays, for a person: "simulator: 127.0.0.1:40123". */

@@ -124,8 +124,8 @@ void result_row_done(struct result_row *row)
 {
     if (!row)
         return;
-    char *texts[] = {row->id,   row->case_id,          row->title, row->device,     row->outcome,     row->rule, row->surface,
-                     row->mend, row->refusal_expected, row->why,   row->why_source, row->certificates};
+    char *texts[] = {row->id,   row->case_id,          row->title, row->device,     row->outcome,      row->rule,           row->surface,
+                     row->mend, row->refusal_expected, row->why,   row->why_source, row->certificates, row->timeline_folder};
     for (size_t i = 0; i < ARRAY_COUNT(texts); i++)
         free(texts[i]);
     free_reason(&row->reason);

@@ -101,6 +101,7 @@ struct result_row {
     int64_t credential_writes; /* credentials written to or deleted from the modem for it */
     int64_t timeline_first;    /* lines of timeline.jsonl, from 1; 0: none */
     int64_t timeline_last;
+    char *timeline_folder; /* of that file, below the run's; NULL: the run's own */
     struct result_finding findings[RESULT_FINDINGS_MAX];
     size_t finding_count;
     char *assumed[RESULT_ASSUMED_MAX]; /* behaviours of the simulator without a public source that the row leaned on: docs/fidelity.md */

@@ -7,6 +7,7 @@
 #include "reports/clean_text.h"
 
 #include <string.h>
+#include <time.h>
 
 /* ---- texts: one list for both directions ---- */
 
@@ -118,7 +119,8 @@ static cJSON *assumed_to_json(const struct result_row *row)
 static cJSON *timeline_to_json(const struct result_row *row)
 {
     CLEANUP_JSON cJSON *json = cJSON_CreateObject();
-    if (!json || json_set_integer(json, "first", row->timeline_first) || json_set_integer(json, "last", row->timeline_last))
+    if (!json || json_set_string(json, "folder", row->timeline_folder) || json_set_integer(json, "first", row->timeline_first) ||
+        json_set_integer(json, "last", row->timeline_last))
         return NULL;
     return TAKE(json);
 }
@@ -275,6 +277,23 @@ static int read_verdict(const cJSON *json, enum verdict *ret_verdict)
     return -1;
 }
 
+/* A name below the run's folder, and nothing else: who shows a run reads a file there. */
+static void read_folder(const cJSON *timeline, char **member)
+{
+    const char *name = json_string(timeline, "folder", "");
+    if (*name && *name != '.' && !strchr(name, '/'))
+        read_text(timeline, "folder", member);
+}
+
+static int64_t read_time(const cJSON *json, const char *name)
+{
+    struct tm utc = {0};
+    const char *text = json_string(json, name, "");
+    const char *rest = strptime(text, "%Y-%m-%dT%H:%M:%S", &utc);
+    int64_t microseconds = rest && *rest == '.' ? strtol(rest + 1, NULL, 10) : 0;
+    return rest ? (int64_t)timegm(&utc) * 1000000 + microseconds : 0;
+}
+
 static int read_row(const cJSON *json, struct result_row *row)
 {
     if (!json_string(json, "id", NULL) || read_verdict(json, &row->verdict))
@@ -286,11 +305,23 @@ static int read_row(const cJSON *json, struct result_row *row)
     const cJSON *timeline = json_member(json, "timeline");
     row->timeline_first = json_integer(timeline, "first", 0);
     row->timeline_last = json_integer(timeline, "last", 0);
+    read_folder(timeline, &row->timeline_folder);
     row->duration_ms = json_integer(json, "duration_ms", 0);
     row->credential_writes = json_integer(json, "credential_writes", 0);
+    row->started_unix_us = read_time(json, "started");
     read_also(json, row);
     read_findings(json, row);
     read_assumed(json, row);
+    return 0;
+}
+
+int results_row_from_json(const cJSON *json, struct result_row *ret_row, struct error *error)
+{
+    CLEANUP(result_row_done) struct result_row row = {0};
+    if (read_row(json, &row))
+        return error_set(error, ERROR_OWNER_FILE, ERROR_SYNTAX, "a row has no id, or no verdict that there is");
+    *ret_row = row;
+    row = (struct result_row){0};
     return 0;
 }
 

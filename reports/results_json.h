@@ -18,6 +18,8 @@ enum { RESULTS_VERSION = 3 };
 cJSON *results_to_json(const struct result_run *run);
 /* One of its rows. */
 cJSON *results_row_to_json(const struct result_row *row);
+/* And back. SYNTAX (file): no id, or no verdict. result_row_done() it. */
+int results_row_from_json(const cJSON *json, struct result_row *ret_row, struct error *error);
 /* Write DIRECTORY/results.json. IO (rig). */
 int results_write(const struct result_run *run, struct error *error);
 

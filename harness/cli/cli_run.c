@@ -7,6 +7,7 @@
 #include "harness/cli/terminal.h"
 #include "harness/rig/place.h"
 #include "harness/run/run.h"
+#include "harness/run/worker.h"
 #include "reports/results_json.h"
 #include "reports/table.h"
 
@@ -26,6 +27,8 @@ enum {
     OPTION_CASES,
     OPTION_DEVICE,
     OPTION_FLASH,
+    OPTION_JOBS,
+    OPTION_WORKER,
     TRIES_MAX = 1000
 };
 
@@ -36,6 +39,8 @@ struct run_arguments {
     const char *out;
     const char *cases;
     const char *device;
+    const char *worker; /* private folder of the run that this process works for; NULL: none */
+    size_t jobs;
     double time_scale; /* 0: not given */
     bool wants_flash;
     bool wants_json;
@@ -52,6 +57,9 @@ static const struct argp_option options[] = {
     {"time-scale", OPTION_TIME_SCALE, "N", 0,
      "Speed up the waits of virtual devices N times, 1 to 1000 (default 50, or DPSBENCH_TIME_SCALE); real devices have 1", 0},
     {"cases", OPTION_CASES, "DIR", 0, "Another folder of cases", 0},
+    {"jobs", OPTION_JOBS, "N", 0,
+     "Of several devices run at most N at once. Default: all real ones; of virtual ones as many as there are processors", 0},
+    {"worker", OPTION_WORKER, "DIR", OPTION_HIDDEN, NULL, 0},
     {"json", OPTION_JSON, NULL, 0, "Print results.json (docs/results.md) in place of the table", 0},
     {0},
 };
@@ -83,6 +91,15 @@ static bool read_order(const char *word, struct argp_state *state)
     return strcmp(word, "listed") == 0;
 }
 
+static unsigned read_count(const char *word, const char *what, long max, struct argp_state *state)
+{
+    char *end;
+    long count = strtol(word, &end, 10);
+    if (!*word || *end || count < 1 || count > max)
+        arguments_refuse(state, "'%s' is not %s from 1 to %ld", word, what, max);
+    return (unsigned)count;
+}
+
 static error_t take(int key, char *word, struct argp_state *state)
 {
     struct run_arguments *arguments = state->input;
@@ -104,6 +121,12 @@ static error_t take(int key, char *word, struct argp_state *state)
         return 0;
     case OPTION_ORDER:
         arguments->keeps_order = read_order(word, state);
+        return 0;
+    case OPTION_JOBS:
+        arguments->jobs = read_count(word, "a number of devices", RIG_DEVICES_MAX, state);
+        return 0;
+    case OPTION_WORKER:
+        arguments->worker = word;
         return 0;
     case OPTION_JSON:
         arguments->wants_json = true;
@@ -219,16 +242,19 @@ static int run_on(const struct rig *rig, const struct run_arguments *arguments)
         .selectors = arguments->selectors,
         .selector_count = arguments->selector_count,
         .device_id = arguments->device,
-        .keeps_order = arguments->keeps_order,
+        .keeps_order = arguments->keeps_order || arguments->worker,
         .directory = folder ? folder : arguments->out,
         .wants_flash = arguments->wants_flash,
         .time_scale = arguments->time_scale,
+        .jobs = arguments->jobs,
         .talk = stderr,
     };
     if (scale_from_environment(rig, &run.time_scale, &error) || (!arguments->cases && place_data("cases", &cases, &error)))
         return command_fail(&error);
     if (!arguments->cases)
         run.cases_directory = cases;
+    if (arguments->worker)
+        return worker_serve(&run, arguments->worker);
     CLEANUP(result_run_done) struct result_run result = {0};
     if (run_suite(&run, &result, &error))
         return fail(&error);

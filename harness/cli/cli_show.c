@@ -193,15 +193,16 @@ static int read_events(const struct result_run *run, const struct result_row *ro
     struct error error = ERROR_INIT;
     if (!row->timeline_first)
         return 0;
-    if (timeline_read(run->directory, row->timeline_first, row->timeline_last, events, &error)) {
+    CLEANUP_FREE char *folder = row->timeline_folder ? path_join(run->directory, row->timeline_folder) : strdup(run->directory);
+    if (!folder || timeline_read(folder, row->timeline_first, row->timeline_last, events, &error)) {
         log_error("%s: %s", row->id, error.text);
         return EXIT_USAGE;
     }
     if (events->broken_count)
         log_error("%s: %zu of its events cannot be read; the first is line %lld of %s/timeline.jsonl: %s", row->id, events->broken_count,
-                  (long long)events->first_broken_line, run->directory, events->broken_text);
+                  (long long)events->first_broken_line, folder, events->broken_text);
     if (events->missing_count)
-        log_error("%s: %zu of its events are missing: %s/timeline.jsonl ends before them", row->id, events->missing_count, run->directory);
+        log_error("%s: %zu of its events are missing: %s/timeline.jsonl ends before them", row->id, events->missing_count, folder);
     if (events->left_out_count)
         log_warning("%s: only its first %d events are shown, not %zu more", row->id, TIMELINE_EVENTS_MAX, events->left_out_count);
     return events->broken_count || events->missing_count ? EXIT_USAGE : EXIT_ALL_PASSED;

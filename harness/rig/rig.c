@@ -180,6 +180,19 @@ static int check_one_scope(const struct rig *rig, struct yaml_node devices, stru
     return 0;
 }
 
+/* Two devices with one registration ID are one device for the service, which knows no upper and lower case there. */
+static int check_own_ids(const struct rig *rig, struct yaml_node devices, struct error *error)
+{
+    for (size_t i = 0; i < rig->device_count; i++)
+        for (size_t j = 0; j < i; j++)
+            if (rig->devices[i].is_connected && rig->devices[j].is_connected &&
+                strcasecmp(rig->devices[i].registration_id, rig->devices[j].registration_id) == 0)
+                return yaml_fail(yaml_get(yaml_item_at(devices, i), "registration_id"), error,
+                                 "each connected device needs a registration id of its own: device '%s' at %s has '%s' too",
+                                 rig->devices[j].id, rig->devices[j].place, rig->devices[j].registration_id);
+    return 0;
+}
+
 static int read_lane(struct rig *rig, struct yaml_node node, struct error *error)
 {
     static const char *const words[] = {"auto", "listener", "host", "exclusive", NULL};
@@ -219,7 +232,7 @@ int rig_read_text(const char *text, size_t length_bytes, const char *name, struc
     struct yaml_node devices;
     if (!yaml || yaml_check_format(yaml_root(yaml), "rig files", RIG_FORMAT, error) ||
         yaml_check_keys(yaml_root(yaml), "a rig file", keys, error) || yaml_require(yaml_root(yaml), "devices", &devices, error) ||
-        read_devices(&rig, devices, error) || check_one_scope(&rig, devices, error) ||
+        read_devices(&rig, devices, error) || check_one_scope(&rig, devices, error) || check_own_ids(&rig, devices, error) ||
         read_simulator(&rig, yaml_get(yaml_root(yaml), "simulator"), error))
         return -1;
     if (!(rig.file = strdup(name)))

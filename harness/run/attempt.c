@@ -325,7 +325,7 @@ static int run_row(struct bench *bench, const struct case_row *row, struct watch
 /* The service names its state folder in its advice; that of a simulator of our own is gone when somebody reads it. */
 static void hide_state_folder(const struct bench *bench, char **text)
 {
-    CLEANUP_FREE char *private_path = bench->simulator ? bench_private_path(bench, "simulator") : NULL;
+    CLEANUP_FREE char *private_path = bench->is_simulator_ours ? bench_private_path(bench, "simulator") : NULL;
     CLEANUP_FREE char *state = private_path ? path_absolute(private_path) : NULL;
     for (char *at; state && *text && (at = strstr(*text, state));)
         result_setf(text, "%.*sSTATE%s", (int)(at - *text), *text, at + strlen(state));

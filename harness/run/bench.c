@@ -2,6 +2,7 @@
 
 #include "base/cleanup.h"
 #include "base/files.h"
+#include "harness/run/own_names.h"
 
 #include <string.h>
 
@@ -46,10 +47,14 @@ deadline_t bench_device_deadline(const struct bench *bench, int64_t device_ms)
     return deadline_in_ms(bench->clock, clock_scaled_ms(device_ms, bench->time_scale) + BENCH_WORK_MS);
 }
 
+bool bench_has_many_devices(const struct bench *bench)
+{
+    return rig_connected_count(bench->rig) > 1;
+}
+
 char *bench_private_path(const struct bench *bench, const char *name)
 {
-    char *path;
-    return asprintf(&path, "%s/.private/%s", bench->directory, name) < 0 ? NULL : path;
+    return path_join(bench->private_directory, name);
 }
 
 /* ---- events ---- */
@@ -80,7 +85,8 @@ void bench_take_own_event(struct bench *bench, cJSON *event)
 {
     struct error error = ERROR_INIT;
     const char *kind = json_string(event, "kind", "");
-    if (timeline_add_own(bench->timeline, event, &error))
+    own_names_strip(bench->name_suffix, event);
+    if (bench->timeline && timeline_add_own(bench->timeline, event, &error))
         bench_report_unwritten(bench, &error);
     if (bench->console_log && strcmp(kind, "console.line") == 0)
         log_console_line(bench, event);
@@ -118,10 +124,20 @@ static bool is_of_row(struct bench *bench, const cJSON *event)
     return registration_id && strcasecmp(registration_id, bench->device->registration_id) == 0;
 }
 
+/* Of several devices each writes down what is its own, and what is everybody's. */
+static bool is_for_timeline(const struct bench *bench, const cJSON *event)
+{
+    const char *lane = json_string(event, "lane", NULL), *registration_id = json_string(event, "registration_id", NULL);
+    if (!bench_has_many_devices(bench) || (!lane && !registration_id))
+        return true;
+    return (lane && bench->lane && strcmp(lane, bench->lane) == 0) ||
+           (registration_id && strcasecmp(registration_id, bench->device->registration_id) == 0);
+}
+
 void bench_take_simulator_event(struct bench *bench, const cJSON *event)
 {
     struct error error = ERROR_INIT;
-    if (timeline_add(bench->timeline, event, &error))
+    if (bench->timeline && is_for_timeline(bench, event) && timeline_add(bench->timeline, event, &error))
         bench_report_unwritten(bench, &error);
     notice_bench_event(bench, json_string(event, "kind", ""), event);
     if (is_of_row(bench, event) && bench->watch)

@@ -44,13 +44,17 @@ struct bench {
     const struct rig *rig;
     double time_scale;
     const char *directory;
-    bool wants_flash; /* run the hook `flash` on each device before its first row */
+    bool wants_flash;              /* run the hook `flash` on each device before its first row */
+    const char *private_directory; /* removed at the run's end */
     struct progress *progress;
-    struct timeline *timeline;
+    struct timeline *timeline; /* NULL: nothing is written down */
     struct key_cache *keys;
     struct pki_store *pkis;
-    struct served *simulator; /* NULL: it ran already */
-    cJSON *ready;             /* of the simulator */
+    const char *simulator_folder; /* of one that runs already; NULL: one is started */
+    bool is_simulator_ours;       /* the run started it, be it in another process of the run */
+    struct served *simulator;     /* NULL: this process did not start it */
+    cJSON *ready;                 /* of the simulator */
+    bool wants_events;
     struct control *control;
     cJSON *knobs;          /* knob.list */
     cJSON *simulator_info; /* simulator.info */
@@ -58,6 +62,7 @@ struct bench {
     /* for the device in use */
     const struct rig_device *device;
     char *device_directory;
+    bool has_own_timeline; /* `timeline` is the device's */
     struct line_file *console_log;
     struct served *virtual_device; /* NULL: a real one */
     struct dialect *dialect;
@@ -68,6 +73,7 @@ struct bench {
     char *lane_root_ca;       /* PEM of the lane as it is configured now */
     char *lane_chain;         /* PEM of what its server sends */
     char *lane_server_recipe; /* NULL: the main PKI */
+    char *name_suffix;        /* own_names.h; NULL: names stay as the case has them */
     bool has_lane_knobs;      /* the last row spoiled the lane */
     char wear_id[128];        /* in the wear ledger: "imei:..." */
     bool has_said_uncounted;  /* a ledger that cannot be written is told once a run */
@@ -79,6 +85,8 @@ struct bench {
 
     /* for the row in flight */
     const char *row_id;     /* NULL: none is */
+    unsigned repetition;    /* from 1; 0: as 1 */
+    unsigned attempt;       /* likewise */
     struct watch *watch;    /* NULL: events only go to the timeline */
     bool has_booted;        /* console events count from the boot on */
     uint64_t last_session;  /* highest session number seen on the lane */
@@ -122,7 +130,9 @@ int bench_hook(struct bench *bench, enum rig_hook hook, const char *verdict, str
 /* "device.reset", as the rig does it. */
 void bench_tell_reset(struct bench *bench, const char *action);
 
-/* Private parts of the harness's own runs, removed at the end: DIRECTORY/.private/NAME. malloc'ed. */
+/* Several devices share the folder and the simulator. */
+bool bench_has_many_devices(const struct bench *bench);
+/* Private parts of the harness's own runs, removed at the end: PRIVATE_DIRECTORY/NAME. malloc'ed. */
 char *bench_private_path(const struct bench *bench, const char *name);
 
 #endif

@@ -22,6 +22,18 @@ static int replace(char **member, const char *text)
     return text && !copy ? -1 : 0;
 }
 
+/* A service that nobody else uses shows the case's names as they are. */
+static int choose_suffix(struct bench *bench, struct error *error)
+{
+    if (!bench_has_many_devices(bench) && !bench->simulator_folder)
+        return 0;
+    if (asprintf(&bench->name_suffix, ".%s", bench->lane) < 0) {
+        bench->name_suffix = NULL;
+        return error_set_memory(error);
+    }
+    return 0;
+}
+
 static int lease_lane(struct bench *bench, struct error *error)
 {
     CLEANUP_JSON cJSON *result = NULL;
@@ -39,7 +51,7 @@ static int lease_lane(struct bench *bench, struct error *error)
         replace(&bench->lane_address, json_string(result, "address", "")) ||
         replace(&bench->lane_root_ca, json_string(result, "root_ca", "")) || replace(&bench->lane_chain, json_string(result, "chain", "")))
         return error_set_memory(error);
-    return 0;
+    return choose_suffix(bench, error);
 }
 
 static void release_lane(struct bench *bench)
@@ -49,7 +61,8 @@ static void release_lane(struct bench *bench)
         bench_call(bench, "lane.release", TAKE(params), NULL, NULL);
     cJSON_Delete(params);
     char **members[] = {&bench->lease,        &bench->lane,       &bench->lane_address,
-                        &bench->lane_root_ca, &bench->lane_chain, &bench->lane_server_recipe};
+                        &bench->lane_root_ca, &bench->lane_chain, &bench->lane_server_recipe,
+                        &bench->name_suffix};
     for (size_t i = 0; i < ARRAY_COUNT(members); i++)
         free(TAKE(*members[i]));
 }
@@ -237,6 +250,9 @@ static int make_folder(struct bench *bench, struct error *error)
         return error_set_memory(error);
     if (dir_make(bench->device_directory, 0755, error))
         return -1;
+    if (bench_has_many_devices(bench) && timeline_open(bench->device_directory, &bench->timeline, error))
+        return -1;
+    bench->has_own_timeline = bench_has_many_devices(bench);
     return line_file_open(log_path, &bench->console_log, error);
 }
 
@@ -278,5 +294,8 @@ void bench_close_device(struct bench *bench)
     dialect_free(TAKE(bench->dialect));
     release_lane(bench);
     line_file_close(TAKE(bench->console_log));
+    if (bench->has_own_timeline)
+        timeline_close(TAKE(bench->timeline));
+    bench->has_own_timeline = false;
     free(TAKE(bench->device_directory));
 }

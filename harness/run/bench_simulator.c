@@ -4,14 +4,28 @@
 #include "base/ready.h"
 #include "harness/rig/place.h"
 #include "harness/run/bench.h"
+#include "harness/run/own_names.h"
 
+#include <errno.h>
+#include <signal.h>
 #include <string.h>
 
 #define SIMULATOR "dpsbench-sim"
 
 static void on_event(void *user, const cJSON *event)
 {
-    bench_take_simulator_event(user, event);
+    struct bench *bench = user;
+    struct error error = ERROR_INIT;
+    if (!bench->name_suffix) {
+        bench_take_simulator_event(bench, event);
+        return;
+    }
+    CLEANUP_JSON cJSON *copy = cJSON_Duplicate(event, true);
+    own_names_strip(bench->name_suffix, copy);
+    if (copy)
+        bench_take_simulator_event(bench, copy);
+    else
+        bench_report_trouble(bench, (error_set_memory(&error), &error));
 }
 
 static void on_lost(void *user, const char *reason)
@@ -60,17 +74,17 @@ static int start(struct bench *bench, struct error *error)
 /* A simulator that runs already has its own id scope and time scale: what the rig says must agree. */
 static int find(struct bench *bench, struct error *error)
 {
-    if (ready_read(bench->rig->simulator_ready, SIMULATOR, &bench->ready, error))
+    if (ready_read(bench->simulator_folder, SIMULATOR, &bench->ready, error))
         return -1;
     const char *scope = json_string(bench->ready, "id_scope", "");
     const struct rig_device *device = first_connected(bench->rig);
     double scale = json_number(bench->ready, "time_scale", 1);
     if (strcmp(scope, device->id_scope) != 0)
         return error_set(error, ERROR_OWNER_RIG, ERROR_USAGE, "the simulator of '%s' has id scope '%s', device '%s' has '%s'",
-                         bench->rig->simulator_ready, scope, device->id, device->id_scope);
+                         bench->simulator_folder, scope, device->id, device->id_scope);
     if (scale < bench->time_scale || scale > bench->time_scale)
         return error_set(error, ERROR_OWNER_RIG, ERROR_USAGE, "the simulator of '%s' runs at time scale %g, this run at %g",
-                         bench->rig->simulator_ready, scale, bench->time_scale);
+                         bench->simulator_folder, scale, bench->time_scale);
     return 0;
 }
 
@@ -91,7 +105,7 @@ static int connect_control(struct bench *bench, struct error *error)
         .waiting = bench->waiting,
         .ready = bench->ready,
         .name = name,
-        .wants_events = true,
+        .wants_events = bench->wants_events,
         .deadline = deadline_in_ms(bench->clock, BENCH_CALL_MS),
         .callbacks = {.user = bench, .on_event = on_event, .on_lost = on_lost},
     };
@@ -101,12 +115,23 @@ static int connect_control(struct bench *bench, struct error *error)
 int bench_open_simulator(struct bench *bench, struct error *error)
 {
     progress_step(bench->progress, "starting the simulator");
-    if (bench->rig->simulator_ready ? find(bench, error) : start(bench, error))
+    if (bench->simulator_folder ? find(bench, error) : start(bench, error))
         return -1;
     return connect_control(bench, error) || bench_call(bench, "simulator.info", NULL, &bench->simulator_info, error) ||
                    read_knobs(bench, error)
                ? -1
                : 0;
+}
+
+/* It is on this host, so its end need not be guessed from silence. */
+static bool has_simulator_ended(const struct bench *bench, struct error *error)
+{
+    if (bench->simulator)
+        return !served_is_running(bench->simulator, error);
+    if (!bench->is_simulator_ours || kill((pid_t)json_integer(bench->ready, "pid", getpid()), 0) == 0 || errno != ESRCH)
+        return false;
+    error_set(error, ERROR_OWNER_RIG, ERROR_IO, "%s ended", SIMULATOR);
+    return true;
 }
 
 /* The simulator's Mosquitto is back within a second; what was leased lives in the simulator. */
@@ -119,7 +144,7 @@ int bench_reconnect(struct bench *bench, struct error *error)
     progress_step(bench->progress, "connecting to the simulator again");
     control_close(TAKE(bench->control));
     while (connect_control(bench, &inner)) {
-        if (bench->simulator && !served_is_running(bench->simulator, error))
+        if (has_simulator_ended(bench, error))
             return -1;
         if (inner.code == ERROR_INTERRUPTED || deadline_has_passed(bench->clock, deadline))
             return error_set(error, inner.owner, inner.code, "%s", inner.text);

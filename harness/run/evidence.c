@@ -11,6 +11,8 @@
 
 /* ---- certificates ---- */
 
+enum { AGAIN_MAX_BYTES = 32 };
+
 /* Some artifact stores take no colon; a slash makes folders. */
 static char file_character(char c)
 {
@@ -21,9 +23,11 @@ static char file_character(char c)
 
 char *evidence_folder(const struct bench *bench, const char *row)
 {
-    const char *device = rig_connected_count(bench->rig) > 1 ? strrchr(bench->device_directory, '/') : NULL;
-    char *folder;
-    if (asprintf(&folder, "certificates%s/%s", device ? device : "", row) < 0)
+    const char *device = bench_has_many_devices(bench) ? strrchr(bench->device_directory, '/') : NULL;
+    char *folder, again[AGAIN_MAX_BYTES] = "";
+    if (bench->repetition > 1 || bench->attempt > 1)
+        snprintf(again, sizeof again, "+%u.%u", bench->repetition, bench->attempt);
+    if (asprintf(&folder, "certificates%s/%s%s", device ? device : "", row, again) < 0)
         return NULL;
     for (char *at = folder; *at; at++)
         *at = file_character(*at);

@@ -3,7 +3,7 @@
  *
  * What:     DIRECTORY/certificates/ROW/NAME.crt.pem (below it a folder for each device when there are several): every member of the row's recipe,
  *           what was written into the device's sec tag (device.root-ca, device.client-cert), and what the server showed (server.chain, its own
- *           certificate first; server.root). Never a key.
+ *           certificate first; server.root). Never a key. A row that is run again has another folder: ROW+REPETITION.ATTEMPT.
  */
 #ifndef HARNESS_RUN_EVIDENCE_H
 #define HARNESS_RUN_EVIDENCE_H

@@ -36,6 +36,7 @@ struct run_options {
     const char *directory; /* of the run: made, or empty */
     bool wants_flash;      /* run the hook `flash` of each device before its first row; it must have one */
     double time_scale;     /* 0: the default of the rig */
+    size_t jobs;           /* devices at once; 0: all real ones, of virtual ones as many as there are processors */
     FILE *talk;            /* progress, for a person; NULL: silent */
 };
 

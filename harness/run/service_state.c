@@ -1,6 +1,7 @@
 #include "harness/run/service_state.h"
 
 #include "base/cleanup.h"
+#include "harness/run/own_names.h"
 #include "harness/run/proof.h"
 
 #include <string.h>
@@ -37,10 +38,17 @@ static cJSON *certificate_pair(const struct pki *pki, char *const members[CASE_P
     return TAKE(pair);
 }
 
-static cJSON *reference_pair(char *const names[CASE_PAIR])
+/* The case's name as the service knows it: own_names.h. */
+static int set_own_name(const struct bench *bench, cJSON *json, const char *member, const char *name)
+{
+    CLEANUP_FREE char *own = own_name(bench->name_suffix, name);
+    return name && !own ? -1 : json_set_string(json, member, own);
+}
+
+static cJSON *reference_pair(const struct bench *bench, char *const names[CASE_PAIR])
 {
     CLEANUP_JSON cJSON *pair = cJSON_CreateObject();
-    if (!pair || json_set_string(pair, "primary", names[CASE_PRIMARY]) || json_set_string(pair, "secondary", names[CASE_SECONDARY]))
+    if (!pair || set_own_name(bench, pair, "primary", names[CASE_PRIMARY]) || set_own_name(bench, pair, "secondary", names[CASE_SECONDARY]))
         return NULL;
     return TAKE(pair);
 }
@@ -72,6 +80,12 @@ static cJSON *params_of(const char *name, const char *value)
     return params && json_set_string(params, name, value) == 0 ? TAKE(params) : NULL;
 }
 
+static cJSON *own_params(const struct bench *bench, const char *member, const char *name)
+{
+    CLEANUP_JSON cJSON *params = cJSON_CreateObject();
+    return params && set_own_name(bench, params, member, name) == 0 ? TAKE(params) : NULL;
+}
+
 /* ---- certificates ---- */
 
 static int verify(struct bench *bench, const struct case_certificate *certificate, const char *code, const struct pki *pki,
@@ -80,7 +94,7 @@ static int verify(struct bench *bench, const struct case_certificate *certificat
     CLEANUP(bytes_done) struct bytes pem = {0};
     if (proof_make(code, pki_certificate(pki, certificate->member), pki_key(pki, certificate->member), bench->clock, &pem, error))
         return -1;
-    CLEANUP_JSON cJSON *params = params_of("name", certificate->name);
+    CLEANUP_JSON cJSON *params = own_params(bench, "name", certificate->name);
     if (!params || json_set_string(params, "certificate", bytes_text(&pem)))
         return error_set_memory(error);
     return bench_call(bench, "certificate.verify", TAKE(params), NULL, error);
@@ -89,7 +103,7 @@ static int verify(struct bench *bench, const struct case_certificate *certificat
 static int prove_possession(struct bench *bench, const struct case_certificate *certificate, const struct pki *pki, struct error *error)
 {
     CLEANUP_JSON cJSON *result = NULL;
-    if (bench_call(bench, "certificate.verificationCode", params_of("name", certificate->name), &result, error))
+    if (bench_call(bench, "certificate.verificationCode", own_params(bench, "name", certificate->name), &result, error))
         return -1;
     const cJSON *code = json_path(result, "properties.verificationCode");
     if (!cJSON_IsString(code))
@@ -97,12 +111,13 @@ static int prove_possession(struct bench *bench, const struct case_certificate *
     return verify(bench, certificate, code->valuestring, pki, error);
 }
 
-static cJSON *certificate_object(const struct case_certificate *certificate, const struct pki *pki, struct error *error)
+static cJSON *certificate_object(const struct bench *bench, const struct case_certificate *certificate, const struct pki *pki,
+                                 struct error *error)
 {
     CLEANUP_FREE char *pem = member_pem(pki, certificate->member, error);
     CLEANUP_JSON cJSON *object = cJSON_CreateObject();
     cJSON *properties = object && pem ? cJSON_AddObjectToObject(object, "properties") : NULL;
-    if (!properties || json_set_string(object, "name", certificate->name) || json_set_string(properties, "certificate", pem) ||
+    if (!properties || set_own_name(bench, object, "name", certificate->name) || json_set_string(properties, "certificate", pem) ||
         json_set_bool(properties, "isVerified", certificate->verified == CASE_VERIFIED))
         return NULL;
     return TAKE(object);
@@ -110,20 +125,20 @@ static cJSON *certificate_object(const struct case_certificate *certificate, con
 
 static int put_certificate(struct bench *bench, const struct case_certificate *certificate, const struct pki *pki, struct error *error)
 {
-    if (put(bench, "certificate.put", "certificate", certificate_object(certificate, pki, error), error))
+    if (put(bench, "certificate.put", "certificate", certificate_object(bench, certificate, pki, error), error))
         return -1;
     return certificate->verified == CASE_VERIFIED_BY_POSSESSION ? prove_possession(bench, certificate, pki, error) : 0;
 }
 
 /* ---- groups and enrollments ---- */
 
-static cJSON *group_object(const struct case_group *group, const struct pki *pki, struct error *error)
+static cJSON *group_object(const struct bench *bench, const struct case_group *group, const struct pki *pki, struct error *error)
 {
     bool is_signing = group->signing[CASE_PRIMARY] || group->signing[CASE_SECONDARY];
-    cJSON *pair = is_signing ? certificate_pair(pki, group->signing, error) : reference_pair(group->ca_references);
+    cJSON *pair = is_signing ? certificate_pair(pki, group->signing, error) : reference_pair(bench, group->ca_references);
     cJSON *proof = attestation(is_signing ? "signingCertificates" : "caReferences", pair);
     CLEANUP_JSON cJSON *object = cJSON_CreateObject();
-    if (!object || json_set(object, "attestation", proof) || json_set_string(object, "enrollmentGroupId", group->id) ||
+    if (!object || json_set(object, "attestation", proof) || set_own_name(bench, object, "enrollmentGroupId", group->id) ||
         json_set_string(object, "provisioningStatus", group->is_disabled ? "disabled" : "enabled"))
         return NULL;
     return TAKE(object);
@@ -135,7 +150,7 @@ static cJSON *enrollment_object(const struct bench *bench, const struct case_enr
     cJSON *proof = attestation("clientCertificates", certificate_pair(pki, enrollment->certificates, error));
     CLEANUP_JSON cJSON *object = cJSON_CreateObject();
     if (!object || json_set(object, "attestation", proof) || json_set_string(object, "registrationId", bench->device->registration_id) ||
-        json_set_string(object, "deviceId", enrollment->device_id) ||
+        set_own_name(bench, object, "deviceId", enrollment->device_id) ||
         json_set_string(object, "provisioningStatus", enrollment->is_disabled ? "disabled" : "enabled"))
         return NULL;
     return TAKE(object);
@@ -217,7 +232,7 @@ int service_state_put(struct bench *bench, const struct case_row *row, const str
         if (put_certificate(bench, &service->certificates[i], pki, error))
             return -1;
     for (size_t i = 0; i < service->group_count; i++)
-        if (put(bench, "enrollmentGroup.put", "enrollmentGroup", group_object(&service->groups[i], pki, error), error))
+        if (put(bench, "enrollmentGroup.put", "enrollmentGroup", group_object(bench, &service->groups[i], pki, error), error))
             return -1;
     for (size_t i = 0; i < service->enrollment_count; i++)
         if (put(bench, "enrollment.put", "enrollment", enrollment_object(bench, &service->enrollments[i], pki, error), error))
@@ -226,10 +241,10 @@ int service_state_put(struct bench *bench, const struct case_row *row, const str
 }
 
 /* What is not there need not be removed. */
-static int remove_one(struct bench *bench, const char *method, const char *name, const char *value, struct error *error)
+static int remove_one(struct bench *bench, const char *method, cJSON *params, struct error *error)
 {
     struct error inner = ERROR_INIT;
-    if (bench_call(bench, method, params_of(name, value), NULL, &inner) == 0 || inner.code == ERROR_NOT_FOUND)
+    if (bench_call(bench, method, params, NULL, &inner) == 0 || inner.code == ERROR_NOT_FOUND)
         return 0;
     return error_set(error, inner.owner, inner.code, "%s", inner.text);
 }
@@ -238,13 +253,13 @@ int service_state_remove(struct bench *bench, const struct case_row *row, struct
 {
     const struct case_service *service = &row->service;
     for (size_t i = 0; i < service->group_count; i++)
-        if (remove_one(bench, "enrollmentGroup.delete", "enrollmentGroupId", service->groups[i].id, error))
+        if (remove_one(bench, "enrollmentGroup.delete", own_params(bench, "enrollmentGroupId", service->groups[i].id), error))
             return -1;
     for (size_t i = 0; i < service->enrollment_count; i++)
-        if (remove_one(bench, "enrollment.delete", "registrationId", bench->device->registration_id, error))
+        if (remove_one(bench, "enrollment.delete", params_of("registrationId", bench->device->registration_id), error))
             return -1;
     for (size_t i = 0; i < service->certificate_count; i++)
-        if (remove_one(bench, "certificate.delete", "name", service->certificates[i].name, error))
+        if (remove_one(bench, "certificate.delete", own_params(bench, "name", service->certificates[i].name), error))
             return -1;
-    return remove_one(bench, "registration.delete", "registrationId", bench->device->registration_id, error);
+    return remove_one(bench, "registration.delete", params_of("registrationId", bench->device->registration_id), error);
 }
