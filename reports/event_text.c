@@ -295,6 +295,11 @@ static void tell_reset(const cJSON *data, struct bytes *out)
     bytes_printf(out, "%s of %s", datum(data, "action"), datum(data, "device"));
 }
 
+static void tell_ended(const cJSON *data, struct bytes *out)
+{
+    bytes_printf(out, "%s ended: %s", datum(data, "device"), datum(data, "how"));
+}
+
 static void tell_lane(const cJSON *data, struct bytes *out)
 {
     bytes_printf(out, "lane: %s", json_string(data, "recipe", json_string(data, "reason", json_string(data, "address", ""))));
@@ -347,6 +352,7 @@ static tell_fn *const tellers[EVENT_KIND_COUNT] = {
     [EVENT_LANE_CONFIGURED] = tell_lane,
     [EVENT_LANE_RELEASED] = tell_lane,
     [EVENT_DEVICE_RESET] = tell_reset,
+    [EVENT_DEVICE_ENDED] = tell_ended,
 };
 
 static bool begins(const char *kind, const char *prefix)
@@ -367,7 +373,7 @@ void event_text(const cJSON *event, struct bytes *out)
     enum event_kind kind = event_kind_from_name(name);
     if (kind == EVENT_KIND_COUNT && begins(name, "console."))
         return;
-    if (kind != EVENT_KIND_COUNT && event_kind_view(kind) == EVENT_VIEW_BENCH && kind != EVENT_DEVICE_RESET &&
+    if (kind != EVENT_KIND_COUNT && event_kind_view(kind) == EVENT_VIEW_BENCH && kind != EVENT_DEVICE_RESET && kind != EVENT_DEVICE_ENDED &&
         kind != EVENT_STATE_CHANGED && kind != EVENT_SCENARIO_SET)
         bytes_printf(&text, "%s: ", name);
     if (kind == EVENT_KIND_COUNT || !tellers[kind])
