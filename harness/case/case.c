@@ -476,6 +476,27 @@ void case_row_free(struct case_row *row)
     free(row);
 }
 
+bool case_row_drop_view(struct case_row *row, enum case_view view)
+{
+    size_t left = 0;
+    free_expectations(&row->views[view].in_order);
+    free_expectations(&row->views[view].never);
+    row->views[view] = (struct case_view_expectations){0};
+    for (int i = 0; i < CASE_VIEW_COUNT; i++)
+        left += row->views[i].in_order.count;
+    return left > 0;
+}
+
+int case_row_add_need(struct case_row *row, const char *need, struct error *error)
+{
+    if (text_list_has(&row->needs, need))
+        return 0;
+    if (row->needs.count == CASE_LIST_MAX)
+        return error_set(error, ERROR_OWNER_FILE, ERROR_LIMIT, "%s: more than %d needs", row->place, CASE_LIST_MAX);
+    row->needs.items[row->needs.count] = strdup(need);
+    return row->needs.items[row->needs.count] ? (int)(row->needs.count++, 0) : error_set_memory(error);
+}
+
 void case_list_done(struct case_list *list)
 {
     for (size_t i = 0; i < list->count; i++)

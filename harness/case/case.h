@@ -157,5 +157,11 @@ int case_read_text(const char *text, size_t length_bytes, const char *name, cons
 int cases_read(const char *directory, const char *shown, const struct case_options *options, struct case_list *list, struct error *error);
 void case_list_done(struct case_list *list);
 void case_row_free(struct case_row *row); /* NULL allowed */
+/*
+ * Expect nothing in this view: nobody can see it. false: nothing is left that must happen, and the row would pass on a device that is switched off.
+ */
+bool case_row_drop_view(struct case_row *row, enum case_view view);
+/* Needed too, once. */
+int case_row_add_need(struct case_row *row, const char *need, struct error *error);
 
 #endif

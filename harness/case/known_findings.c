@@ -41,10 +41,14 @@ static int read_rows(struct yaml_node map, struct text_list *ret_rows, struct er
 
 static int read_device(struct yaml_node map, struct known_finding *finding, struct error *error)
 {
-    static const char *const keys[] = {"dialect", "personality", NULL};
+    static const char *const keys[] = {"dialect", "personality", "client", NULL};
     struct yaml_node device;
-    if (yaml_require(map, "device", &device, error) || yaml_check_keys(device, "device", keys, error) ||
-        read_text(device, "dialect", &finding->dialect, error))
+    if (yaml_require(map, "device", &device, error) || yaml_check_keys(device, "device", keys, error))
+        return -1;
+    if (!yaml_is_null(yaml_get(device, "client")))
+        return yaml_count(device) == 1 ? read_text(device, "client", &finding->client, error)
+                                       : yaml_fail(device, error, "a program is told by its `client` alone");
+    if (read_text(device, "dialect", &finding->dialect, error))
         return -1;
     return yaml_is_null(yaml_get(device, "personality")) ? 0 : read_text(device, "personality", &finding->personality, error);
 }
@@ -142,7 +146,7 @@ int known_findings_read(const char *cases_directory, const char *shown, const st
 
 static void free_finding(struct known_finding *finding)
 {
-    char *texts[] = {finding->place, finding->dialect, finding->personality, finding->reason, finding->source};
+    char *texts[] = {finding->place, finding->dialect, finding->personality, finding->client, finding->reason, finding->source};
     for (size_t i = 0; i < ARRAY_COUNT(texts); i++)
         free(texts[i]);
     for (size_t i = 0; i < finding->fail_count; i++)
@@ -216,7 +220,11 @@ static bool means_row(const struct known_finding *finding, const struct case_row
 
 static bool means_device(const struct known_finding *finding, const struct known_device *device)
 {
-    if (!device || strcmp(finding->dialect, device->dialect) != 0)
+    if (!device)
+        return false;
+    if (finding->client || device->client)
+        return finding->client && device->client && strcmp(finding->client, device->client) == 0;
+    if (!device->dialect || strcmp(finding->dialect, device->dialect) != 0)
         return false;
     return !finding->personality || !device->personality || strcmp(finding->personality, device->personality) == 0;
 }

@@ -27,7 +27,8 @@ struct known_failure {
 struct known_finding {
     char *place;           /* "cases/known-findings.yaml:4:5" */
     struct text_list rows; /* selectors, as on the command line */
-    char *dialect;         /* of the device's console */
+    char *dialect;         /* of the device's console; NULL: it is about a program */
+    char *client;          /* of a device that is a program; NULL: it is about boards */
     char *personality;     /* of a virtual device; a real one is told by its dialect alone. NULL: any */
     struct known_failure fails[KNOWN_FAILS_MAX];
     size_t fail_count;
@@ -42,8 +43,9 @@ struct known_findings {
 
 /* What of a device decides. Lent. */
 struct known_device {
-    const char *dialect;
+    const char *dialect;     /* NULL: none */
     const char *personality; /* NULL: a real device */
+    const char *client;      /* NULL: no program, or one that does not say what it is */
 };
 
 /* ret_known: known_findings_done() it. A folder without the file has none. */

@@ -79,8 +79,14 @@ static void a_virtual_device_is_told_by_its_personality_a_real_one_by_its_dialec
         struct known_device device;
         bool is_meant;
     } rows[] = {
-        {{"nordic", "nordic-sample"}, true}, {{"nordic", "reference"}, false}, {{"nordic", NULL}, true}, {{"other", NULL}, false},
-        {{"other", "nordic-sample"}, false},
+        {{.dialect = "nordic", .personality = "nordic-sample"}, true},
+        {{.dialect = "nordic", .personality = "reference"}, false},
+        {{.dialect = "nordic"}, true},
+        {{.dialect = "other"}, false},
+        {{.dialect = "other", .personality = "nordic-sample"}, false},
+        {{.client = "sdk"}, false},
+        {{.dialect = "nordic", .client = "sdk"}, false},
+        {{0}, false},
     };
     for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
         CLEANUP(forget) struct fixture fixture = {0};
@@ -90,6 +96,27 @@ static void a_virtual_device_is_told_by_its_personality_a_real_one_by_its_dialec
     CLEANUP(forget) struct fixture fixture = {0};
     mark(&fixture, good, NULL);
     assert_false(is_marked(&fixture, 0));
+}
+
+static void a_program_is_told_by_what_it_is(void **state)
+{
+    (void)state;
+    CLEANUP_FREE char *text = with("{dialect: nordic, personality: nordic-sample}", "{client: sdk}");
+    static const struct {
+        struct known_device device;
+        bool is_meant;
+    } rows[] = {
+        {{.client = "sdk"}, true},
+        {{.dialect = "nordic", .client = "sdk"}, true},
+        {{.client = "other"}, false},
+        {{.dialect = "nordic"}, false},
+        {{0}, false},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        CLEANUP(forget) struct fixture fixture = {0};
+        mark(&fixture, text, &rows[i].device);
+        assert_int_equal(is_marked(&fixture, 0), rows[i].is_meant);
+    }
 }
 
 static void chooses_between_what_must_and_what_must_never_happen(void **state)
@@ -112,6 +139,7 @@ static void refuses_what_is_wrong_and_what_is_about_nothing(void **state)
         {"format: 1", "format: 2", ":1:9: format '2': this version of dpsbench reads known findings of format 1"},
         {"    source: https://example.com\n", "", "key 'source' is missing"},
         {"dialect: nordic, ", "", "key 'dialect' is missing"},
+        {"dialect: nordic", "client: sdk, dialect: nordic", "a program is told by its `client` alone"},
         {"console.connection-rejected", "console.conection-rejected", "did you mean 'console.connection-rejected'?"},
         {"fails: [{event: console.connection-rejected},", "fails: [{event: console.connection-rejected, list: ever},",
          "'ever' is not a list"},
@@ -153,6 +181,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(marks_what_it_means_in_the_rows_that_it_means),
         cmocka_unit_test(a_virtual_device_is_told_by_its_personality_a_real_one_by_its_dialect),
+        cmocka_unit_test(a_program_is_told_by_what_it_is),
         cmocka_unit_test(chooses_between_what_must_and_what_must_never_happen),
         cmocka_unit_test(refuses_what_is_wrong_and_what_is_about_nothing),
         cmocka_unit_test_setup_teardown(a_folder_without_the_file_knows_nothing_and_the_file_is_no_case, scratch_make, scratch_remove),
