@@ -262,7 +262,7 @@ static void write_versions(struct junit *junit, const cJSON *of)
 
 static void write_properties(struct junit *junit, const struct result_run *run, const char *device_id)
 {
-    static const char *const names[] = {"product", "platform", "personality", "registration_id"};
+    static const char *const names[] = {"product", "platform", "personality", "registration_id", "client", "judged_on"};
     const cJSON *device = find_device(run, device_id), *of;
     start(junit, "properties");
     property(junit, "run", text_or(run->id, "?"));

@@ -3,12 +3,11 @@
 #include "base/bytes.h"
 #include "base/cleanup.h"
 #include "base/files.h"
+#include "harness/rig/placeholder.h"
 #include "harness/rig/rig_read.h"
 #include "harness/serial/network_address.h"
 
 #include <string.h>
-
-enum { CANDIDATES_MAX_BYTES = 700 };
 
 DEFINE_CLEANUP(struct yaml *, yaml_free)
 
@@ -107,8 +106,8 @@ static int read_port(struct rig_device *device, struct yaml_node map, struct err
     struct yaml_node baud = yaml_get(map, "baud"), serial = yaml_get(map, "serial");
     if (device->is_virtual && !yaml_is_null(serial))
         return yaml_fail(serial, error, "a virtual device brings its own port: leave `serial` out");
-    if (!device->is_virtual && device->is_connected && yaml_is_null(serial))
-        return yaml_fail(map, error, "a connected device needs `serial` (its port), or `virtual`");
+    if (!device->is_virtual && !device->is_exec && device->is_connected && yaml_is_null(serial))
+        return yaml_fail(map, error, "a connected device needs `serial` (its port), or `virtual`, or `kind: exec`");
     device->baud = 115200;
     if (!yaml_is_null(baud) && yaml_read_integer(baud, 300, 4000000, &device->baud, error))
         return -1;
@@ -116,33 +115,23 @@ static int read_port(struct rig_device *device, struct yaml_node map, struct err
                                                                                                                                      : 0;
 }
 
-int rig_set_imei(struct rig_device *device, struct yaml_node node, const char *text, struct error *error)
+static int read_sec_tag(struct rig_device *device, struct yaml_node map, struct error *error)
 {
-    if (!text || strlen(text) != RIG_IMEI_DIGITS || strspn(text, "0123456789") != RIG_IMEI_DIGITS)
-        return yaml_fail(node, error, "an IMEI has %d digits: AT+CGSN tells it", RIG_IMEI_DIGITS);
-    device->imei = strdup(text);
-    return device->imei ? 0 : error_set_memory(error);
-}
-
-static int read_imei(struct rig_device *device, struct yaml_node node, struct error *error)
-{
-    return yaml_is_null(node) ? 0 : rig_set_imei(device, node, yaml_text(node), error);
+    int64_t sec_tag = 0;
+    struct yaml_node node;
+    if (yaml_require(map, "sec_tag", &node, error) || yaml_read_integer(node, 0, 2147483647, &sec_tag, error))
+        return -1;
+    device->sec_tag = (uint32_t)sec_tag;
+    return 0;
 }
 
 static int read_identity(struct rig_device *device, struct yaml_node map, struct error *error)
 {
-    int64_t sec_tag = 0;
-    struct yaml_node node;
     if (require_text(map, "registration_id", &device->registration_id, error) || require_text(map, "id_scope", &device->id_scope, error) ||
-        rig_read_optional(map, "dps_host", RIG_DPS_HOST_DEFAULT, &device->dps_host, error) || yaml_require(map, "sec_tag", &node, error) ||
-        yaml_read_integer(node, 0, 2147483647, &sec_tag, error))
+        rig_read_optional(map, "dps_host", RIG_DPS_HOST_DEFAULT, &device->dps_host, error) ||
+        (!device->is_exec && read_sec_tag(device, map, error)))
         return -1;
-    device->sec_tag = (uint32_t)sec_tag;
-    device->has_sec_tag = true;
-    return rig_read_optional(map, "dialect", RIG_DIALECT_DEFAULT, &device->dialect, error) ||
-                   read_imei(device, yaml_get(map, "imei"), error)
-               ? -1
-               : 0;
+    return rig_read_optional(map, "dialect", device->is_exec ? NULL : RIG_DIALECT_DEFAULT, &device->dialect, error);
 }
 
 static int read_description(struct rig_device *device, struct yaml_node map, struct error *error)
@@ -159,13 +148,14 @@ static int read_description(struct rig_device *device, struct yaml_node map, str
 
 static int read_device(struct rig *rig, struct yaml_node map, struct error *error)
 {
-    static const char *const keys[] = {
-        "id",       "platform", "product", "runner",  "connected", "serial",       "baud", "notes", "fixtures", "hooks", "registration_id",
-        "id_scope", "dps_host", "sec_tag", "dialect", "virtual",   "flow_control", "imei", NULL};
+    static const char *const keys[] = {"id",       "platform", "product",  "runner",  "connected",       "serial",
+                                       "baud",     "notes",    "fixtures", "hooks",   "registration_id", "id_scope",
+                                       "dps_host", "sec_tag",  "dialect",  "virtual", "flow_control",    "kind",
+                                       "command",  "client",   NULL};
     struct rig_device *device = &rig->devices[rig->device_count];
     *device = (struct rig_device){.is_connected = true};
     rig->device_count++;
-    if (yaml_check_keys(map, "a device", keys, error) || read_description(device, map, error) ||
+    if (yaml_check_keys(map, "a device", keys, error) || read_description(device, map, error) || rig_read_exec(device, map, error) ||
         read_virtual(device, yaml_get(map, "virtual"), error) || read_port(device, map, error) || read_identity(device, map, error) ||
         rig_read_hooks(device, yaml_get(map, "hooks"), error))
         return -1;
@@ -185,50 +175,30 @@ static int read_devices(struct rig *rig, struct yaml_node list, struct error *er
     return rig_connected_count(rig) ? 0 : yaml_fail(list, error, "no device is connected");
 }
 
-/* Two devices do not go together. In a rig file the key has a place; the boards of a hardware map have theirs. */
-static int fail_pair(struct yaml_node devices, size_t index, const char *key, const struct rig_device *device, const char *text,
-                     struct error *error)
-{
-    if (yaml_is_there(devices))
-        return yaml_fail(yaml_get(yaml_item_at(devices, index), key), error, "%s", text);
-    return error_set(error, ERROR_OWNER_FILE, ERROR_SYNTAX, "%s: %s", device->place, text);
-}
-
 /* A simulator has one id scope: devices with another would be refused for a reason that no case means. */
 static int check_one_scope(const struct rig *rig, struct yaml_node devices, struct error *error)
 {
     const char *scope = NULL;
     for (size_t i = 0; i < rig->device_count; i++) {
         const struct rig_device *device = &rig->devices[i];
-        char text[ERROR_TEXT_MAX_BYTES];
-        if (!device->is_connected)
-            continue;
-        snprintf(text, sizeof text, "devices of one rig share one id scope: '%s' here, '%s' before", device->id_scope, scope ? scope : "");
-        if (scope && strcmp(scope, device->id_scope) != 0)
-            return fail_pair(devices, i, "id_scope", device, text, error);
-        scope = device->id_scope;
+        if (device->is_connected && scope && strcmp(scope, device->id_scope) != 0)
+            return yaml_fail(yaml_get(yaml_item_at(devices, i), "id_scope"), error,
+                             "devices of one rig share one id scope: '%s' here, '%s' before", device->id_scope, scope);
+        scope = device->is_connected ? device->id_scope : scope;
     }
     return 0;
 }
 
 /* Two devices with one registration ID are one device for the service, which knows no upper and lower case there. */
-static bool is_same_registration(const struct rig_device *a, const struct rig_device *b)
-{
-    return a->is_connected && b->is_connected && strcasecmp(a->registration_id, b->registration_id) == 0;
-}
-
 static int check_own_ids(const struct rig *rig, struct yaml_node devices, struct error *error)
 {
     for (size_t i = 0; i < rig->device_count; i++)
-        for (size_t j = 0; j < i; j++) {
-            const struct rig_device *first = &rig->devices[j];
-            char text[ERROR_TEXT_MAX_BYTES];
-            if (!is_same_registration(&rig->devices[i], first))
-                continue;
-            snprintf(text, sizeof text, "each connected device needs a registration id of its own: device '%s' at %s has '%s' too",
-                     first->id, first->place, first->registration_id);
-            return fail_pair(devices, i, "registration_id", &rig->devices[i], text, error);
-        }
+        for (size_t j = 0; j < i; j++)
+            if (rig->devices[i].is_connected && rig->devices[j].is_connected &&
+                strcasecmp(rig->devices[i].registration_id, rig->devices[j].registration_id) == 0)
+                return yaml_fail(yaml_get(yaml_item_at(devices, i), "registration_id"), error,
+                                 "each connected device needs a registration id of its own: device '%s' at %s has '%s' too",
+                                 rig->devices[j].id, rig->devices[j].place, rig->devices[j].registration_id);
     return 0;
 }
 
@@ -263,40 +233,16 @@ static int read_simulator(struct rig *rig, struct yaml_node map, struct error *e
     return rig_read_optional(map, "ready", NULL, &rig->simulator_ready, error);
 }
 
-static int read_rig(struct rig *rig, struct yaml_node root, struct error *error)
+int rig_read_text(const char *text, size_t length_bytes, const char *name, struct rig *ret_rig, struct error *error)
 {
     static const char *const keys[] = {"format", "devices", "simulator", NULL};
-    struct yaml_node devices;
-    return yaml_check_format(root, "rig files", RIG_FORMAT, error) || yaml_check_keys(root, "a rig file", keys, error) ||
-                   yaml_require(root, "devices", &devices, error) || read_devices(rig, devices, error) ||
-                   check_one_scope(rig, devices, error) || check_own_ids(rig, devices, error) ||
-                   read_simulator(rig, yaml_get(root, "simulator"), error)
-               ? -1
-               : 0;
-}
-
-static int read_map(struct rig *rig, struct yaml_node root, bool needs_identity, struct error *error)
-{
-    struct yaml_node nothing = {.yaml = root.yaml};
-    return hardware_map_read(rig, root, needs_identity, error) ||
-                   (needs_identity && (check_one_scope(rig, nothing, error) || check_own_ids(rig, nothing, error))) ||
-                   read_simulator(rig, nothing, error)
-               ? -1
-               : 0;
-}
-
-enum form { FORM_RIG_OR_MAP, FORM_MAP };
-
-static int read_form(const char *text, size_t length_bytes, const char *name, enum form form, struct rig *ret_rig, struct error *error)
-{
     CLEANUP(yaml_free_cleanup) struct yaml *yaml = yaml_read_text(text, length_bytes, name, error);
     CLEANUP(rig_done) struct rig rig = {0};
-    if (!yaml)
-        return -1;
-    struct yaml_node root = yaml_root(yaml);
-    if (form == FORM_MAP && !yaml_is_list(root))
-        return yaml_fail(root, error, "a hardware map is a list of boards");
-    if (yaml_is_list(root) ? read_map(&rig, root, form == FORM_RIG_OR_MAP, error) : read_rig(&rig, root, error))
+    struct yaml_node devices;
+    if (!yaml || yaml_check_format(yaml_root(yaml), "rig files", RIG_FORMAT, error) ||
+        yaml_check_keys(yaml_root(yaml), "a rig file", keys, error) || yaml_require(yaml_root(yaml), "devices", &devices, error) ||
+        read_devices(&rig, devices, error) || check_one_scope(&rig, devices, error) || check_own_ids(&rig, devices, error) ||
+        read_simulator(&rig, yaml_get(yaml_root(yaml), "simulator"), error))
         return -1;
     if (!(rig.file = strdup(name)))
         return error_set_memory(error);
@@ -305,32 +251,12 @@ static int read_form(const char *text, size_t length_bytes, const char *name, en
     return 0;
 }
 
-int rig_read_text(const char *text, size_t length_bytes, const char *name, struct rig *ret_rig, struct error *error)
-{
-    return read_form(text, length_bytes, name, FORM_RIG_OR_MAP, ret_rig, error);
-}
-
-int rig_read_map_text(const char *text, size_t length_bytes, const char *name, struct rig *ret_rig, struct error *error)
-{
-    return read_form(text, length_bytes, name, FORM_MAP, ret_rig, error);
-}
-
-static int read_form_file(const char *path, enum form form, struct rig *ret_rig, struct error *error)
+int rig_read_file(const char *path, struct rig *ret_rig, struct error *error)
 {
     CLEANUP(bytes_done) struct bytes text = {0};
     if (file_read(path, YAML_FILE_MAX_BYTES, &text, error))
         return -1;
-    return read_form(bytes_text(&text), text.length_bytes, path, form, ret_rig, error);
-}
-
-int rig_read_file(const char *path, struct rig *ret_rig, struct error *error)
-{
-    return read_form_file(path, FORM_RIG_OR_MAP, ret_rig, error);
-}
-
-int rig_read_map(const char *path, struct rig *ret_rig, struct error *error)
-{
-    return read_form_file(path, FORM_MAP, ret_rig, error);
+    return rig_read_text(bytes_text(&text), text.length_bytes, path, ret_rig, error);
 }
 
 int rig_builtin(struct rig *ret_rig, struct error *error)
@@ -351,24 +277,31 @@ static void free_words(char **items)
 
 static void free_device(struct rig_device *device)
 {
-    char *texts[] = {device->id,      device->platform,        device->product, device->runner,           device->notes,
-                     device->serial,  device->registration_id, device->imei,    device->id_scope,         device->dps_host,
-                     device->dialect, device->personality,     device->mfw,     device->hardware_profile, device->place};
+    char *texts[] = {device->id,
+                     device->platform,
+                     device->product,
+                     device->runner,
+                     device->notes,
+                     device->serial,
+                     device->registration_id,
+                     device->id_scope,
+                     device->dps_host,
+                     device->dialect,
+                     device->personality,
+                     device->mfw,
+                     device->hardware_profile,
+                     device->place,
+                     device->client};
     for (size_t i = 0; i < ARRAY_COUNT(texts); i++)
         free(texts[i]);
     free_words(device->fixtures.items);
     free_words(device->weaknesses.items);
     free_words(device->misbehaviours.items);
+    free_words(device->command);
     for (int i = 0; i < RIG_HOOK_COUNT; i++) {
         free_words(device->hooks[i].argv);
         free(device->hooks[i].input);
-        free(device->hooks[i].serial_number);
     }
-}
-
-void rig_drop_last_device(struct rig *rig)
-{
-    free_device(&rig->devices[--rig->device_count]);
 }
 
 void rig_done(struct rig *rig)
@@ -393,12 +326,40 @@ size_t rig_connected_count(const struct rig *rig)
     return count;
 }
 
-bool rig_is_virtual(const struct rig *rig)
+static bool is_of_every_device(const struct rig *rig, bool (*is_so)(const struct rig_device *device))
 {
     for (size_t i = 0; i < rig->device_count; i++)
-        if (rig->devices[i].is_connected && !rig->devices[i].is_virtual)
+        if (rig->devices[i].is_connected && !is_so(&rig->devices[i]))
             return false;
     return true;
+}
+
+static bool takes_time_scale(const struct rig_device *device)
+{
+    for (size_t i = 0; device->is_exec && device->command[i]; i++)
+        if (placeholder_stands_in(device->command[i], PLACEHOLDER_TIME_SCALE))
+            return true;
+    return device->is_virtual;
+}
+
+bool rig_takes_time_scale(const struct rig *rig)
+{
+    return is_of_every_device(rig, takes_time_scale);
+}
+
+/* Of what is a program of this host we need no hook for it. */
+static bool has_by_itself(const struct rig_device *device, const char *capability)
+{
+    if (strcmp(capability, "reset") == 0 || strcmp(capability, "chip-erase") == 0)
+        return device->is_virtual || device->is_exec;
+    if (strcmp(capability, RIG_NEED_CONSOLE) == 0)
+        return device->dialect != NULL;
+    return strcmp(capability, "power") == 0 && device->is_exec;
+}
+
+static bool is_on_this_host(const struct rig_device *device)
+{
+    return device->is_virtual || device->is_exec;
 }
 
 static bool offers(const struct rig_device *device, const char *capability)
@@ -406,9 +367,7 @@ static bool offers(const struct rig_device *device, const char *capability)
     for (size_t i = 0; i < device->fixtures.count; i++)
         if (strcmp(device->fixtures.items[i], capability) == 0)
             return true;
-    if (device->is_virtual && (strcmp(capability, "reset") == 0 || strcmp(capability, "chip-erase") == 0))
-        return true;
-    return rig_device_has_hooks_of(device, capability);
+    return has_by_itself(device, capability) || rig_device_has_hooks_of(device, capability);
 }
 
 bool rig_device_offers(const struct rig_device *device, const char *capability)
@@ -418,85 +377,15 @@ bool rig_device_offers(const struct rig_device *device, const char *capability)
     return offers(device, capability);
 }
 
+bool rig_is_on_this_host(const struct rig *rig)
+{
+    return is_of_every_device(rig, is_on_this_host);
+}
+
 const char *rig_lane_name(const struct rig *rig)
 {
     static const char *const names[] = {"auto", "listener", "host", "exclusive"};
     if (rig->lane != RIG_LANE_AUTO)
         return names[rig->lane];
-    return rig_is_virtual(rig) ? "listener" : "exclusive";
-}
-
-/* ---- which device ---- */
-
-static bool is_named(const struct rig_device *device, const char *word)
-{
-    return strcmp(device->id, word) == 0 || strcmp(device->id + strspn(device->id, "0"), word) == 0 ||
-           (device->serial && strcmp(device->serial, word) == 0) || (device->imei && strcmp(device->imei, word) == 0);
-}
-
-static bool is_described(const struct rig_device *device, const char *word)
-{
-    size_t board = device->platform ? strcspn(device->platform, "/") : 0;
-    return (device->platform && strcmp(device->platform, word) == 0) ||
-           (board && strlen(word) == board && strncmp(device->platform, word, board) == 0) ||
-           (device->product && strcmp(device->product, word) == 0);
-}
-
-static size_t count_fitting(const struct rig *rig, const char *word, bool (*fits)(const struct rig_device *, const char *),
-                            const struct rig_device **ret_device)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < rig->device_count; i++)
-        if (rig->devices[i].is_connected && fits(&rig->devices[i], word)) {
-            *ret_device = &rig->devices[i];
-            count++;
-        }
-    return count;
-}
-
-static bool is_any(const struct rig_device *device, const char *word)
-{
-    (void)device, (void)word;
-    return true;
-}
-
-static void list_devices(const struct rig *rig, const char *word, bool (*fits)(const struct rig_device *, const char *), struct bytes *text)
-{
-    for (size_t i = 0; i < rig->device_count; i++) {
-        const struct rig_device *device = &rig->devices[i];
-        if (device->is_connected && fits(device, word))
-            bytes_printf(text, "%s%s (%s)", text->length_bytes ? ", " : "", device->id, device->serial ? device->serial : device->place);
-    }
-}
-
-static const char *nearest_id(const struct rig *rig, const char *word)
-{
-    const char *names[RIG_DEVICES_MAX + 1] = {NULL};
-    size_t count = 0;
-    for (size_t i = 0; i < rig->device_count; i++)
-        if (rig->devices[i].is_connected)
-            names[count++] = rig->devices[i].id;
-    return text_nearest(word, names);
-}
-
-int rig_find_device(const struct rig *rig, const char *word, const struct rig_device **ret_device, struct error *error)
-{
-    CLEANUP(bytes_done) struct bytes text = {.max_bytes = CANDIDATES_MAX_BYTES};
-    const struct rig_device *device = NULL;
-    if (count_fitting(rig, word, is_named, &device) == 1) {
-        *ret_device = device;
-        return 0;
-    }
-    size_t count = count_fitting(rig, word, is_described, &device);
-    if (count == 1) {
-        *ret_device = device;
-        return 0;
-    }
-    list_devices(rig, word, count ? is_described : is_any, &text);
-    if (count)
-        return error_set(error, ERROR_OWNER_FILE, ERROR_USAGE, "'%s' fits %zu devices of the rig: %s; name one by its id", word, count,
-                         bytes_text(&text));
-    const char *near = nearest_id(rig, word);
-    return error_set(error, ERROR_OWNER_FILE, ERROR_NOT_FOUND, "the rig has no connected device '%s'%s%s%s; there are: %s", word,
-                     near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "", bytes_text(&text));
+    return rig_is_on_this_host(rig) ? "listener" : "exclusive";
 }

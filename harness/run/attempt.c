@@ -5,6 +5,7 @@
 #include "harness/credentials/credential_set.h"
 #include "harness/plan/device_plan.h"
 #include "harness/run/evidence.h"
+#include "harness/run/exec_client.h"
 #include "harness/run/service_state.h"
 #include "harness/run/start.h"
 #include "harness/run/wear.h"
@@ -174,6 +175,8 @@ static int write_credentials(struct bench *bench, const struct case_row *row, co
     if (want_root(bench, &row->credentials, pki, &set, error) || want_chain(&row->credentials, pki, &set, error) ||
         want_key(&row->credentials, pki, &set, error) || keep_evidence(bench, row, pki, &set, result, error))
         return -1;
+    if (bench->program)
+        return exec_client_write(bench, &set, error);
     return apply_credentials(bench, &set, &result->credential_writes, error);
 }
 
@@ -184,7 +187,7 @@ static int start(struct bench *bench, const struct case_row *row, struct watch *
 {
     uint64_t missing;
     for (size_t i = 0; i + 1 < row->step_count; i++)
-        if (start_step(bench, row->steps[i], error))
+        if (start_step(bench, row->steps[i], error) || (bench->program && exec_client_let_run(bench, error)))
             return -1;
     /* A device that is still busy with the row before may have had its faults. */
     if (service_state_set_scenario(bench, row, error) ||
@@ -193,7 +196,8 @@ static int start(struct bench *bench, const struct case_row *row, struct watch *
     bench->first_session = bench->last_session;
     bench->has_booted = false;
     bench->has_skipped_dps = false;
-    dk_forget_fault(bench->dk);
+    if (bench->dk)
+        dk_forget_fault(bench->dk);
     bench->watch = watch;
     return start_step(bench, row->steps[row->step_count - 1], error);
 }
@@ -212,6 +216,8 @@ struct observation {
 static bool is_broken(const struct observation *observation)
 {
     const struct bench *bench = observation->bench;
+    if (bench->program)
+        return exec_device_has_crashed(bench->program);
     return dk_has_fault(bench->dk) || dk_unexpected_boot_count(bench->dk) > observation->unexpected_boots;
 }
 
@@ -219,7 +225,7 @@ static bool is_broken(const struct observation *observation)
 static bool is_rest_over(struct observation *observation)
 {
     struct bench *bench = observation->bench;
-    if (!dk_is_at_rest(bench->dk))
+    if (!(bench->program ? exec_device_is_at_rest(bench->program) : dk_is_at_rest(bench->dk)))
         return false;
     if (observation->rest.at_us == 0)
         observation->rest = deadline_in_ms(bench->clock, BENCH_WORK_MS);
@@ -255,12 +261,21 @@ static int64_t settle_ms(const struct bench *bench)
     return ms < SETTLE_MIN_MS ? SETTLE_MIN_MS : ms;
 }
 
+static int tell_broken(const struct bench *bench, struct error *error)
+{
+    enum error_owner owner = bench->is_known_good ? ERROR_OWNER_DEVICE : ERROR_OWNER_RIG;
+    if (bench->program)
+        return error_set(error, owner, ERROR_BAD_PATTERN, "the program crashed: %s", exec_device_end(bench->program));
+    return error_set(error, owner, ERROR_BAD_PATTERN, "%s",
+                     dk_has_fault(bench->dk) ? "the device dumped a fault" : "the device booted without being asked to");
+}
+
 static int observe(struct bench *bench, const struct case_row *row, struct watch *watch, struct error *error)
 {
     struct observation observation = {
         .bench = bench,
         .watch = watch,
-        .unexpected_boots = dk_unexpected_boot_count(bench->dk),
+        .unexpected_boots = bench->dk ? dk_unexpected_boot_count(bench->dk) : 0,
         .budget = deadline_in_ms(bench->clock, clock_scaled_ms(row->budget_s * 1000, bench->time_scale)),
     };
     struct error late = ERROR_INIT;
@@ -270,10 +285,7 @@ static int observe(struct bench *bench, const struct case_row *row, struct watch
         return error_set(error, late.owner, late.code, "%s", late.text);
     if (waiting_settle(bench->waiting, settle_ms(bench), error) || bench_check(bench, error))
         return -1;
-    if (!is_broken(&observation))
-        return 0;
-    return error_set(error, bench->is_known_good ? ERROR_OWNER_DEVICE : ERROR_OWNER_RIG, ERROR_BAD_PATTERN, "%s",
-                     dk_has_fault(bench->dk) ? "the device dumped a fault" : "the device booted without being asked to");
+    return is_broken(&observation) ? tell_broken(bench, error) : 0;
 }
 
 /* ---- the row ---- */
@@ -308,7 +320,7 @@ static int run_row(struct bench *bench, const struct case_row *row, struct watch
 {
     const struct pki *pki = NULL;
     uint64_t missing_before = control_missing_events(bench->control), missing = 0;
-    if (!bench->dk)
+    if (!bench->dk && !bench->program)
         return error_set(error, ERROR_OWNER_RIG, ERROR_IO, "the device was given up after an earlier row");
     if (bench_check(bench, error) || prepare(bench, row, &pki, result, error))
         return -1;
@@ -319,6 +331,8 @@ static int run_row(struct bench *bench, const struct case_row *row, struct watch
     if (missing > missing_before)
         return error_set(error, ERROR_OWNER_RIG, ERROR_PROTOCOL, "%llu events of the simulator were lost: nobody knows all that happened",
                          (unsigned long long)(missing - missing_before));
+    if (bench->program && exec_client_check_contact(bench, watch, error))
+        return -1;
     return bench_check(bench, error) || check_fresh(bench, row, error) ? -1 : 0;
 }
 

@@ -11,6 +11,7 @@
 #include "certs/forge.h"
 #include "harness/control/control.h"
 #include "harness/device/dk.h"
+#include "harness/device/exec_device.h"
 #include "harness/rig/rig.h"
 #include "harness/rig/served.h"
 #include "harness/run/pki_store.h"
@@ -65,9 +66,10 @@ struct bench {
     bool has_own_timeline; /* `timeline` is the device's */
     struct line_file *console_log;
     struct served *virtual_device; /* NULL: a real one */
-    struct dialect *dialect;
+    struct dialect *dialect;       /* NULL: a program whose lines mean nothing to us */
     struct dk *dk;
-    char *lease; /* NULL: none */
+    struct exec_device *program; /* in place of dk: a device of kind exec */
+    char *lease;                 /* NULL: none */
     char *lane;
     char *lane_address;
     char *lane_root_ca;       /* PEM of the lane as it is configured now */
@@ -107,6 +109,8 @@ void bench_close_simulator(struct bench *bench);
 /* The device: lease a lane, start it when it is virtual, open its port, ask who it is. ret_identity: malloc'ed JSON object for the report. */
 int bench_open_device(struct bench *bench, const struct rig_device *device, cJSON **ret_identity, struct error *error);
 void bench_close_device(struct bench *bench);
+/* NULL: it is not open, or was given up. */
+struct console *bench_console(const struct bench *bench);
 
 /* A request to the simulator within BENCH_CALL_MS; `params` taken over. */
 int bench_call(struct bench *bench, const char *method, cJSON *params, cJSON **ret_result, struct error *error);

@@ -3,6 +3,7 @@
 #include "base/files.h"
 #include "harness/rig/place.h"
 #include "harness/run/bench.h"
+#include "harness/run/exec_client.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -148,6 +149,8 @@ static void on_lost(void *user, const struct error *error)
 static int read_dialect(struct bench *bench, struct error *error)
 {
     CLEANUP_FREE char *path = NULL, *folder = bench->rig->file ? strdup(bench->rig->file) : NULL;
+    if (!bench->device->dialect)
+        return 0;
     return place_dialect(bench->device->dialect, folder ? dirname(folder) : NULL, &path, error) ||
                    dialect_read_file(path, &bench->dialect, error)
                ? -1
@@ -206,16 +209,6 @@ static cJSON *identity_to_json(const struct dk_identity *identity)
     return TAKE(json);
 }
 
-/* By-id names belong to probes and cables: another board may hang on them. */
-static int check_imei(const struct rig_device *device, const struct dk_identity *identity, struct error *error)
-{
-    if (!device->imei || strcmp(device->imei, identity->imei) == 0)
-        return 0;
-    return error_set(error, ERROR_OWNER_RIG, ERROR_CONFLICT,
-                     "%s: the device at the port of '%s' has IMEI %s, the rig file says %s; is it another board?", device->place,
-                     device->id, *identity->imei ? identity->imei : "(none)", device->imei);
-}
-
 static int identify(struct bench *bench, cJSON **ret_identity, struct error *error)
 {
     /* The dk may answer late, after we gave up: then it must not write into our stack. It cannot: bench_close_device ends it first. */
@@ -234,7 +227,7 @@ static int identify(struct bench *bench, cJSON **ret_identity, struct error *err
     else
         snprintf(bench->wear_id, sizeof bench->wear_id, "rig:%s", bench->device->id);
     *ret_identity = identity_to_json(&contact.identity);
-    return check_imei(bench->device, &contact.identity, error);
+    return 0;
 }
 
 /* ---- together ---- */
@@ -283,6 +276,8 @@ int bench_open_device(struct bench *bench, const struct rig_device *device, cJSO
     bench->reset_us = 0;
     if (make_folder(bench, error) || read_dialect(bench, error) || run_first_hooks(bench, error) || lease_lane(bench, error))
         return -1;
+    if (device->is_exec)
+        return exec_client_open(bench, error);
     if (device->is_virtual && start_virtual(bench, error))
         return -1;
     return open_port(bench, error) || identify(bench, ret_identity, error) ? -1 : 0;
@@ -296,9 +291,17 @@ static void run_last_hook(struct bench *bench)
         progress_say(bench->progress, "%s: %s", bench->device->id, error.text);
 }
 
+struct console *bench_console(const struct bench *bench)
+{
+    if (bench->program)
+        return exec_device_console(bench->program);
+    return bench->dk ? dk_console(bench->dk) : NULL;
+}
+
 void bench_close_device(struct bench *bench)
 {
     dk_close(TAKE(bench->dk));
+    exec_device_close(TAKE(bench->program));
     served_stop(TAKE(bench->virtual_device));
     run_last_hook(bench);
     dialect_free(TAKE(bench->dialect));

@@ -257,7 +257,7 @@ static size_t choose_jobs(const struct run *run)
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     if (run->options->jobs)
         return run->options->jobs;
-    return rig_is_virtual(run->options->rig) && cores > 0 ? (size_t)cores : run->plan.device_count;
+    return rig_is_on_this_host(run->options->rig) && cores > 0 ? (size_t)cores : run->plan.device_count;
 }
 
 void crew_run(struct run *run)

@@ -19,15 +19,27 @@ static int read_known(const struct run_options *options, struct known_findings *
     return known_findings_read(options->cases_directory, options->cases_shown, &words, ret_known, error);
 }
 
+/* Of a program without a dialect the lines mean nothing to us: its rows are judged by what it does. One that asks for lines alone cannot be. */
+static int drop_console(struct case_list *list, struct error *error)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (!case_row_drop_view(list->rows[i], CASE_VIEW_CONSOLE) && case_row_add_need(list->rows[i], RIG_NEED_CONSOLE, error))
+            return -1;
+    return 0;
+}
+
 /* `rig_device`: NULL when nobody runs the rows. */
 static int read_rows(const struct run_options *options, const struct case_device *device, const struct rig_device *rig_device,
                      const struct known_findings *known, struct case_list *list, struct error *error)
 {
     const struct case_options case_options = {.vocabulary = vocabulary(), .device = *device};
     const struct known_device known_device = {.dialect = rig_device ? rig_device->dialect : NULL,
+                                              .client = rig_device ? rig_device->client : NULL,
                                               .personality = rig_device && rig_device->is_virtual ? rig_device->personality : NULL};
     if (cases_read(options->cases_directory, options->cases_shown, &case_options, list, error) ||
         known_findings_mark(known, rig_device ? &known_device : NULL, list, error))
+        return -1;
+    if (rig_device && !rig_device->dialect && drop_console(list, error))
         return -1;
     return select_rows(list, options->selectors, options->selector_count, error);
 }

@@ -66,17 +66,24 @@ static void remove_private(struct run *run)
 
 /* ---- set-up ---- */
 
+/* An interpreter needs its time to start, and no time scale makes that faster. */
 static double choose_scale(const struct run_options *options)
 {
     if (options->time_scale > 0)
         return options->time_scale;
-    return rig_is_virtual(options->rig) ? RUN_TIME_SCALE_DEFAULT : 1;
+    if (!rig_takes_time_scale(options->rig))
+        return 1;
+    for (size_t i = 0; i < options->rig->device_count; i++)
+        if (options->rig->devices[i].is_connected && options->rig->devices[i].is_exec)
+            return RUN_TIME_SCALE_PROGRAM;
+    return RUN_TIME_SCALE_DEFAULT;
 }
 
 static int check_scale(const struct run_options *options, struct error *error)
 {
-    if (options->time_scale > 1 && !rig_is_virtual(options->rig))
-        return error_set(error, ERROR_OWNER_FILE, ERROR_USAGE, "a real device lives in real time: its time scale is 1, not %g",
+    if (options->time_scale > 1 && !rig_takes_time_scale(options->rig))
+        return error_set(error, ERROR_OWNER_FILE, ERROR_USAGE,
+                         "a real device lives in real time, and so does a program that is not told the time scale: it is 1, not %g",
                          options->time_scale);
     return 0;
 }
@@ -222,6 +229,8 @@ void run_take_device(struct run *run, cJSON *device, const char *problem)
     }
     if (problem && !run_is_interrupted(run))
         progress_say(&run->progress, "%s", problem);
+    if (!earlier && json_string(device, "judged_on", NULL))
+        progress_say(&run->progress, "%s is judged on %s; what it prints is recorded", id, json_string(device, "judged_on", ""));
     if (device && earlier)
         cJSON_ReplaceItemViaPointer(run->result.devices, earlier, device);
     else if (device)

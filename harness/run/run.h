@@ -22,7 +22,7 @@ enum { RUN_TIME_SCALE_DEFAULT = 10 };
 #else
 enum { RUN_TIME_SCALE_DEFAULT = 50 };
 #endif
-enum { RUN_TIME_SCALE_MAX = 1000 };
+enum { RUN_TIME_SCALE_PROGRAM = 10, RUN_TIME_SCALE_MAX = 1000 };
 
 struct run_options {
     const struct rig *rig;

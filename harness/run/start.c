@@ -1,6 +1,7 @@
 #include "harness/run/start.h"
 
 #include "harness/plan/device_plan.h"
+#include "harness/run/exec_client.h"
 
 #include <signal.h>
 #include <string.h>
@@ -158,6 +159,8 @@ int start_step(struct bench *bench, enum case_step step, struct error *error)
 {
     enum case_step resolved = resolve(bench, step);
     bool is_graceful;
+    if (bench->program)
+        return exec_client_start(bench, step, error);
     if (say_goodbye(bench, &is_graceful, error) || (!is_graceful && keep_calm(bench, error)))
         return -1;
     count_reset(bench, is_graceful);

@@ -19,6 +19,22 @@ static int add_words(cJSON *json, const char *name, const struct rig_words *word
     return json_set(json, name, cJSON_CreateStringArray((const char *const *)words->items, (int)words->count));
 }
 
+/* The console of a program without a dialect is recorded all the same. */
+#define JUDGED_BY_DEEDS "wire, service"
+
+static int add_program(cJSON *json, const struct rig_device *device)
+{
+    int count = 0;
+    if (!device->is_exec)
+        return 0;
+    while (device->command[count])
+        count++;
+    if (!device->dialect && json_set_string(json, "judged_on", JUDGED_BY_DEEDS))
+        return -1;
+    return json_set_string(json, "kind", "exec") || json_set_string(json, "client", device->client) ||
+           json_set(json, "command", cJSON_CreateStringArray((const char *const *)device->command, count));
+}
+
 static cJSON *device_to_json(const struct rig_device *device)
 {
     CLEANUP_JSON cJSON *json = cJSON_CreateObject();
@@ -28,7 +44,8 @@ static cJSON *device_to_json(const struct rig_device *device)
         add_words(json, "weaknesses", &device->weaknesses) || add_words(json, "misbehaviours", &device->misbehaviours) ||
         json_set_string(json, "serial", device->serial) || json_set_string(json, "registration_id", device->registration_id) ||
         json_set_string(json, "id_scope", device->id_scope) || json_set_string(json, "dps_host", device->dps_host) ||
-        json_set_integer(json, "sec_tag", device->sec_tag) || json_set_string(json, "dialect", device->dialect))
+        (!device->is_exec && json_set_integer(json, "sec_tag", device->sec_tag)) || json_set_string(json, "dialect", device->dialect) ||
+        add_program(json, device))
         return NULL;
     return TAKE(json);
 }
@@ -102,7 +119,7 @@ static const char *look_for_unwritten(struct station *station, const struct resu
     struct error error = ERROR_INIT;
     bool is_good = result->verdict == VERDICT_PASS || result->verdict == VERDICT_SKIP;
     /* A raw file that reached its own limit is no trouble: what is missing in it is counted. */
-    if (bench->dk && console_raw_check(dk_console(bench->dk), &error) && error.code == ERROR_IO)
+    if (bench_console(bench) && console_raw_check(bench_console(bench), &error) && error.code == ERROR_IO)
         bench_report_unwritten(bench, &error);
     /* On a full disk other programs fail first, and look as if the device had. */
     if (!is_good && bench->unwritten.code == ERROR_NONE && room_is_out(bench->directory)) {

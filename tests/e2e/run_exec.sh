@@ -1,0 +1,77 @@
+#!/bin/bash
+# Programs as devices (docs/exec.md): openssl s_client is one that checks its server and knows no MQTT.
+set -euo pipefail
+
+# shellcheck source=tests/e2e/run_lib.sh
+. "$DPSBENCH_SOURCE/tests/e2e/run_lib.sh"
+
+# program NAME COMMAND: a rig file with one device of kind exec; prints its path. COMMAND is a YAML list.
+program() {
+    cat >"$scratch/$1.yaml" <<RIG
+format: 1
+devices:
+  - id: program
+    kind: exec
+    client: $1
+    command: $2
+    registration_id: program-1
+    id_scope: 0ne000AAAA1
+RIG
+    printf '%s' "$scratch/$1.yaml"
+}
+
+s_client="openssl s_client -connect {address} -servername {host} -CAfile {root} -cert {chain} -key {key} -verify_return_error -verify_hostname {host}"
+look='stat -c "%a %n" {chain} {key} {root}; stat -c %a {state}; grep -c BEGIN {chain}; echo scale {time_scale} scope {id_scope} id {id} rig {rig}'
+
+it 'is judged by wire and service: a client that looks at its server passes what is about servers'
+run_cases --rig "$(program good "[sh, -c, '$look; exec $s_client']")" server
+exits 0
+is "$(report '[.rows[] | select(.verdict == "pass")] | length')" 8
+is "$(report '.rig.devices[0] | .kind, .client, .judged_on' | paste -sd' ')" 'exec good wire, service'
+is "$(report '.rows[] | select(.id == "server/root-missing") | .reason.text')" "device 'program' does not offer 'console'"
+holds "$scratch/stderr" 'program is judged on wire, service; what it prints is recorded'
+
+it 'gets its credentials as files that nobody else can read, and its words filled in'
+holds "$out/program/console.log" '600 '
+is "$(grep -cE ' (600 /.*\.private/program/(chain|key|root)\.pem|700)$' "$out/program/console.log")" 32
+holds "$out/program/console.log" "scale 10 scope 0ne000AAAA1 id program-1 rig $scratch"
+lacks "$out/program/console.log" 'PRIVATE KEY'
+missing "$out/.private"
+
+it 'fails where it does what it must not, and says what: no name is checked here'
+run_cases --rig "$(program blind "[sh, -c, 'exec ${s_client%-verify_hostname*}']")" server/expired server/host-name-mismatch
+exits 1
+is "$(report '.rows[] | select(.verdict == "fail") | .id')" server/host-name-mismatch
+
+it 'is not blamed for a command that does not work'
+run_cases --rig "$(program absent '[there-is-no-such-program]')" server/expired
+exits 3
+holds "$scratch/stdout" "start 'there-is-no-such-program'"
+run_cases --rig "$(program broken '[sh, -c, "echo cannot find module >&2; exit 7"]')" server/expired
+exits 3
+is "$(report '.rows[0].reason.text')" "the program of 'program' ended without a connection (exit status 7): cannot find module"
+
+it 'crashes as a device does'
+run_cases --rig "$(program crashing '[sh, -c, "kill -SEGV $$"]')" server/expired
+exits 3
+is "$(report '.rows[0].reason.text')" 'the program crashed: signal 11 (Segmentation fault)'
+
+it 'is started anew by a reset, keeps its state, and loses it with a chip erase; what it started ends with it'
+cases=$scratch/cases
+mkdir -p "$cases/server"
+sed 's/^budget_s/steps: [reset, reset, chip-erase, reset, reset]\n&/' "$DPSBENCH_SOURCE/cases/server/expired.yaml" >"$cases/server/expired.yaml"
+run_cases --cases "$cases" --rig "$(program counting "[sh, -c, 'echo >>{state}/boots; echo boot \$(wc -l <{state}/boots); tail -f {chain} & exec $s_client']")"
+exits 0
+is "$(sed -n 's/.* boot //p' "$out/program/console.log" | paste -sd' ')" '1 2 1 2 3'
+nobody_left "$out"
+
+it 'has a console that counts when a dialect knows its lines'
+sed 's/^    command/    dialect: nordic\n&/' "$(program talking "[sh, -c, 'echo \"*** Booting nRF Connect SDK v2.9.0 ***\"; exec $s_client']")" >"$scratch/dialect.yaml"
+run_cases --rig "$scratch/dialect.yaml" server/expired
+exits 1
+is "$(report '.rows[0].reason.view')" console
+
+it 'lives in real time unless it takes the time scale'
+run_cases --rig "$scratch/dialect.yaml" --time-scale 5 server/expired
+exits 2
+holds "$scratch/stderr" 'so does a program that is not told the time scale: it is 1, not 5'
