@@ -46,6 +46,11 @@ static const char hub_text[] = "The hubs behind a simulator that runs: devices, 
                                "  dpsbench hub send dev-01 'hello' --state sim\n"
                                "  dpsbench hub invoke dev-01 reboot --state sim";
 
+static const char rig_text[] = "Rig files: which devices there are, how to reset them, which simulator\v"
+                               "Examples:\n"
+                               "  dpsbench rig init --id-scope 0ne000AAAA1 --sec-tag 56 --registration-id 'nrf-{imei}'\n"
+                               "  dpsbench rig init --from hardware-map.yml --output rig.yaml";
+
 static const char sim_text[] = "What a simulator can do to devices, and one that runs: turn its knobs, watch it\v"
                                "Examples:\n"
                                "  dpsbench sim knobs\n"
@@ -76,6 +81,8 @@ static const struct command commands[] = {
     {"plan", "Show in which order rows would run on a rig, and what that costs its devices", cli_plan, NULL},
     {"try", "Try a device's own files, without a board: would DPS assign it, and if not, why", cli_try, NULL},
     {"probe", "Register from this host with a device's own credentials: are they wrong, or is the device", cli_probe, NULL},
+    {"devices", "List the serial ports of boards, and what answers there", cli_devices, NULL},
+    {"rig", rig_text, NULL, cli_rig_commands},
     {"credentials", "The credentials in a modem: list, plan, write, verify, delete, keygen, wear", cli_credentials,
      cli_credentials_commands},
     {"dialect", dialect_text, NULL, cli_dialect_commands},

@@ -10,6 +10,7 @@
 int cli_main(int argc, char **argv);
 
 int cli_run(int argc, char **argv);
+int cli_devices(int argc, char **argv);
 int cli_list(int argc, char **argv);
 int cli_plan(int argc, char **argv);
 int cli_show(int argc, char **argv);
@@ -22,6 +23,8 @@ extern const struct command cli_credentials_commands[];
 extern const struct command cli_dialect_commands[];
 /* `dpsbench sim ...`; ends with an empty one. */
 extern const struct command cli_sim_commands[];
+/* `dpsbench rig ...`; ends with an empty one. */
+extern const struct command cli_rig_commands[];
 /* `dpsbench hub ...`; ends with an empty one. */
 extern const struct command cli_hub_commands[];
 /* `dpsbench certs ...`; ends with an empty one. */

@@ -48,8 +48,10 @@ struct run_arguments {
 };
 
 static const struct argp_option options[] = {
-    {"rig", OPTION_RIG, "FILE", 0, "The rig: devices and simulator (docs/rig.md). Default: one virtual DK and a simulator of its own", 0},
-    {"device", OPTION_DEVICE, "ID", 0, "Run on this device of the rig alone. Default: on each that is connected", 0},
+    {"rig", OPTION_RIG, "FILE", 0,
+     "The rig (docs/rig.md), or a hardware map of Zephyr's Twister. Default: one virtual DK and a simulator of its own", 0},
+    {"device", OPTION_DEVICE, "ID", 0,
+     "Run on this device of the rig alone: its id, port, IMEI, or platform. Default: on each that is connected", 0},
     {"flash", OPTION_FLASH, NULL, 0, "Run the rig's hook `flash` on each device before its first row", 0},
     {"order", OPTION_ORDER, "ORDER", 0,
      "planned: so that the modem is written to least (default; see `dpsbench plan`); listed: as `dpsbench list` has them", 0},
@@ -270,5 +272,10 @@ int cli_run(int argc, char **argv)
     command_parse(&argp, argc, argv, &arguments);
     if (arguments.rig ? rig_read_file(arguments.rig, &rig, &error) : rig_builtin(&rig, &error))
         return command_fail(&error);
+    const struct rig_device *device = NULL;
+    if (arguments.device && rig_find_device(&rig, arguments.device, &device, &error))
+        return command_fail(&error);
+    if (device)
+        arguments.device = device->id;
     return run_on(&rig, &arguments);
 }

@@ -59,7 +59,8 @@ static const char *const parameters_of[] = {"preset", "timeout_s", "serial_numbe
 /* The tools take the number that is printed on the probe; USB has zeros before it. */
 static const char *without_zeros(const char *serial_number)
 {
-    return serial_number + strspn(serial_number, "0");
+    size_t zeros = strspn(serial_number, "0");
+    return serial_number + (serial_number[zeros] || zeros == 0 ? zeros : zeros - 1);
 }
 
 static bool is_number(const char *text)
@@ -123,9 +124,24 @@ static int fill(struct yaml_node map, const struct preset *preset, const struct 
     return *ret_text ? 0 : error_set_memory(error);
 }
 
+static int keep_number(struct yaml_node map, const struct preset *preset, const struct rig_device *device, struct rig_command *command,
+                       struct error *error)
+{
+    const char *value;
+    command->preset = preset->name;
+    if (strcmp(preset->name, "uhubctl") == 0)
+        return 0;
+    if (find_value(map, preset, device, "serial_number", &value, error))
+        return -1;
+    command->serial_number = strdup(value);
+    return command->serial_number ? 0 : error_set_memory(error);
+}
+
 static int fill_command(struct yaml_node map, const struct preset *preset, const struct rig_device *device, struct rig_command *command,
                         struct error *error)
 {
+    if (keep_number(map, preset, device, command, error))
+        return -1;
     for (size_t i = 0; i < PRESET_WORDS_MAX && preset->argv[i]; i++)
         if (fill(map, preset, device, preset->argv[i], &command->argv[i], error))
             return -1;

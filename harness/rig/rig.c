@@ -9,6 +9,8 @@
 
 #include <string.h>
 
+enum { CANDIDATES_MAX_BYTES = 700 };
+
 DEFINE_CLEANUP(struct yaml *, yaml_free)
 
 static const char builtin_text[] = "format: 1\n"
@@ -115,6 +117,19 @@ static int read_port(struct rig_device *device, struct yaml_node map, struct err
                                                                                                                                      : 0;
 }
 
+int rig_set_imei(struct rig_device *device, struct yaml_node node, const char *text, struct error *error)
+{
+    if (!text || strlen(text) != RIG_IMEI_DIGITS || strspn(text, "0123456789") != RIG_IMEI_DIGITS)
+        return yaml_fail(node, error, "an IMEI has %d digits: AT+CGSN tells it", RIG_IMEI_DIGITS);
+    device->imei = strdup(text);
+    return device->imei ? 0 : error_set_memory(error);
+}
+
+static int read_imei(struct rig_device *device, struct yaml_node node, struct error *error)
+{
+    return yaml_is_null(node) ? 0 : rig_set_imei(device, node, yaml_text(node), error);
+}
+
 static int read_sec_tag(struct rig_device *device, struct yaml_node map, struct error *error)
 {
     int64_t sec_tag = 0;
@@ -122,6 +137,7 @@ static int read_sec_tag(struct rig_device *device, struct yaml_node map, struct 
     if (yaml_require(map, "sec_tag", &node, error) || yaml_read_integer(node, 0, 2147483647, &sec_tag, error))
         return -1;
     device->sec_tag = (uint32_t)sec_tag;
+    device->has_sec_tag = true;
     return 0;
 }
 
@@ -131,7 +147,10 @@ static int read_identity(struct rig_device *device, struct yaml_node map, struct
         rig_read_optional(map, "dps_host", RIG_DPS_HOST_DEFAULT, &device->dps_host, error) ||
         (!device->is_exec && read_sec_tag(device, map, error)))
         return -1;
-    return rig_read_optional(map, "dialect", device->is_exec ? NULL : RIG_DIALECT_DEFAULT, &device->dialect, error);
+    return rig_read_optional(map, "dialect", device->is_exec ? NULL : RIG_DIALECT_DEFAULT, &device->dialect, error) ||
+                   read_imei(device, yaml_get(map, "imei"), error)
+               ? -1
+               : 0;
 }
 
 static int read_description(struct rig_device *device, struct yaml_node map, struct error *error)
@@ -148,10 +167,9 @@ static int read_description(struct rig_device *device, struct yaml_node map, str
 
 static int read_device(struct rig *rig, struct yaml_node map, struct error *error)
 {
-    static const char *const keys[] = {"id",       "platform", "product",  "runner",  "connected",       "serial",
-                                       "baud",     "notes",    "fixtures", "hooks",   "registration_id", "id_scope",
-                                       "dps_host", "sec_tag",  "dialect",  "virtual", "flow_control",    "kind",
-                                       "command",  "client",   NULL};
+    static const char *const keys[] = {
+        "id",       "platform", "product", "runner",  "connected", "serial",       "baud", "notes", "fixtures", "hooks",  "registration_id",
+        "id_scope", "dps_host", "sec_tag", "dialect", "virtual",   "flow_control", "imei", "kind",  "command",  "client", NULL};
     struct rig_device *device = &rig->devices[rig->device_count];
     *device = (struct rig_device){.is_connected = true};
     rig->device_count++;
@@ -175,30 +193,50 @@ static int read_devices(struct rig *rig, struct yaml_node list, struct error *er
     return rig_connected_count(rig) ? 0 : yaml_fail(list, error, "no device is connected");
 }
 
+/* Two devices do not go together. In a rig file the key has a place; the boards of a hardware map have theirs. */
+static int fail_pair(struct yaml_node devices, size_t index, const char *key, const struct rig_device *device, const char *text,
+                     struct error *error)
+{
+    if (yaml_is_there(devices))
+        return yaml_fail(yaml_get(yaml_item_at(devices, index), key), error, "%s", text);
+    return error_set(error, ERROR_OWNER_FILE, ERROR_SYNTAX, "%s: %s", device->place, text);
+}
+
 /* A simulator has one id scope: devices with another would be refused for a reason that no case means. */
 static int check_one_scope(const struct rig *rig, struct yaml_node devices, struct error *error)
 {
     const char *scope = NULL;
     for (size_t i = 0; i < rig->device_count; i++) {
         const struct rig_device *device = &rig->devices[i];
-        if (device->is_connected && scope && strcmp(scope, device->id_scope) != 0)
-            return yaml_fail(yaml_get(yaml_item_at(devices, i), "id_scope"), error,
-                             "devices of one rig share one id scope: '%s' here, '%s' before", device->id_scope, scope);
-        scope = device->is_connected ? device->id_scope : scope;
+        char text[ERROR_TEXT_MAX_BYTES];
+        if (!device->is_connected)
+            continue;
+        snprintf(text, sizeof text, "devices of one rig share one id scope: '%s' here, '%s' before", device->id_scope, scope ? scope : "");
+        if (scope && strcmp(scope, device->id_scope) != 0)
+            return fail_pair(devices, i, "id_scope", device, text, error);
+        scope = device->id_scope;
     }
     return 0;
 }
 
 /* Two devices with one registration ID are one device for the service, which knows no upper and lower case there. */
+static bool is_same_registration(const struct rig_device *a, const struct rig_device *b)
+{
+    return a->is_connected && b->is_connected && strcasecmp(a->registration_id, b->registration_id) == 0;
+}
+
 static int check_own_ids(const struct rig *rig, struct yaml_node devices, struct error *error)
 {
     for (size_t i = 0; i < rig->device_count; i++)
-        for (size_t j = 0; j < i; j++)
-            if (rig->devices[i].is_connected && rig->devices[j].is_connected &&
-                strcasecmp(rig->devices[i].registration_id, rig->devices[j].registration_id) == 0)
-                return yaml_fail(yaml_get(yaml_item_at(devices, i), "registration_id"), error,
-                                 "each connected device needs a registration id of its own: device '%s' at %s has '%s' too",
-                                 rig->devices[j].id, rig->devices[j].place, rig->devices[j].registration_id);
+        for (size_t j = 0; j < i; j++) {
+            const struct rig_device *first = &rig->devices[j];
+            char text[ERROR_TEXT_MAX_BYTES];
+            if (!is_same_registration(&rig->devices[i], first))
+                continue;
+            snprintf(text, sizeof text, "each connected device needs a registration id of its own: device '%s' at %s has '%s' too",
+                     first->id, first->place, first->registration_id);
+            return fail_pair(devices, i, "registration_id", &rig->devices[i], text, error);
+        }
     return 0;
 }
 
@@ -233,16 +271,40 @@ static int read_simulator(struct rig *rig, struct yaml_node map, struct error *e
     return rig_read_optional(map, "ready", NULL, &rig->simulator_ready, error);
 }
 
-int rig_read_text(const char *text, size_t length_bytes, const char *name, struct rig *ret_rig, struct error *error)
+static int read_rig(struct rig *rig, struct yaml_node root, struct error *error)
 {
     static const char *const keys[] = {"format", "devices", "simulator", NULL};
+    struct yaml_node devices;
+    return yaml_check_format(root, "rig files", RIG_FORMAT, error) || yaml_check_keys(root, "a rig file", keys, error) ||
+                   yaml_require(root, "devices", &devices, error) || read_devices(rig, devices, error) ||
+                   check_one_scope(rig, devices, error) || check_own_ids(rig, devices, error) ||
+                   read_simulator(rig, yaml_get(root, "simulator"), error)
+               ? -1
+               : 0;
+}
+
+static int read_map(struct rig *rig, struct yaml_node root, bool needs_identity, struct error *error)
+{
+    struct yaml_node nothing = {.yaml = root.yaml};
+    return hardware_map_read(rig, root, needs_identity, error) ||
+                   (needs_identity && (check_one_scope(rig, nothing, error) || check_own_ids(rig, nothing, error))) ||
+                   read_simulator(rig, nothing, error)
+               ? -1
+               : 0;
+}
+
+enum form { FORM_RIG_OR_MAP, FORM_MAP };
+
+static int read_form(const char *text, size_t length_bytes, const char *name, enum form form, struct rig *ret_rig, struct error *error)
+{
     CLEANUP(yaml_free_cleanup) struct yaml *yaml = yaml_read_text(text, length_bytes, name, error);
     CLEANUP(rig_done) struct rig rig = {0};
-    struct yaml_node devices;
-    if (!yaml || yaml_check_format(yaml_root(yaml), "rig files", RIG_FORMAT, error) ||
-        yaml_check_keys(yaml_root(yaml), "a rig file", keys, error) || yaml_require(yaml_root(yaml), "devices", &devices, error) ||
-        read_devices(&rig, devices, error) || check_one_scope(&rig, devices, error) || check_own_ids(&rig, devices, error) ||
-        read_simulator(&rig, yaml_get(yaml_root(yaml), "simulator"), error))
+    if (!yaml)
+        return -1;
+    struct yaml_node root = yaml_root(yaml);
+    if (form == FORM_MAP && !yaml_is_list(root))
+        return yaml_fail(root, error, "a hardware map is a list of boards");
+    if (yaml_is_list(root) ? read_map(&rig, root, form == FORM_RIG_OR_MAP, error) : read_rig(&rig, root, error))
         return -1;
     if (!(rig.file = strdup(name)))
         return error_set_memory(error);
@@ -251,12 +313,32 @@ int rig_read_text(const char *text, size_t length_bytes, const char *name, struc
     return 0;
 }
 
-int rig_read_file(const char *path, struct rig *ret_rig, struct error *error)
+int rig_read_text(const char *text, size_t length_bytes, const char *name, struct rig *ret_rig, struct error *error)
+{
+    return read_form(text, length_bytes, name, FORM_RIG_OR_MAP, ret_rig, error);
+}
+
+int rig_read_map_text(const char *text, size_t length_bytes, const char *name, struct rig *ret_rig, struct error *error)
+{
+    return read_form(text, length_bytes, name, FORM_MAP, ret_rig, error);
+}
+
+static int read_form_file(const char *path, enum form form, struct rig *ret_rig, struct error *error)
 {
     CLEANUP(bytes_done) struct bytes text = {0};
     if (file_read(path, YAML_FILE_MAX_BYTES, &text, error))
         return -1;
-    return rig_read_text(bytes_text(&text), text.length_bytes, path, ret_rig, error);
+    return read_form(bytes_text(&text), text.length_bytes, path, form, ret_rig, error);
+}
+
+int rig_read_file(const char *path, struct rig *ret_rig, struct error *error)
+{
+    return read_form_file(path, FORM_RIG_OR_MAP, ret_rig, error);
+}
+
+int rig_read_map(const char *path, struct rig *ret_rig, struct error *error)
+{
+    return read_form_file(path, FORM_MAP, ret_rig, error);
 }
 
 int rig_builtin(struct rig *ret_rig, struct error *error)
@@ -277,21 +359,10 @@ static void free_words(char **items)
 
 static void free_device(struct rig_device *device)
 {
-    char *texts[] = {device->id,
-                     device->platform,
-                     device->product,
-                     device->runner,
-                     device->notes,
-                     device->serial,
-                     device->registration_id,
-                     device->id_scope,
-                     device->dps_host,
-                     device->dialect,
-                     device->personality,
-                     device->mfw,
-                     device->hardware_profile,
-                     device->place,
-                     device->client};
+    char *texts[] = {device->id,       device->platform,         device->product,         device->runner,
+                     device->notes,    device->serial,           device->registration_id, device->imei,
+                     device->id_scope, device->dps_host,         device->dialect,         device->personality,
+                     device->mfw,      device->hardware_profile, device->place,           device->client};
     for (size_t i = 0; i < ARRAY_COUNT(texts); i++)
         free(texts[i]);
     free_words(device->fixtures.items);
@@ -301,7 +372,13 @@ static void free_device(struct rig_device *device)
     for (int i = 0; i < RIG_HOOK_COUNT; i++) {
         free_words(device->hooks[i].argv);
         free(device->hooks[i].input);
+        free(device->hooks[i].serial_number);
     }
+}
+
+void rig_drop_last_device(struct rig *rig)
+{
+    free_device(&rig->devices[--rig->device_count]);
 }
 
 void rig_done(struct rig *rig)
@@ -388,4 +465,79 @@ const char *rig_lane_name(const struct rig *rig)
     if (rig->lane != RIG_LANE_AUTO)
         return names[rig->lane];
     return rig_is_on_this_host(rig) ? "listener" : "exclusive";
+}
+
+/* ---- which device ---- */
+
+static bool is_named(const struct rig_device *device, const char *word)
+{
+    return strcmp(device->id, word) == 0 || strcmp(device->id + strspn(device->id, "0"), word) == 0 ||
+           (device->serial && strcmp(device->serial, word) == 0) || (device->imei && strcmp(device->imei, word) == 0);
+}
+
+static bool is_described(const struct rig_device *device, const char *word)
+{
+    size_t board = device->platform ? strcspn(device->platform, "/") : 0;
+    return (device->platform && strcmp(device->platform, word) == 0) ||
+           (board && strlen(word) == board && strncmp(device->platform, word, board) == 0) ||
+           (device->product && strcmp(device->product, word) == 0);
+}
+
+static size_t count_fitting(const struct rig *rig, const char *word, bool (*fits)(const struct rig_device *, const char *),
+                            const struct rig_device **ret_device)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < rig->device_count; i++)
+        if (rig->devices[i].is_connected && fits(&rig->devices[i], word)) {
+            *ret_device = &rig->devices[i];
+            count++;
+        }
+    return count;
+}
+
+static bool is_any(const struct rig_device *device, const char *word)
+{
+    (void)device, (void)word;
+    return true;
+}
+
+static void list_devices(const struct rig *rig, const char *word, bool (*fits)(const struct rig_device *, const char *), struct bytes *text)
+{
+    for (size_t i = 0; i < rig->device_count; i++) {
+        const struct rig_device *device = &rig->devices[i];
+        if (device->is_connected && fits(device, word))
+            bytes_printf(text, "%s%s (%s)", text->length_bytes ? ", " : "", device->id, device->serial ? device->serial : device->place);
+    }
+}
+
+static const char *nearest_id(const struct rig *rig, const char *word)
+{
+    const char *names[RIG_DEVICES_MAX + 1] = {NULL};
+    size_t count = 0;
+    for (size_t i = 0; i < rig->device_count; i++)
+        if (rig->devices[i].is_connected)
+            names[count++] = rig->devices[i].id;
+    return text_nearest(word, names);
+}
+
+int rig_find_device(const struct rig *rig, const char *word, const struct rig_device **ret_device, struct error *error)
+{
+    CLEANUP(bytes_done) struct bytes text = {.max_bytes = CANDIDATES_MAX_BYTES};
+    const struct rig_device *device = NULL;
+    if (count_fitting(rig, word, is_named, &device) == 1) {
+        *ret_device = device;
+        return 0;
+    }
+    size_t count = count_fitting(rig, word, is_described, &device);
+    if (count == 1) {
+        *ret_device = device;
+        return 0;
+    }
+    list_devices(rig, word, count ? is_described : is_any, &text);
+    if (count)
+        return error_set(error, ERROR_OWNER_FILE, ERROR_USAGE, "'%s' fits %zu devices of the rig: %s; name one by its id", word, count,
+                         bytes_text(&text));
+    const char *near = nearest_id(rig, word);
+    return error_set(error, ERROR_OWNER_FILE, ERROR_NOT_FOUND, "the rig has no connected device '%s'%s%s%s; there are: %s", word,
+                     near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "", bytes_text(&text));
 }

@@ -15,7 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { RIG_FORMAT = 1, RIG_DEVICES_MAX = 128, RIG_ARGUMENTS_MAX = 32, RIG_WORDS_MAX = 16 };
+enum { RIG_FORMAT = 1, RIG_DEVICES_MAX = 128, RIG_ARGUMENTS_MAX = 32, RIG_WORDS_MAX = 16, RIG_IMEI_DIGITS = 15 };
 
 #define RIG_DPS_HOST_DEFAULT "global.azure-devices-provisioning.net"
 #define RIG_DIALECT_DEFAULT "nordic"
@@ -50,6 +50,8 @@ enum { RIG_HOOK_DEFAULT_S = 180 /* programming a board */, RIG_HOOK_MAX_S = 3600
 struct rig_command {
     char *argv[RIG_ARGUMENTS_MAX + 1]; /* NULL-terminated; empty: no hook */
     char *input;                       /* for its standard input; NULL: none */
+    const char *preset;                /* what it was made of: "nrfutil"; NULL: written out. Lent for ever */
+    char *serial_number;               /* the preset's; NULL: it has none */
     int64_t timeout_ms;                /* then it is killed, with all that it started */
 };
 
@@ -73,7 +75,9 @@ struct rig_device {
     char *id_scope;
     char *dps_host;
     uint32_t sec_tag;
-    char *dialect; /* NULL: a program whose lines mean nothing to us */
+    bool has_sec_tag; /* false only in what rig_read_map gives */
+    char *imei;       /* who must answer; NULL: anybody */
+    char *dialect;    /* NULL: a program whose lines mean nothing to us */
     struct rig_command hooks[RIG_HOOK_COUNT];
     bool is_virtual;
     char *personality;
@@ -98,10 +102,18 @@ struct rig {
     enum rig_lane lane;
 };
 
-/* ret_rig: rig_done() it. Untouched on failure. */
+/*
+ * A rig file, or a hardware map of Zephyr's Twister: a list instead of a mapping. Of a map the boards with an nRF91 are taken; what it cannot say
+ * (registration_id, id_scope, sec_tag) stands in its `fixtures` (docs/rig.md).
+ *
+ * ret_rig: rig_done() it. Untouched on failure.
+ */
 int rig_read_file(const char *path, struct rig *ret_rig, struct error *error);
 /* `name` stands for the path in errors, and becomes `file`. */
 int rig_read_text(const char *text, size_t length_bytes, const char *name, struct rig *ret_rig, struct error *error);
+/* A hardware map alone, and what it does not say may be missing: registration_id, id_scope (NULL), has_sec_tag. To be made a rig file of. */
+int rig_read_map(const char *path, struct rig *ret_rig, struct error *error);
+int rig_read_map_text(const char *text, size_t length_bytes, const char *name, struct rig *ret_rig, struct error *error);
 /* The built-in rig. */
 int rig_builtin(struct rig *ret_rig, struct error *error);
 const char *rig_builtin_text(void);
@@ -109,6 +121,11 @@ void rig_done(struct rig *rig); /* NULL allowed */
 
 /* Devices that are connected, hence used. */
 size_t rig_connected_count(const struct rig *rig);
+/*
+ * The connected device that a person means: by its id (zeros before it may be left out), port or IMEI, or by a platform or product that one
+ * device alone has. NOT_FOUND (file): none, the text lists the devices. USAGE (file): several, the text lists them.
+ */
+int rig_find_device(const struct rig *rig, const char *word, const struct rig_device **ret_device, struct error *error);
 /* Every connected device is virtual or a program: they share the processors of this host. */
 bool rig_is_on_this_host(const struct rig *rig);
 /* Every connected device lives by the run's time scale: virtual ones, and programs whose command says {time_scale}. */

@@ -15,7 +15,7 @@ static int check_placeholders(const struct rig_device *device, struct yaml_node 
 /* What a program does not have is not left unsaid: a key that does nothing would look as if it did. */
 static int check_no_board(struct yaml_node map, struct error *error)
 {
-    static const char *const keys[] = {"serial", "baud", "flow_control", "virtual", "sec_tag"};
+    static const char *const keys[] = {"serial", "baud", "flow_control", "virtual", "sec_tag", "imei"};
     static const enum rig_hook ours[] = {RIG_HOOK_RESET, RIG_HOOK_CHIP_ERASE, RIG_HOOK_POWER_OFF, RIG_HOOK_POWER_ON};
     for (size_t i = 0; i < ARRAY_COUNT(keys); i++)
         if (yaml_is_there(yaml_get(map, keys[i])))

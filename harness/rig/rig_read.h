@@ -11,6 +11,8 @@
 int rig_read_optional(struct yaml_node map, const char *key, const char *fallback, char **ret_text, struct error *error);
 /* A list of at most `max` texts into `items`, which ends with a NULL; nothing there or null: none. */
 int rig_read_words(struct yaml_node list, size_t max, char **items, size_t *ret_count, struct error *error);
+/* The text as the IMEI of a device; `node` is its place. */
+int rig_set_imei(struct rig_device *device, struct yaml_node node, const char *text, struct error *error);
 /* The mapping `hooks` of a device whose id and platform are known. */
 int rig_read_hooks(struct rig_device *device, struct yaml_node map, struct error *error);
 /* `kind`, and for a program what belongs to it. */
@@ -25,5 +27,11 @@ int hook_preset_expand(struct yaml_node parameters, const char *preset, enum rig
                        struct rig_command *command, struct error *error);
 /* The preset of Twister's `runner` ("nrfutil", "nrfjprog", "jlink") that can reset with the device's id alone; NULL: none. */
 const char *hook_preset_of_runner(const char *runner);
+/*
+ * The boards of a hardware map: `list` is the document. needs_identity: a connected board without registration ID, ID scope or sec tag is an error, and so is
+ * a map in which none is connected.
+ */
+int hardware_map_read(struct rig *rig, struct yaml_node list, bool needs_identity, struct error *error);
+void rig_drop_last_device(struct rig *rig);
 
 #endif

@@ -209,6 +209,16 @@ static cJSON *identity_to_json(const struct dk_identity *identity)
     return TAKE(json);
 }
 
+/* By-id names belong to probes and cables: another board may hang on them. */
+static int check_imei(const struct rig_device *device, const struct dk_identity *identity, struct error *error)
+{
+    if (!device->imei || strcmp(device->imei, identity->imei) == 0)
+        return 0;
+    return error_set(error, ERROR_OWNER_RIG, ERROR_CONFLICT,
+                     "%s: the device at the port of '%s' has IMEI %s, the rig file says %s; is it another board?", device->place,
+                     device->id, *identity->imei ? identity->imei : "(none)", device->imei);
+}
+
 static int identify(struct bench *bench, cJSON **ret_identity, struct error *error)
 {
     /* The dk may answer late, after we gave up: then it must not write into our stack. It cannot: bench_close_device ends it first. */
@@ -227,7 +237,7 @@ static int identify(struct bench *bench, cJSON **ret_identity, struct error *err
     else
         snprintf(bench->wear_id, sizeof bench->wear_id, "rig:%s", bench->device->id);
     *ret_identity = identity_to_json(&contact.identity);
-    return 0;
+    return check_imei(bench->device, &contact.identity, error);
 }
 
 /* ---- together ---- */

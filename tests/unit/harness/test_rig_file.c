@@ -63,13 +63,143 @@ static void offers_what_has_all_its_hooks_or_is_a_fixture(void **state)
     assert_false(rig_device_offers(&rig.devices[0], "anything"));
 }
 
+static const char map[] = "- connected: true\n"
+                          "  id: 000683759358\n"
+                          "  platform: nrf52840dk/nrf52840\n"
+                          "  product: J-Link\n"
+                          "  runner: nrfjprog\n"
+                          "  serial: null\n"
+                          "- available: true\n"
+                          "  connected: True\n"
+                          "  id: 000960012345\n"
+                          "  platform: [nrf9160dk/nrf9160, nrf9160dk/nrf9160/ns]\n"
+                          "  product: J-Link\n"
+                          "  runner: nrfjprog\n"
+                          "  runner_params: ['--recover']\n"
+                          "  probe_id: '000960099999'\n"
+                          "  serial: /dev/ttyACM0\n"
+                          "  baud: 1000000\n"
+                          "  flash_with_test: true\n"
+                          "  of_the_future: {a: 1}\n"
+                          "  fixtures: [antenna, 'dpsbench_registration_id:r1', 'dpsbench_id_scope:0ne1', dpsbench_sec_tag:56]\n"
+                          "  pre_script: ./power.sh\n"
+                          "  script_param: {pre_script_timeout: 20, pre_script_arg: [up, 3]}\n"
+                          "- connected: false\n"
+                          "  id: spare\n"
+                          "  platform: thingy91/nrf9160/ns\n"
+                          "  product: Thingy\n"
+                          "  runner: unknown\n"
+                          "  serial: null\n";
+
+static void reads_a_hardware_map_as_it_is(void **state)
+{
+    (void)state;
+    CLEANUP(rig_done) struct rig rig = {0};
+    struct error error = ERROR_INIT;
+    if (rig_read_text(map, sizeof map - 1, "map.yml", &rig, &error))
+        fail_msg("%s", error.text);
+    const struct rig_device *device = &rig.devices[0];
+    assert_int_equal(rig.device_count, 2); /* those with an nRF91 */
+    assert_int_equal(rig_connected_count(&rig), 1);
+    assert_string_equal(device->id, "000960012345");
+    assert_string_equal(device->platform, "nrf9160dk/nrf9160");
+    assert_string_equal(device->serial, "/dev/ttyACM0");
+    assert_int_equal(device->baud, 1000000);
+    assert_string_equal(device->registration_id, "r1");
+    assert_string_equal(device->id_scope, "0ne1");
+    assert_int_equal(device->sec_tag, 56);
+    assert_int_equal(device->fixtures.count, 1);
+    assert_string_equal(device->hooks[RIG_HOOK_RESET].argv[4], "960099999");
+    assert_string_equal(device->hooks[RIG_HOOK_BEFORE_RUN].argv[0], "./power.sh");
+    assert_string_equal(device->hooks[RIG_HOOK_BEFORE_RUN].argv[2], "3");
+    assert_int_equal(device->hooks[RIG_HOOK_BEFORE_RUN].timeout_ms, 20000);
+    assert_string_equal(rig.simulator_listen, "127.0.0.1:0");
+}
+
+static char *changed(const char *text, const char *from, const char *to)
+{
+    const char *at = strstr(text, from);
+    char *changed = NULL;
+    assert_non_null(at);
+    assert_true(asprintf(&changed, "%.*s%s%s", (int)(at - text), text, to, at + strlen(from)) > 0);
+    return changed;
+}
+
+static void says_what_a_hardware_map_lacks(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *from, *to, *complaint;
+    } rows[] = {
+        {"'dpsbench_id_scope:0ne1', ", "",
+         "map.yml:7:3: a hardware map does not say the id_scope of '000960012345': add `dpsbench_id_scope:...` to its fixtures, or make a "
+         "rig file of the map: dpsbench rig init --from map.yml"},
+        {"dpsbench_sec_tag:56", "dpsbench_sec_tag:-1", "'dpsbench_sec_tag:-1' is no sec tag"},
+        {"  serial: /dev/ttyACM0\n", "  serial_pty: x.py\n", "has `serial_pty`, a program of Twister's"},
+        {"  serial: /dev/ttyACM0\n", "", "is connected and has no `serial`"},
+        {"connected: True", "connected: maybe", "map.yml:8:14: true or false is expected here"},
+        {"  connected: True\n", "", "map.yml:1:3: no nRF91 board of this hardware map is connected"},
+        {"id: spare", "id: 000960012345", "stands at map.yml:7:3 with another port: which of the two is its console?"},
+        {"thingy91/nrf9160/ns\n", "thingy91\n  baud: fast\n", "'fast' is not a whole number"},
+        {"antenna,", "'dpsbench_imei:12',", "an IMEI has 15 digits"},
+        {"  pre_script: ./power.sh\n", "  pre_script: ''\n", "a hook is a program"},
+        {"- connected: false", "- 7\n- connected: false", "a hardware map is a list of mappings"},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        CLEANUP_FREE char *text = changed(map, rows[i].from, rows[i].to);
+        struct rig rig = {0};
+        struct error error = ERROR_INIT;
+        assert_int_equal(rig_read_text(text, strlen(text), "map.yml", &rig, &error), -1);
+        assert_int_equal(error.owner, ERROR_OWNER_FILE);
+        if (!strstr(error.text, rows[i].complaint))
+            fail_msg("'%s' does not say '%s'", error.text, rows[i].complaint);
+    }
+}
+
+static void a_rig_file_can_be_made_of_a_map_that_says_less(void **state)
+{
+    (void)state;
+    CLEANUP_FREE char *text = changed(map, "'dpsbench_id_scope:0ne1', dpsbench_sec_tag:56", "x");
+    CLEANUP(rig_done) struct rig rig = {0};
+    struct error error = ERROR_INIT;
+    if (rig_read_map_text(text, strlen(text), "map.yml", &rig, &error))
+        fail_msg("%s", error.text);
+    assert_string_equal(rig.devices[0].registration_id, "r1");
+    assert_null(rig.devices[0].id_scope);
+    assert_false(rig.devices[0].has_sec_tag);
+    assert_int_equal(rig_read_map_text(good, strlen(good), "rig.yaml", &rig, &error), -1);
+    assert_non_null(strstr(error.text, "a hardware map is a list of boards"));
+}
+
+static void never_guesses_between_two_equal_devices(void **state)
+{
+    (void)state;
+    CLEANUP_FREE char *text = changed(good, "  - id: spare\n    connected: false\n",
+                                      "  - id: '000960054321'\n    platform: nrf9160dk/nrf9160/ns\n    serial: /dev/x\n");
+    CLEANUP_FREE char *both = changed(text, "id_scope: other", "id_scope: 0ne000AAAA1");
+    CLEANUP(rig_done) struct rig rig = {0};
+    struct error error = ERROR_INIT;
+    const struct rig_device *device = NULL;
+    if (read_rig(both, &rig, &error))
+        fail_msg("%s", error.text);
+    assert_int_equal(rig_find_device(&rig, "nrf9160dk", &device, &error), -1);
+    assert_null(device);
+    assert_int_equal(error.code, ERROR_USAGE);
+    assert_string_equal(error.text,
+                        "'nrf9160dk' fits 2 devices of the rig: 000960012345 (/dev/serial/by-id/usb-dk), 000960054321 (/dev/x); "
+                        "name one by its id");
+    assert_int_equal(rig_find_device(&rig, "960054321", &device, &error), 0);
+    assert_ptr_equal(device, &rig.devices[1]);
+    assert_int_equal(rig_find_device(&rig, "J-Link", &device, &error), 0);
+    assert_ptr_equal(device, &rig.devices[0]);
+    assert_int_equal(rig_find_device(&rig, "thingy91", &device, &error), -1);
+    assert_int_equal(error.code, ERROR_NOT_FOUND);
+    assert_non_null(strstr(error.text, "the rig has no connected device 'thingy91'; there are: 000960012345 ("));
+}
+
 static char *with(const char *from, const char *to)
 {
-    const char *at = strstr(good, from);
-    char *text = NULL;
-    assert_non_null(at);
-    assert_true(asprintf(&text, "%.*s%s%s", (int)(at - good), good, to, at + strlen(from)) > 0);
-    return text;
+    return changed(good, from, to);
 }
 
 /* "a b c | input" */
@@ -175,6 +305,7 @@ static void says_where_and_what_is_wrong(void **state)
         {"reset: [nrfutil, device, reset]", "reset: {preset: nrfutil, serial: 1}", "unknown key 'serial' in a preset"},
         {"reset: [nrfutil, device, reset]", "flash: {preset: jlink, file: 'a\"b'}", "file of preset 'jlink' is one line without quotes"},
         {"reset: [nrfutil, device, reset]", "reset: {command: [a], timeout_s: 0}", "'0' is not a whole number from 1 to 3600"},
+        {"    sec_tag: 56\n", "    sec_tag: 56\n    imei: 12\n", "an IMEI has 15 digits"},
         {"id: spare", "id: '000960012345'", "a device '000960012345' stands already at rig.yaml:3:"},
         {"    connected: true\n", "    connected: false\n", "no device is connected"},
         {"connected: false", "serial: /dev/x", "devices of one rig share one id scope: 'other' here, '0ne000AAAA1' before"},
@@ -198,9 +329,16 @@ static void says_where_and_what_is_wrong(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reads_twisters_keys_and_ours),       cmocka_unit_test(offers_what_has_all_its_hooks_or_is_a_fixture),
-        cmocka_unit_test(the_built_in_rig_is_one_virtual_dk), cmocka_unit_test(a_real_device_takes_the_lane_for_itself),
-        cmocka_unit_test(says_where_and_what_is_wrong),       cmocka_unit_test(a_preset_is_the_command_of_the_tool),
+        cmocka_unit_test(reads_twisters_keys_and_ours),
+        cmocka_unit_test(offers_what_has_all_its_hooks_or_is_a_fixture),
+        cmocka_unit_test(the_built_in_rig_is_one_virtual_dk),
+        cmocka_unit_test(a_real_device_takes_the_lane_for_itself),
+        cmocka_unit_test(says_where_and_what_is_wrong),
+        cmocka_unit_test(a_preset_is_the_command_of_the_tool),
+        cmocka_unit_test(reads_a_hardware_map_as_it_is),
+        cmocka_unit_test(says_what_a_hardware_map_lacks),
+        cmocka_unit_test(a_rig_file_can_be_made_of_a_map_that_says_less),
+        cmocka_unit_test(never_guesses_between_two_equal_devices),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
