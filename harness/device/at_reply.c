@@ -1,5 +1,7 @@
 #include "harness/device/at.h"
 
+#include <string.h>
+
 /* Nordic, nRF91 AT command reference: CME error codes of the general part and of %CMNG; X(code, meaning, mend). */
 #define CME_CODES(X)                                                                                                                       \
     X(0, "phone failure", NULL)                                                                                                            \
@@ -49,15 +51,27 @@ const char *at_cme_mend(int code)
     return NULL;
 }
 
+/* A certificate in it tells nothing: nobody recognises it by its first lines. */
+static int shown_length(const char *command)
+{
+    enum { SHOWN_MAX = 200 };
+    const char *certificate = strstr(command, "\"-----BEGIN");
+    size_t length = certificate ? (size_t)(certificate - command) : strlen(command);
+    return length < SHOWN_MAX ? (int)length : SHOWN_MAX;
+}
+
 static int set_cme(const struct at_reply *reply, struct error *error)
 {
     const char *mend = at_cme_mend(reply->code);
-    return error_set(error, ERROR_OWNER_DEVICE, ERROR_REFUSED, "%.200s: %s (%s)%s%s", reply->command, reply->text, at_cme_text(reply->code),
-                     mend ? "; " : "", mend ? mend : "");
+    int length = shown_length(reply->command);
+    return error_set(error, ERROR_OWNER_DEVICE, ERROR_REFUSED, "%.*s%s: %s (%s)%s%s", length, reply->command,
+                     reply->command[length] ? "..." : "", reply->text, at_cme_text(reply->code), mend ? "; " : "", mend ? mend : "");
 }
 
 int at_reply_check(const struct at_reply *reply, struct error *error)
 {
+    int length = shown_length(reply->command);
+    const char *dots = reply->command[length] ? "..." : "";
     switch (reply->result) {
     case AT_OK:
         return 0;
@@ -65,17 +79,18 @@ int at_reply_check(const struct at_reply *reply, struct error *error)
         return set_cme(reply, error);
     case AT_ERROR:
     case AT_CMS_ERROR:
-        return error_set(error, ERROR_OWNER_DEVICE, ERROR_REFUSED, "%.200s: %s; AT+CMEE=1 makes the modem say why", reply->command,
-                         reply->text);
+        return error_set(error, ERROR_OWNER_DEVICE, ERROR_REFUSED, "%.*s%s: %s; AT+CMEE=1 makes the modem say why", length, reply->command,
+                         dots, reply->text);
     case AT_TIMEOUT:
-        return error_set(error, ERROR_OWNER_DEVICE, ERROR_TIMEOUT, "%.200s: no answer in %lld ms", reply->command,
+        return error_set(error, ERROR_OWNER_DEVICE, ERROR_TIMEOUT, "%.*s%s: no answer in %lld ms", length, reply->command, dots,
                          (long long)(reply->duration_us / 1000));
     case AT_BOOTED:
-        return error_set(error, ERROR_OWNER_DEVICE, ERROR_TIMEOUT, "%.200s: the device booted before it answered", reply->command);
+        return error_set(error, ERROR_OWNER_DEVICE, ERROR_TIMEOUT, "%.*s%s: the device booted before it answered", length, reply->command,
+                         dots);
     case AT_GONE:
-        return error_set(error, ERROR_OWNER_RIG, ERROR_IO, "%.200s: the port went away", reply->command);
+        return error_set(error, ERROR_OWNER_RIG, ERROR_IO, "%.*s%s: the port went away", length, reply->command, dots);
     case AT_CANCELLED:
         break;
     }
-    return error_set(error, ERROR_OWNER_PERSON, ERROR_INTERRUPTED, "%.200s: cancelled", reply->command);
+    return error_set(error, ERROR_OWNER_PERSON, ERROR_INTERRUPTED, "%.*s%s: cancelled", length, reply->command, dots);
 }

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+enum { DK_FAULT_MAX_BYTES = 256 };
+
 struct boot_wait {
     dk_boot_fn *on_boot; /* NULL: nobody waits */
     void *user;
@@ -20,8 +22,11 @@ struct dk {
 
     bool has_answered_at;
     bool has_answered;
-    bool has_fault;
+    char fault[DK_FAULT_MAX_BYTES]; /* the first fault line; "": none */
     bool is_at_rest;
+
+    int64_t uptime_us;  /* of the last log line of this boot */
+    bool was_port_away; /* since the boot is awaited */
 
     uint64_t boot_count;
     uint64_t unexpected_boot_count;
@@ -75,21 +80,26 @@ static void tell_boot(struct dk *dk, const char *banner, const struct error *err
         on_boot(dk->wait.user, banner, error);
 }
 
-static void on_boot_line(struct dk *dk, const struct console_line *line)
+static void count_boot(struct dk *dk, const char *banner)
 {
-    if (dk->is_second_banner)
-        return;
     dk->boot_count++;
     dk->has_answered = true;
     dk->is_at_rest = false;
+    dk->uptime_us = 0;
     at_booted(dk->at);
     if (dk->wait.on_boot) {
-        tell_boot(dk, line->zephyr->text, NULL);
+        tell_boot(dk, banner, NULL);
     } else if (!dk->is_boot_expected) {
         dk->unexpected_boot_count++;
         if (dk->options.callbacks.on_unexpected_boot)
-            dk->options.callbacks.on_unexpected_boot(dk->options.callbacks.user, line->zephyr->text);
+            dk->options.callbacks.on_unexpected_boot(dk->options.callbacks.user, banner);
     }
+}
+
+static void on_boot_line(struct dk *dk, const struct console_line *line)
+{
+    if (!dk->is_second_banner)
+        count_boot(dk, line->zephyr->text);
 }
 
 static void on_boot_timeout(uv_timer_t *timer)
@@ -109,6 +119,7 @@ int dk_expect_boot(struct dk *dk, deadline_t deadline, dk_boot_fn *on_boot, void
     dk->wait.on_boot = on_boot;
     dk->wait.user = user;
     dk->is_at_rest = false;
+    dk->was_port_away = false;
     dk->may_see_second_banner = false;
     uv_update_time(dk->options.loop);
     uv_timer_start(&dk->wait.timer, on_boot_timeout, (uint64_t)deadline_left_ms(dk->options.clock, deadline), 0);
@@ -121,11 +132,47 @@ void dk_expect_no_boot(struct dk *dk)
     uv_timer_stop(&dk->wait.timer);
 }
 
+/* ---- boots whose banner nobody saw */
+
+/* Log lines of one boot may overtake each other by that much: an interrupt's line is stamped before it is queued. */
+enum { UPTIME_SLACK_US = 100000 };
+
+static void emit_inferred_boot(struct dk *dk, bool is_expected)
+{
+    CLEANUP_JSON cJSON *event = event_new(EVENT_CONSOLE_LINE, dk->options.clock, HARNESS_EVENT_SOURCE);
+    if (event && (json_set_string(event, "kind", "console.boot") || json_set_string(event_data(event), "device", dk->name) ||
+                  json_set_string(event_data(event), "banner", "") || json_set_bool(event_data(event), "is_inferred", true) ||
+                  json_set_bool(event_data(event), "is_expected", is_expected)))
+        cJSON_Delete(TAKE(event));
+    if (event && dk->options.sink.emit)
+        dk->options.sink.emit(dk->options.sink.user, TAKE(event));
+}
+
+static void infer_boot(struct dk *dk)
+{
+    dk->is_boot_expected = dk_expects_boot(dk);
+    emit_inferred_boot(dk, dk->is_boot_expected);
+    count_boot(dk, "(its banner was lost)");
+}
+
+static void look_for_boot(struct dk *dk, const struct zephyr_line *line)
+{
+    if (!line->level || !line->has_uptime)
+        return;
+    bool is_young = line->uptime_us + UPTIME_SLACK_US < dk->uptime_us;
+    bool is_back = dk->wait.on_boot && dk->was_port_away;
+    if (is_young || is_back)
+        infer_boot(dk);
+    dk->uptime_us = line->uptime_us;
+}
+
 /* ---- the console */
 
 static bool claims(void *user, const struct console_line *line)
 {
-    return at_take_line(((struct dk *)user)->at, line);
+    struct dk *dk = user;
+    look_for_boot(dk, line->zephyr);
+    return at_take_line(dk->at, line);
 }
 
 static bool expects_boot(void *user, const struct console_line *line)
@@ -143,8 +190,8 @@ static void on_line(void *user, const struct console_line *line)
     } else if (line->zephyr->level && !line->zephyr->is_minimal && strcmp(line->zephyr->module, "mcuboot") != 0) {
         dk->may_see_second_banner = false;
     }
-    if (line->zephyr->kind == ZEPHYR_FAULT)
-        dk->has_fault = true;
+    if (line->zephyr->kind == ZEPHYR_FAULT && !dk->fault[0])
+        snprintf(dk->fault, sizeof(dk->fault), "%s", line->zephyr->text);
     if (!line->match || !line->match->is_terminal)
         return;
     dk->is_at_rest = true;
@@ -155,6 +202,7 @@ static void on_line(void *user, const struct console_line *line)
 static void on_gone(void *user, const char *reason)
 {
     struct dk *dk = user;
+    dk->was_port_away = true;
     at_port_gone(dk->at);
     if (dk->options.callbacks.on_gone)
         dk->options.callbacks.on_gone(dk->options.callbacks.user, reason);
@@ -414,10 +462,20 @@ uint64_t dk_unexpected_boot_count(const struct dk *dk)
 
 bool dk_has_fault(const struct dk *dk)
 {
-    return dk->has_fault;
+    return dk->fault[0] != 0;
+}
+
+const char *dk_fault(const struct dk *dk)
+{
+    return dk->fault[0] ? dk->fault : NULL;
+}
+
+bool dk_is_boot_awaited(const struct dk *dk)
+{
+    return dk->wait.on_boot != NULL;
 }
 
 void dk_forget_fault(struct dk *dk)
 {
-    dk->has_fault = false;
+    dk->fault[0] = 0;
 }

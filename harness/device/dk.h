@@ -4,6 +4,9 @@
  * What:     puts port, console and AT client together; knows who the device is, whether a boot was asked for, and whether this boot has
  *           come to its end.
  * Not here: how a device is reset or powered (the rig's hooks); credentials (credentials/credential_set.h, over dk_at()).
+ * Boots:    are seen by their banner. Where that was lost (on a port that was away, in noise) they are seen by the first log line whose uptime
+ *           is smaller than that of the line before, or that comes after the port went away while a boot was awaited: then a console.boot
+ *           with `is_inferred` goes before that line.
  * Fault:    a device that has never answered is the rig's fault (cable, port, power, firmware); one that did and stopped is the
  *           device's.
  * Threads:  none; callbacks run from the loop. They must not close the dk.
@@ -83,13 +86,16 @@ int dk_expect_boot(struct dk *dk, deadline_t deadline, dk_boot_fn *on_boot, void
 /* The reset did not happen: expect nothing. on_boot is not called. */
 void dk_expect_no_boot(struct dk *dk);
 
+bool dk_is_boot_awaited(const struct dk *dk); /* between dk_expect_boot and its end */
+
 struct at *dk_at(struct dk *dk);
 struct console *dk_console(struct dk *dk);
 bool dk_has_answered(const struct dk *dk); /* to a command, or with a banner, since dk_open */
 bool dk_is_at_rest(const struct dk *dk);   /* a terminal line came since the last boot */
 uint64_t dk_boot_count(const struct dk *dk);
 uint64_t dk_unexpected_boot_count(const struct dk *dk);
-bool dk_has_fault(const struct dk *dk); /* a fault line came since dk_open or dk_forget_fault */
+bool dk_has_fault(const struct dk *dk);    /* a fault line came since dk_open or dk_forget_fault */
+const char *dk_fault(const struct dk *dk); /* the first such line, NULL when there is none; lent */
 void dk_forget_fault(struct dk *dk);
 
 #endif

@@ -335,8 +335,20 @@ static enum zephyr_kind kind_of(struct zephyr_line *line)
     return is_dropped(line->text, &line->dropped_count) ? ZEPHYR_DROPPED : ZEPHYR_OTHER;
 }
 
+/* What a UART picks up before a board drives it has no line end, so it stands in front of the first line: a banner or a log line. */
+static size_t noise_length(const char *data, size_t length_bytes)
+{
+    size_t length = 0;
+    while (length < length_bytes && data[length] != 0x1b && data[length] != '\t' && !(data[length] >= ' ' && data[length] < 0x7f))
+        length++;
+    return length < length_bytes && strchr("*[\033", data[length]) ? length : 0;
+}
+
 void zephyr_line_read(const char *data, size_t length_bytes, struct zephyr_line *ret_line)
 {
+    size_t noise = noise_length(data, length_bytes);
+    data += noise;
+    length_bytes -= noise;
     memset(ret_line, 0, offsetof(struct zephyr_line, text));
     make_text(data, length_bytes, ret_line->text);
     ret_line->message = ret_line->text;

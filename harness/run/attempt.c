@@ -14,6 +14,9 @@
 
 enum { SETTLE_DEVICE_MS = 2000, SETTLE_MIN_MS = 50, CHAIN_MAX_BYTES = 64 * 1024 };
 
+/* Device seconds: a first search of all bands takes minutes; a modem that one network denied tries the next. */
+enum { ATTACH_MAX_S = 300, DENIED_GRACE_S = 30 };
+
 /* ---- whose fault ---- */
 
 /* Silence is the cable's or the firmware's fault as long as nothing has worked; afterwards it is the device's. */
@@ -58,7 +61,7 @@ static int configure_lane(struct bench *bench, const struct case_row *row, struc
 
 static int renew_lease(struct bench *bench, const struct case_row *row, struct error *error)
 {
-    int64_t budget_s = clock_scaled_ms(row->budget_s * 1000, bench->time_scale) / 1000;
+    int64_t budget_s = clock_scaled_ms((row->budget_s + ATTACH_MAX_S) * 1000, bench->time_scale) / 1000;
     /* A power cycle is two hooks; and one runs after this row, one before the next. */
     int64_t hooks_s = 2 * rig_hooks_longest_ms(bench->device) / 1000 * ((int64_t)row->step_count + 1);
     int64_t ttl_s = budget_s + hooks_s + BENCH_LEASE_MARGIN_S;
@@ -149,7 +152,11 @@ static int apply_credentials(struct bench *bench, const struct credential_set *s
     wear_count(bench, set->sec_tag, &applied.result);
     for (int i = 0; i < CREDENTIAL_TYPE_COUNT; i++)
         *ret_writes += applied.result.actions[i] == CREDENTIAL_WRITTEN || applied.result.actions[i] == CREDENTIAL_DELETED;
-    return applied.error.code ? error_set(error, applied.error.owner, applied.error.code, "%s", applied.error.text) : 0;
+    if (!applied.error.code)
+        return 0;
+    /* A modem that refuses credentials (a full store, a low supply) keeps the row from being tried: nothing is said about the firmware. */
+    enum error_owner owner = applied.error.code == ERROR_REFUSED ? ERROR_OWNER_RIG : applied.error.owner;
+    return error_set(error, owner, applied.error.code, "%s", applied.error.text);
 }
 
 static int keep_evidence(struct bench *bench, const struct case_row *row, const struct pki *pki, const struct credential_set *set,
@@ -196,6 +203,7 @@ static int start(struct bench *bench, const struct case_row *row, struct watch *
     bench->first_session = bench->last_session;
     bench->has_booted = false;
     bench->has_skipped_dps = false;
+    bench->network = (struct network_state){0};
     if (bench->dk)
         dk_forget_fault(bench->dk);
     bench->watch = watch;
@@ -208,8 +216,9 @@ struct observation {
     struct bench *bench;
     struct watch *watch;
     uint64_t unexpected_boots;
-    deadline_t budget;
-    deadline_t rest; /* a little after the device came to rest; {0}: it has not */
+    int64_t start_us;
+    int64_t budget_us; /* real time */
+    deadline_t rest;   /* a little after the device came to rest; {0}: it has not */
     char told[WATCH_TEXT_BYTES];
 };
 
@@ -243,16 +252,65 @@ static void tell_progress(struct observation *observation)
     progress_step(observation->bench->progress, "watching: %s", text);
 }
 
+/* ---- the network ---- */
+
+static int64_t scaled_us(const struct bench *bench, int64_t seconds)
+{
+    return clock_scaled_ms(seconds * 1000, bench->time_scale) * 1000;
+}
+
+/* The budget is for what the firmware does: it runs from the registration in the network on, where the device tells of it. */
+static bool is_budget_over(const struct observation *observation, int64_t now_us)
+{
+    const struct network_state *network = &observation->bench->network;
+    int64_t from_us = network->up_us > observation->start_us ? network->up_us : observation->start_us;
+    int64_t limit_us = observation->budget_us;
+    if (!network->up_us && network->is_searching)
+        limit_us = scaled_us(observation->bench, ATTACH_MAX_S);
+    return now_us - from_us >= limit_us;
+}
+
+/* Denied may be one network of several; the other troubles do not pass. */
+static bool is_network_hopeless(const struct observation *observation, int64_t now_us)
+{
+    const struct network_state *network = &observation->bench->network;
+    if (network->is_up || network->trouble == NETWORK_FINE)
+        return false;
+    return network->trouble != NETWORK_DENIED || now_us - network->trouble_us >= scaled_us(observation->bench, DENIED_GRACE_S);
+}
+
+/* A device without a network did nothing that could be judged. */
+static int check_network(const struct bench *bench, struct error *error)
+{
+    const struct network_state *network = &bench->network;
+    if (network->up_us)
+        return 0;
+    if (network->trouble != NETWORK_FINE)
+        return error_set(error, ERROR_OWNER_RIG, ERROR_IO, "%s: %s", bench->device->id, network_trouble_text(network->trouble));
+    if (network->is_searching)
+        return error_set(
+            error, ERROR_OWNER_RIG, ERROR_TIMEOUT,
+            "%s: not registered in the network within %d s: is there coverage, and is the antenna connected? AT+CESQ says what the "
+            "modem hears",
+            bench->device->id, ATTACH_MAX_S);
+    return 0;
+}
+
+/* ---- the watch, until it is over ---- */
+
 static bool is_over(void *user)
 {
     struct observation *observation = user;
     struct bench *bench = observation->bench;
+    int64_t now_us = clock_mono_us(bench->clock);
     tell_progress(observation);
     if (watch_is_violated(observation->watch) || is_broken(observation) || bench_check(bench, NULL) || is_rest_over(observation) ||
-        watch_is_overdue(observation->watch, clock_mono_us(bench->clock)))
+        watch_is_overdue(observation->watch, now_us) || is_network_hopeless(observation, now_us))
         return true;
     /* A device that never comes to rest (it tries again and again) has its whole budget to do what it must never do, and no more. */
-    return watch_is_met(observation->watch) && deadline_has_passed(bench->clock, observation->budget);
+    if (watch_is_met(observation->watch))
+        return is_budget_over(observation, now_us);
+    return is_budget_over(observation, now_us - BENCH_WORK_MS * 1000);
 }
 
 static int64_t settle_ms(const struct bench *bench)
@@ -266,8 +324,9 @@ static int tell_broken(const struct bench *bench, struct error *error)
     enum error_owner owner = bench->is_known_good ? ERROR_OWNER_DEVICE : ERROR_OWNER_RIG;
     if (bench->program)
         return error_set(error, owner, ERROR_BAD_PATTERN, "the program crashed: %s", exec_device_end(bench->program));
-    return error_set(error, owner, ERROR_BAD_PATTERN, "%s",
-                     dk_has_fault(bench->dk) ? "the device dumped a fault" : "the device booted without being asked to");
+    if (dk_fault(bench->dk))
+        return error_set(error, owner, ERROR_BAD_PATTERN, "the device dumped a fault: %s", dk_fault(bench->dk));
+    return error_set(error, owner, ERROR_BAD_PATTERN, "the device booted without being asked to");
 }
 
 static int observe(struct bench *bench, const struct case_row *row, struct watch *watch, struct error *error)
@@ -276,16 +335,20 @@ static int observe(struct bench *bench, const struct case_row *row, struct watch
         .bench = bench,
         .watch = watch,
         .unexpected_boots = bench->dk ? dk_unexpected_boot_count(bench->dk) : 0,
-        .budget = deadline_in_ms(bench->clock, clock_scaled_ms(row->budget_s * 1000, bench->time_scale)),
+        .start_us = clock_mono_us(bench->clock),
+        .budget_us = scaled_us(bench, row->budget_s),
     };
     struct error late = ERROR_INIT;
     /* The end of the budget is no error: the judge says what is missing. */
-    if (waiting_until(bench->waiting, is_over, &observation, bench_device_deadline(bench, row->budget_s * 1000), "the device", &late) &&
+    if (waiting_until(bench->waiting, is_over, &observation, bench_device_deadline(bench, (row->budget_s + ATTACH_MAX_S) * 1000),
+                      "the device", &late) &&
         late.code == ERROR_INTERRUPTED)
         return error_set(error, late.owner, late.code, "%s", late.text);
     if (waiting_settle(bench->waiting, settle_ms(bench), error) || bench_check(bench, error))
         return -1;
-    return is_broken(&observation) ? tell_broken(bench, error) : 0;
+    if (is_broken(&observation))
+        return tell_broken(bench, error);
+    return watch_is_violated(watch) ? 0 : check_network(bench, error);
 }
 
 /* ---- the row ---- */

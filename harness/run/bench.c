@@ -77,8 +77,10 @@ static void watch_console(struct bench *bench, const char *kind, const cJSON *ev
     if (!bench->watch || strncmp(kind, "console.", 8) != 0)
         return;
     bench->has_booted |= strcmp(kind, "console.boot") == 0;
-    if (bench->has_booted)
-        watch_event(bench->watch, event);
+    if (!bench->has_booted)
+        return;
+    network_state_take(&bench->network, event);
+    watch_event(bench->watch, event);
 }
 
 void bench_take_own_event(struct bench *bench, cJSON *event)

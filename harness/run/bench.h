@@ -14,6 +14,7 @@
 #include "harness/device/exec_device.h"
 #include "harness/rig/rig.h"
 #include "harness/rig/served.h"
+#include "harness/run/network_state.h"
 #include "harness/run/pki_store.h"
 #include "harness/run/watch.h"
 #include "reports/line_file.h"
@@ -86,13 +87,14 @@ struct bench {
     int64_t reset_us;      /* when the last one was, monotonic; 0: none */
 
     /* for the row in flight */
-    const char *row_id;     /* NULL: none is */
-    unsigned repetition;    /* from 1; 0: as 1 */
-    unsigned attempt;       /* likewise */
-    struct watch *watch;    /* NULL: events only go to the timeline */
-    bool has_booted;        /* console events count from the boot on */
-    uint64_t last_session;  /* highest session number seen on the lane */
-    uint64_t first_session; /* sessions above it belong to the row */
+    const char *row_id;           /* NULL: none is */
+    unsigned repetition;          /* from 1; 0: as 1 */
+    unsigned attempt;             /* likewise */
+    struct watch *watch;          /* NULL: events only go to the timeline */
+    bool has_booted;              /* console events count from the boot on */
+    struct network_state network; /* of this boot */
+    uint64_t last_session;        /* highest session number seen on the lane */
+    uint64_t first_session;       /* sessions above it belong to the row */
     bool has_trouble;
     struct error trouble; /* the first: rig */
 

@@ -137,6 +137,9 @@ static void on_gone(void *user, const char *reason)
 {
     struct bench *bench = user;
     struct error error = ERROR_INIT;
+    /* Boards that have USB of their own enumerate anew when they are reset. Whether it comes back decides the wait for the boot. */
+    if (dk_is_boot_awaited(bench->dk))
+        return;
     error_set(&error, ERROR_OWNER_RIG, ERROR_IO, "the port of '%s' went away: %s", bench->device->id, reason);
     bench_report_trouble(bench, &error);
 }

@@ -18,6 +18,7 @@
 enum { TAG = 56, START_MS = 20000 };
 
 struct bench {
+    const char *misbehaviour; /* of the virtual DK; NULL: none */
     uv_loop_t loop;
     struct events events;
     struct dialect *dialect;
@@ -60,9 +61,22 @@ static cJSON *wait_ready(struct bench *bench)
 static void start_vdk(struct bench *bench)
 {
     const char *program = DPSBENCH_BINARY_DIR "/bin/dpsbench-vdk";
-    const char *const argv[] = {
-        program,  "--state",   bench->state, "--connect",    bench->connect, "--id-scope", "0ne000AAAA1", "--registration-id",
-        "dev-01", "--sec-tag", "56",         "--time-scale", "10",           NULL};
+    const char *const argv[] = {program,
+                                "--state",
+                                bench->state,
+                                "--connect",
+                                bench->connect,
+                                "--id-scope",
+                                "0ne000AAAA1",
+                                "--registration-id",
+                                "dev-01",
+                                "--sec-tag",
+                                "56",
+                                "--time-scale",
+                                "10",
+                                bench->misbehaviour ? "--misbehaviour" : NULL,
+                                bench->misbehaviour,
+                                NULL};
     struct child_options options = {.argv = argv, .stdin_fd = -1, .stdout_fd = -1, .stderr_fd = 2, .death_signal = SIGKILL};
     struct error error = ERROR_INIT;
     if (child_start(&options, &bench->child, &error))
@@ -73,9 +87,10 @@ static void start_vdk(struct bench *bench)
     cJSON_Delete(ready);
 }
 
-static int set_up(void **state)
+static int set_up_with(void **state, const char *misbehaviour)
 {
     struct bench *bench = calloc(1, sizeof(*bench));
+    bench->misbehaviour = misbehaviour;
     struct error error = ERROR_INIT;
     uv_loop_init(&bench->loop);
     events_init(&bench->events);
@@ -96,6 +111,16 @@ static int set_up(void **state)
         fail_msg("%s", error.text);
     *state = bench;
     return 0;
+}
+
+static int set_up(void **state)
+{
+    return set_up_with(state, NULL);
+}
+
+static int set_up_re_enumerating(void **state)
+{
+    return set_up_with(state, "re-enumerates");
 }
 
 static int tear_down(void **state)
@@ -305,6 +330,29 @@ static void follows_it_through_a_power_cut(void **state)
     assert_string_equal(bench->identity.manufacturer, "Nordic Semiconductor ASA");
 }
 
+static void on_boot_seen(void *user, const char *banner, const struct error *error)
+{
+    struct bench *bench = user;
+    assert_non_null(banner);
+    bench->done_count++;
+    if (error)
+        bench->error = *error;
+}
+
+static void infers_a_boot_whose_banner_was_lost_while_the_port_was_away(void **state)
+{
+    struct bench *bench = *state;
+    identify(bench);
+    bench->done_count = 0;
+    assert_int_equal(dk_expect_boot(bench->dk, deadline_in_ms(&clock_system, START_MS), on_boot_seen, bench, NULL), 0);
+    child_signal(bench->child, SIGHUP);
+    wait_done(bench);
+    const cJSON *boot = events_find(&bench->events, "console.boot", events_count(&bench->events, "console.boot") - 1);
+    assert_true(json_bool(event_data(boot), "is_inferred", false));
+    assert_true(json_bool(event_data(boot), "is_expected", false));
+    assert_int_equal(dk_unexpected_boot_count(bench->dk), 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -316,6 +364,7 @@ int main(void)
         TEST(writes_credentials_once_and_finds_them_after_a_reset),
         TEST(frees_it_from_a_stuck_quote),
         TEST(follows_it_through_a_power_cut),
+        cmocka_unit_test_setup_teardown(infers_a_boot_whose_banner_was_lost_while_the_port_was_away, set_up_re_enumerating, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -263,6 +263,19 @@ static void an_answer_of_the_at_host_is_no_notification(void **state)
     assert_string_equal(told, "");
 }
 
+static void reads_a_line_behind_noise(void **state)
+{
+    (void)state;
+    static const char banner[] = "\xff\0\x80*** Booting nRF Connect SDK v2.9.0 ***", log[] = "\xc3[00:00:01.000,000] <err> os: x",
+                      other[] = "\xffOK";
+    zephyr_line_read(banner, sizeof(banner) - 1, &line);
+    assert_string_equal(line.text, "*** Booting nRF Connect SDK v2.9.0 ***");
+    zephyr_line_read(log, sizeof(log) - 1, &line);
+    assert_string_equal(line.module, "os");
+    zephyr_line_read(other, sizeof(other) - 1, &line);
+    assert_string_equal(line.text, "\\xFFOK");
+}
+
 static void shows_unprintable_bytes_as_hex(void **state)
 {
     (void)state;
@@ -326,6 +339,7 @@ int main(void)
         cmocka_unit_test(a_dump_ends_with_the_capture),
         cmocka_unit_test(cuts_a_long_hexdump_and_says_so),
         cmocka_unit_test(an_answer_of_the_at_host_is_no_notification),
+        cmocka_unit_test(reads_a_line_behind_noise),
         cmocka_unit_test(shows_unprintable_bytes_as_hex),
         cmocka_unit_test(takes_any_bytes),
         cmocka_unit_test(bounds_a_line_of_nothing_but_unprintable_bytes),
