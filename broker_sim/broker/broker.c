@@ -287,7 +287,8 @@ int broker_start(const struct broker_options *options, struct broker **ret_broke
     *broker = (struct broker){.loop = options->loop, .callbacks = options->callbacks, .control.fd = -1, .observer.fd = -1};
     if (make_paths(broker, error) || keeper_start(broker->dir, options->ready_path, &broker->keeper, error))
         return -1;
-    if (reserved_port_open(options->address, &broker->control, error) || reserved_port_open(options->address, &broker->observer, error))
+    if (reserved_port_open(options->address, options->control_port, &broker->control, error) ||
+        reserved_port_open(options->address, 0, &broker->observer, error))
         return -1;
     if (write_conf(broker, options, error) || make_timer(broker, error) || start_child(broker, error))
         return -1;

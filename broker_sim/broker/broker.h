@@ -29,6 +29,7 @@ struct broker_callbacks {
 struct broker_options {
     uv_loop_t *loop;
     const char *address;    /* numeric: where the TLS listeners are bound */
+    uint16_t control_port;  /* 0: the kernel chooses */
     const char *control_ca; /* PEM files: CA of control and observer clients, certificate and key of the listeners */
     const char *server_cert;
     const char *server_key;

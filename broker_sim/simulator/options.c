@@ -27,6 +27,7 @@ enum {
     KEY_EVIDENCE,
     KEY_SET_ASIDE,
     KEY_SERVICE,
+    KEY_CONTROL,
     KEY_QUOTAS,
     KEY_CSR_PREVIEW,
     KEY_WEBHOOK_TIMEOUT,
@@ -54,6 +55,10 @@ static const struct argp_option entries[] = {
      "Print each behaviour of the simulator and how it is known (docs/fidelity.md), and end; needs no --state", 0},
     {"evidence", KEY_EVIDENCE, "WORD", 0,
      "With --fidelity: the behaviours with this evidence alone: documented, field-observed, vendor, assumed, own", 0},
+    {"control", KEY_CONTROL, "ADDR:PORT", 0,
+     "Where the control plane listens: MQTT over TLS, with client certificate (default 127.0.0.1:0; `dpsbench sim ticket`). The observer "
+     "is on the same address",
+     0},
     {"service", KEY_SERVICE, "ADDR:PORT", 0,
      "Where the service API listens: HTTPS, Azure's REST API for enrollments (default 127.0.0.1:0; docs/service-api.md)", 0},
     {"set-aside", KEY_SET_ASIDE, NULL, 0,
@@ -263,6 +268,8 @@ static int read_option(int key, const char *text, struct options *options, struc
         return read_fidelity(text, &options->fidelity, error);
     case KEY_EVIDENCE:
         return read_evidence(text, &options->evidence, error);
+    case KEY_CONTROL:
+        return options_read_listen("--control", text, options->control_address, &options->control_port, error);
     case KEY_SERVICE:
         return options_read_listen("--service", text, options->service_address, &options->service_port, error);
     case KEY_REPLAY:
@@ -328,6 +335,7 @@ void options_parse(int argc, char **argv, struct options *ret_options)
     *ret_options = (struct options){
         .address = "127.0.0.1",
         .service_address = "127.0.0.1",
+        .control_address = "127.0.0.1",
         .id_scope = DEFAULT_ID_SCOPE,
         .time_scale = 1,
         .tls_max_version = TLS1_2_VERSION,

@@ -25,7 +25,9 @@ struct options {
     const char *state;                  /* the state folder */
     char address[LISTEN_ADDRESS_BYTES]; /* numeric, without brackets */
     uint16_t port;
-    const char *hosts[HOSTS_MAX]; /* as given; none is fine */
+    char control_address[LISTEN_ADDRESS_BYTES]; /* of control plane and observer; as above */
+    uint16_t control_port;                      /* 0: the kernel chooses */
+    const char *hosts[HOSTS_MAX];               /* as given; none is fine */
     size_t host_count;
     const char *id_scope;
     const char *replay; /* a recording; NULL: none */

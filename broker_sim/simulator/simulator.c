@@ -349,18 +349,17 @@ static int add_path(cJSON *ready, const char *name, char *path)
     return owned ? json_set_string(ready, name, owned) : -1;
 }
 
-static int add_address(const struct simulator *simulator, cJSON *ready, const char *name, uint16_t port)
+static int add_address(cJSON *ready, const char *name, const char *address, uint16_t port)
 {
     char text[ADDRESS_TEXT_BYTES];
-    format_address(simulator->options->address, port, text);
+    format_address(address, port, text);
     return json_set_string(ready, name, text);
 }
 
 static int add_service_api(const struct simulator *simulator, cJSON *ready)
 {
-    char text[ADDRESS_TEXT_BYTES];
-    format_address(simulator->options->service_address, simulator->service_port, text);
-    return json_set_string(ready, "service", text) || add_path(ready, "service_policies", path_join(simulator->dir, POLICIES_FILE));
+    return add_address(ready, "service", simulator->options->service_address, simulator->service_port) ||
+           add_path(ready, "service_policies", path_join(simulator->dir, POLICIES_FILE));
 }
 
 static const char *default_profile(const struct simulator *simulator)
@@ -372,7 +371,7 @@ static const char *default_profile(const struct simulator *simulator)
 static int add_service(const struct simulator *simulator, cJSON *object)
 {
     return json_set(object, "time_scale", cJSON_CreateNumber(simulator->options->time_scale)) ||
-           json_set_string(object, "state", simulator->dir) || add_address(simulator, object, "dps", simulator->port) ||
+           json_set_string(object, "state", simulator->dir) || add_address(object, "dps", simulator->options->address, simulator->port) ||
            json_set_string(object, "host", simulator->hosts[0]) || json_set_string(object, "id_scope", simulator->options->id_scope) ||
            json_set_string(object, "profile", default_profile(simulator));
 }
@@ -393,10 +392,13 @@ static int add_client(const struct simulator *simulator, cJSON *ready, const cha
 
 static int fill_ready(const struct simulator *simulator, cJSON *ready)
 {
+    const char *control_address = simulator->options->control_address;
     return add_service(simulator, ready) || add_path(ready, "root_ca", kept_pki_certificate_path(&simulator->server_pki, "root")) ||
-           add_address(simulator, ready, "control", broker_control_port(simulator->broker)) || add_client(simulator, ready, "control") ||
-           add_address(simulator, ready, "observer", broker_observer_port(simulator->broker)) || add_client(simulator, ready, "observer") ||
-           add_service_api(simulator, ready) || json_set_string(ready, "hand", broker_hand_path(simulator->broker)) ||
+           add_address(ready, "control", control_address, broker_control_port(simulator->broker)) ||
+           add_client(simulator, ready, "control") ||
+           add_address(ready, "observer", control_address, broker_observer_port(simulator->broker)) ||
+           add_client(simulator, ready, "observer") || add_service_api(simulator, ready) ||
+           json_set_string(ready, "hand", broker_hand_path(simulator->broker)) ||
            add_path(ready, "events", path_join(simulator->dir, "events.jsonl"));
 }
 
@@ -811,7 +813,8 @@ static int start_broker(struct simulator *simulator, struct error *error)
         return error_set_memory(error);
     struct broker_options options = {
         .loop = &simulator->loop,
-        .address = simulator->options->address,
+        .address = simulator->options->control_address,
+        .control_port = simulator->options->control_port,
         .control_ca = ca,
         .server_cert = certificate,
         .server_key = key,

@@ -216,6 +216,7 @@ const struct command cli_sim_commands[] = {
     {"set", "Turn knobs for a device or on a lane", cli_sim_set, NULL},
     {"clear", "Turn knobs back", cli_sim_clear, NULL},
     {"show", "Show lanes, and what is turned", cli_sim_show, NULL},
+    {"ticket", "Write a file by which another machine reaches a simulator that runs here", cli_sim_ticket, NULL},
     {"watch", "Print events as they happen", cli_sim_watch, NULL},
     {NULL, NULL, NULL, NULL},
 };

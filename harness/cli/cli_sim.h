@@ -7,6 +7,7 @@
 int cli_sim_set(int argc, char **argv);
 int cli_sim_clear(int argc, char **argv);
 int cli_sim_show(int argc, char **argv);
+int cli_sim_ticket(int argc, char **argv);
 int cli_sim_watch(int argc, char **argv);
 
 #endif

@@ -6,6 +6,7 @@
 #include "base/shell_word.h"
 #include "certs/central.h"
 #include "harness/control/control.h"
+#include "harness/control/simulator_place.h"
 
 #include <string.h>
 
@@ -73,6 +74,8 @@ static int open_either(struct object_store *store, const char *directory, struct
     for (;;) {
         struct error busy = ERROR_INIT;
         CLEANUP_JSON cJSON *ready = NULL;
+        if (simulator_place_is_ticket(directory))
+            return simulator_place_read(directory, &ready, error) ? -1 : open_control(store, ready, error);
         if (dir_lock(directory, &store->lock_fd, &busy) == 0)
             return open_folder(store, directory, error);
         if (busy.code == ERROR_NOT_FOUND)

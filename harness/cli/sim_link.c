@@ -1,10 +1,8 @@
 #include "harness/cli/sim_link.h"
 
 #include "base/cleanup.h"
-#include "base/ready.h"
 #include "base/shell_word.h"
-
-#define SIMULATOR "dpsbench-sim"
+#include "harness/control/simulator_place.h"
 
 enum { CLOSE_TURNS_MAX = 100 };
 
@@ -22,7 +20,7 @@ static int find(const char *state, cJSON **ret_ready, struct error *error)
     if (!folder || !*folder)
         return error_set(error, ERROR_OWNER_FILE, ERROR_USAGE,
                          "which simulator? name its state folder: --state DIR, or the environment variable DPSBENCH_STATE");
-    if (ready_read(folder, SIMULATOR, ret_ready, error) == 0)
+    if (simulator_place_read(folder, ret_ready, error) == 0)
         return 0;
     CLEANUP_FREE char *word = shell_word(folder);
     if (!error || error->code != ERROR_NOT_FOUND || !word)

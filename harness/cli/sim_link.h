@@ -1,7 +1,7 @@
 /*
  * harness/cli/sim_link.h - a command's way to a simulator that runs
  *
- * What:     finds it by its state folder (ready.json) and opens its control plane. The folder is --state, or else the environment variable
+ * What:     finds it by its state folder (ready.json), or by a ticket from another machine, and opens its control plane. The folder is --state, or else the environment variable
  *           DPSBENCH_STATE.
  * Errors:   NOT_FOUND (file) when no folder is named or nothing runs there: the text says how to start one; else as control_open.
  */

@@ -2,9 +2,9 @@
 
 #include "base/event.h"
 #include "base/mqtt_link.h"
+#include "harness/control/control_tls.h"
 #include "harness/control/sequence.h"
 
-#include <openssl/err.h>
 #include <string.h>
 
 enum { TOPIC_MAX_BYTES = 160, ADDRESS_MAX_BYTES = 64, KEEP_ALIVE_S = 30, NAME_MAX_BYTES = 64, ID_MAX_BYTES = 32 };
@@ -32,34 +32,6 @@ struct control {
 };
 
 DEFINE_CLEANUP(struct control *, control_close)
-
-/* ---- TLS ---- */
-
-static int fail_tls(const char *what, const char *path, struct error *error)
-{
-    char text[256];
-    ERR_error_string_n(ERR_get_error(), text, sizeof text);
-    ERR_clear_error();
-    return error_set(error, ERROR_OWNER_RIG, ERROR_CRYPTO, "%s '%s': %s", what, path, text);
-}
-
-static int load_tls(struct control *control, const cJSON *ready, struct error *error)
-{
-    const char *ca = json_string(ready, "control_ca", ""), *certificate = json_string(ready, "control_cert", "");
-    const char *key = json_string(ready, "control_key", "");
-    control->tls = SSL_CTX_new(TLS_client_method());
-    if (!control->tls)
-        return error_set_memory(error);
-    SSL_CTX_set_min_proto_version(control->tls, TLS1_2_VERSION);
-    SSL_CTX_set_verify(control->tls, SSL_VERIFY_PEER, NULL);
-    if (SSL_CTX_load_verify_file(control->tls, ca) != 1)
-        return fail_tls("load the control plane's CA", ca, error);
-    if (SSL_CTX_use_certificate_chain_file(control->tls, certificate) != 1)
-        return fail_tls("load the control plane's client certificate", certificate, error);
-    if (SSL_CTX_use_PrivateKey_file(control->tls, key, SSL_FILETYPE_PEM) != 1)
-        return fail_tls("load the control plane's client key", key, error);
-    return 0;
-}
 
 /* ---- what comes ---- */
 
@@ -191,7 +163,7 @@ int control_open(const struct control_options *options, struct control **ret_con
     snprintf(control->reply_topic, sizeof control->reply_topic, "dpsbench/v1/control/%s/reply", control->name);
     snprintf(control->request_topic, sizeof control->request_topic, "dpsbench/v1/control/%s/request", control->name);
     uint64_t missing;
-    if (load_tls(control, options->ready, error) || make_link(control, options->ready, error) ||
+    if (control_tls_new(options->ready, &control->tls, error) || make_link(control, options->ready, error) ||
         await_ready(control, options->deadline, error) || control_sync(control, options->deadline, &missing, error))
         return -1;
     *ret_control = TAKE(control);

@@ -1,7 +1,7 @@
 /* The simulator's side of the bench. */
 #include "base/cleanup.h"
 #include "base/files.h"
-#include "base/ready.h"
+#include "harness/control/simulator_place.h"
 #include "harness/rig/place.h"
 #include "harness/run/bench.h"
 #include "harness/run/own_names.h"
@@ -74,7 +74,7 @@ static int start(struct bench *bench, struct error *error)
 /* A simulator that runs already has its own id scope and time scale: what the rig says must agree. */
 static int find(struct bench *bench, struct error *error)
 {
-    if (ready_read(bench->simulator_folder, SIMULATOR, &bench->ready, error))
+    if (simulator_place_read(bench->simulator_folder, &bench->ready, error))
         return -1;
     const char *scope = json_string(bench->ready, "id_scope", "");
     const struct rig_device *device = first_connected(bench->rig);
