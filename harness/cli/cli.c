@@ -86,6 +86,7 @@ static const struct command commands[] = {
     {"credentials", "The credentials in a modem: list, plan, write, verify, delete, keygen, wear", cli_credentials,
      cli_credentials_commands},
     {"dialect", dialect_text, NULL, cli_dialect_commands},
+    {"provision", "Many boards: a key and a certificate each, written, verified, registered once, in a manifest", cli_provision, NULL},
     {"certs", certs_text, NULL, cli_certs_commands},
     {"az", az_text, NULL, az_commands},
     {"central", central_text, NULL, central_commands},

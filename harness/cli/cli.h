@@ -16,6 +16,7 @@ int cli_plan(int argc, char **argv);
 int cli_show(int argc, char **argv);
 int cli_try(int argc, char **argv);
 int cli_probe(int argc, char **argv);
+int cli_provision(int argc, char **argv);
 /* `dpsbench credentials ...`: the port may stand before the command. */
 int cli_credentials(int argc, char **argv);
 extern const struct command cli_credentials_commands[];

@@ -8,12 +8,15 @@
 
 enum {
     CME_NOT_FOUND = 513,
+    CME_ACTIVE = 518,
     CME_EXISTS = 519,
     CFUN_POWER_OFF = 0,
+    CFUN_FULL = 1,
     CFUN_FLIGHT = 4,
     /* AT commands end by themselves; this is for a machine that has no time for us. */
     COMMAND_MS = 180000,
     WEAR_ID_MAX_BYTES = 128,
+    IDENTIFY_TRIES = 4,
 };
 
 struct modem_link {
@@ -96,7 +99,7 @@ static void on_identity(void *user, const struct dk_identity *identity, const st
         link->identity = *identity;
 }
 
-static int identify(struct modem_link *link, struct error *error)
+static int identify_once(struct modem_link *link, struct error *error)
 {
     if (dk_identify(link->dk, on_identity, link, error))
         return -1;
@@ -104,8 +107,23 @@ static int identify(struct modem_link *link, struct error *error)
     if (waiting_until(link->options.waiting, has_answered, link, deadline_in_ms(link->options.port.clock, COMMAND_MS),
                       "the device's AT host", error))
         return -1;
-    if (link->error.code)
-        return refused(link, error);
+    return link->error.code ? refused(link, error) : 0;
+}
+
+/* A device that was slow for the program before us answers that one's commands first, and every answer is the one before. */
+static bool is_out_of_step(const struct modem_link *link)
+{
+    const char *imei = link->identity.imei;
+    return strspn(imei, "0123456789") != strlen(imei);
+}
+
+static int identify(struct modem_link *link, struct error *error)
+{
+    if (identify_once(link, error))
+        return -1;
+    for (int i = 1; i < IDENTIFY_TRIES && is_out_of_step(link); i++)
+        if (identify_once(link, error))
+            return -1;
     if (*link->identity.imei)
         snprintf(link->wear_id, sizeof link->wear_id, "imei:%s", link->identity.imei);
     else
@@ -224,6 +242,21 @@ static int go_offline(struct modem_link *link, struct error *error)
     return 0;
 }
 
+/* An application switches the modem on shortly after its boot, behind our back: once more then. */
+static int ask_offline(struct modem_link *link, const char *text, struct error *error)
+{
+    if (go_offline(link, error) || ask(link, text, error))
+        return -1;
+    if (!is_refused_with(link, CME_ACTIVE))
+        return 0;
+    if (command(link, "AT+CFUN=4", error))
+        return -1;
+    if (!link->is_mode_changed && link->identity.cfun != DK_CFUN_UNKNOWN)
+        link->identity.cfun = CFUN_FULL;
+    link->is_mode_changed = true;
+    return ask(link, text, error);
+}
+
 static void count(struct modem_link *link, uint32_t sec_tag, int type, enum wear_kind kind)
 {
     if (link->options.ledger)
@@ -238,7 +271,7 @@ static int send_write(struct modem_link *link, uint32_t sec_tag, int type, const
     if (!line)
         return error_set_memory(error);
     snprintf(line, size, "AT%%CMNG=0,%u,%d,\"%s\"", sec_tag, type, bytes_text(text));
-    int rc = ask(link, line, error);
+    int rc = ask_offline(link, line, error);
     OPENSSL_cleanse(line, size);
     free(line);
     return rc;
@@ -246,7 +279,7 @@ static int send_write(struct modem_link *link, uint32_t sec_tag, int type, const
 
 int modem_link_write(struct modem_link *link, uint32_t sec_tag, int type, const struct bytes *text, struct error *error)
 {
-    if (go_offline(link, error) || send_write(link, sec_tag, type, text, error))
+    if (send_write(link, sec_tag, type, text, error))
         return -1;
     if (is_refused_with(link, CME_EXISTS) &&
         (modem_link_delete(link, sec_tag, type, NULL, error) || send_write(link, sec_tag, type, text, error)))
@@ -261,7 +294,7 @@ int modem_link_delete(struct modem_link *link, uint32_t sec_tag, int type, bool 
 {
     char text[64];
     snprintf(text, sizeof text, "AT%%CMNG=3,%u,%d", sec_tag, type);
-    if (go_offline(link, error) || ask(link, text, error))
+    if (ask_offline(link, text, error))
         return -1;
     bool was_there = link->result == AT_OK;
     if (!was_there && !is_refused_with(link, CME_NOT_FOUND))
@@ -299,8 +332,10 @@ int modem_link_keygen(struct modem_link *link, uint32_t sec_tag, const char *att
                             : snprintf(text, sizeof text, "AT%%KEYGEN=%u,2,0", sec_tag);
     if (length >= (int)sizeof text || (attributes && strchr(attributes, '"')))
         return error_set(error, ERROR_OWNER_FILE, ERROR_USAGE, "attributes '%.60s': no quotes, and less than 450 characters", attributes);
-    if (go_offline(link, error) || command(link, text, error))
+    if (ask_offline(link, text, error))
         return -1;
+    if (link->result != AT_OK)
+        return refused(link, error);
     count(link, sec_tag, CREDENTIAL_CLIENT_KEY, WEAR_KEYGEN);
     return take_answer(link, ret_answer, error);
 }
