@@ -111,7 +111,7 @@ static void make_plan(const struct local_files *files, const struct credential_l
         step->wanted = &files->wanted[i];
         snprintf(step->now, sizeof step->now, "%s", credential_list_sha256(list, files->sec_tag, step->wanted->type));
         credential_text_sha256(&step->wanted->text, step->then);
-        step->is_needed = writes_all || strcmp(step->now, step->then) != 0;
+        step->is_needed = writes_all || !credential_text_is_listed(&step->wanted->text, list, step->now);
         plan->needed += step->is_needed;
     }
 }
@@ -194,7 +194,7 @@ static int check_written(struct credential_session *session, const struct plan *
         if (*listed && credential_is_placeholder(listed))
             fprintf(stderr, "warning: sec tag %u, %s: this modem firmware prints no hashes, so the write could not be verified\n",
                     wanted->sec_tag, credential_kind_word(wanted->type));
-        else if (strcmp(listed, plan->steps[i].then) != 0)
+        else if (!credential_text_is_listed(&wanted->text, list, listed))
             return error_set(
                 error, ERROR_OWNER_DEVICE, ERROR_CONFLICT,
                 "sec tag %u, %s: after writing, the modem lists SHA-256 %s, and %s was sent: bytes were changed on the way; is "

@@ -76,9 +76,10 @@ static bool is_listed(const struct work *work, int type)
 /* A placeholder is the hash of nothing: whether the text is the same cannot be known. */
 static bool is_same(const struct work *work, int type)
 {
-    char wanted[CREDENTIAL_SHA256_BYTES];
+    char wanted[CREDENTIAL_SHA256_BYTES], with_crlf[CREDENTIAL_SHA256_BYTES];
     credential_set_sha256(&work->set, (enum credential_type)type, wanted);
-    return strcmp(wanted, work->listed[type]) == 0;
+    credential_set_sha256_crlf(&work->set, (enum credential_type)type, with_crlf);
+    return strcmp(wanted, work->listed[type]) == 0 || (at_stores_crlf(work->at) && strcmp(with_crlf, work->listed[type]) == 0);
 }
 
 static bool has_changed(const struct work *work)
@@ -141,7 +142,7 @@ static int check_type(const struct work *work, int type, struct error *error)
     char wanted[CREDENTIAL_SHA256_BYTES];
     credential_set_sha256(&work->set, (enum credential_type)type, wanted);
     const char *listed = work->listed[type];
-    if (strcmp(wanted, listed) == 0 || (wanted[0] && listed[0] && credential_is_placeholder(listed)))
+    if (is_same(work, type) || (wanted[0] && listed[0] && credential_is_placeholder(listed)))
         return 0;
     return error_set(error, ERROR_OWNER_DEVICE, ERROR_CONFLICT,
                      "sec tag %u, %s: after writing, AT%%CMNG=1 lists SHA-256 '%s', wanted is '%s' ('' is: not there); were line ends "

@@ -69,6 +69,27 @@ void credential_text_sha256(const struct bytes *text, char ret_hex[CREDENTIAL_SH
         snprintf(ret_hex + 2 * (size_t)i, 3, "%02X", digest[i]);
 }
 
+static int append_with_crlf(const struct bytes *text, struct bytes *crlf)
+{
+    int rc = 0;
+    for (size_t i = 0; i < text->length_bytes && !rc; i++)
+        rc = (text->data[i] == '\n' && bytes_append_byte(crlf, '\r')) || bytes_append_byte(crlf, text->data[i]);
+    return rc;
+}
+
+bool credential_text_is_listed(const struct bytes *text, const struct credential_list *list, const char *listed)
+{
+    char wanted[CREDENTIAL_SHA256_BYTES];
+    CLEANUP(bytes_wipe) struct bytes crlf = {.max_bytes = VARIANT_MAX_BYTES};
+    credential_text_sha256(text, wanted);
+    if (strcmp(wanted, listed) == 0)
+        return true;
+    if (!list->stores_crlf || append_with_crlf(text, &crlf))
+        return false;
+    credential_text_sha256(&crlf, wanted);
+    return strcmp(wanted, listed) == 0;
+}
+
 /* ---- variants of the local files ---- */
 
 struct variant {
@@ -261,7 +282,7 @@ static void say_listed(const struct matching *matching, size_t index, struct mat
         snprintf(finding->mend, sizeof finding->mend, "write '%s'", finding->path);
     } else if (variant->wanted != index) {
         say_other_file(matching, variant, finding);
-    } else if (variant->is_exact) {
+    } else if (credential_text_is_listed(&matching->wanted[index].text, matching->list, finding->listed)) {
         finding->state = MATCH_SAME;
         snprintf(finding->text, sizeof finding->text, "holds '%s'", finding->path);
     } else {

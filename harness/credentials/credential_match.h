@@ -30,6 +30,8 @@ struct wanted_credential {
 int credential_text(const void *data, size_t length_bytes, struct bytes *ret_text, bool *ret_had_cr, struct error *error);
 /* Upper hex. "" when OpenSSL fails. */
 void credential_text_sha256(const struct bytes *text, char ret_hex[CREDENTIAL_SHA256_BYTES]);
+/* Is `listed` the hash of this text, or of what the list's transport makes of it? Untouched line ends are as good as a shell's CR LF. */
+bool credential_text_is_listed(const struct bytes *text, const struct credential_list *list, const char *listed);
 
 #define MATCH_STATES(X)                                                                                                                    \
     X(MATCH_SAME, "same")             /* the very text */                                                                                  \

@@ -71,9 +71,9 @@ int credential_set_put(struct credential_set *set, enum credential_type type, co
     return 0;
 }
 
-void credential_set_sha256(const struct credential_set *set, enum credential_type type, char ret_hex[CREDENTIAL_SHA256_BYTES])
+/* "" when there is no text. */
+static void hash(const struct bytes *text, char *ret_hex)
 {
-    const struct bytes *text = &set->text[type];
     unsigned char digest[EVP_MAX_MD_SIZE];
     unsigned int digest_bytes = 0;
     ret_hex[0] = 0;
@@ -81,6 +81,21 @@ void credential_set_sha256(const struct credential_set *set, enum credential_typ
         return;
     for (unsigned int i = 0; i < digest_bytes; i++)
         snprintf(ret_hex + 2 * i, 3, "%02X", digest[i]);
+}
+
+void credential_set_sha256(const struct credential_set *set, enum credential_type type, char ret_hex[CREDENTIAL_SHA256_BYTES])
+{
+    hash(&set->text[type], ret_hex);
+}
+
+void credential_set_sha256_crlf(const struct credential_set *set, enum credential_type type, char ret_hex[CREDENTIAL_SHA256_BYTES])
+{
+    const struct bytes *text = &set->text[type];
+    CLEANUP(bytes_wipe) struct bytes crlf = {.max_bytes = 2 * CREDENTIAL_MAX_BYTES};
+    int rc = 0;
+    for (size_t i = 0; i < text->length_bytes && !rc; i++)
+        rc = (text->data[i] == '\n' && bytes_append_byte(&crlf, '\r')) || bytes_append_byte(&crlf, text->data[i]);
+    hash(&crlf, ret_hex);
 }
 
 bool credential_is_placeholder(const char *sha256)

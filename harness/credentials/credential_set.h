@@ -6,7 +6,8 @@
  * Compare:  AT%CMNG=1 lists the SHA-256 of each text as stored, byte for byte. Firmware before mfw 1.3.2 prints placeholders (00..00,
  *           01..01, 02..02): then everything wanted is written each time, and the result says that it could not be verified.
  * Text:     as nrfcredstore does, white space at the end is removed (so the last line end is not stored); everything else is stored as
- *           given. Give LF: a text with CR is stored with CR, and Azure then refuses what looks like the same certificate.
+ *           given. Give LF: a text with CR is stored with CR, and Azure then refuses what looks like the same certificate. Through a shell each LF becomes
+ *           CR LF on the device (lib/at_shell): both are then the text that is wanted.
  * Secrets:  a private key goes to the device and nowhere else; its memory is wiped by credential_set_done() and after sending.
  * Source:   Nordic, nRF91 AT command reference, %CMNG.
  */
@@ -44,6 +45,9 @@ void credential_set_done(struct credential_set *set);
 int credential_set_put(struct credential_set *set, enum credential_type type, const char *text, size_t length_bytes, struct error *error);
 /* SHA-256 of a wanted text as the modem prints it: 64 upper-case hex digits; "" when it must be absent. */
 void credential_set_sha256(const struct credential_set *set, enum credential_type type, char ret_hex[CREDENTIAL_SHA256_BYTES]);
+
+/* The same for its text with CR LF for each LF: what a shell makes of it (at_stores_crlf). */
+void credential_set_sha256_crlf(const struct credential_set *set, enum credential_type type, char ret_hex[CREDENTIAL_SHA256_BYTES]);
 
 enum credential_action {
     CREDENTIAL_ABSENT, /* was not wanted and was not there */

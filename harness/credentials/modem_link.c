@@ -221,6 +221,7 @@ int modem_link_list(struct modem_link *link, struct credential_list *ret_list, s
         return error_set_memory(error);
     if (read_entries(lines, list, error))
         return -1;
+    list->stores_crlf = at_stores_crlf(dk_at(link->dk));
     *ret_list = *list;
     return 0;
 }

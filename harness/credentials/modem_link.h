@@ -49,6 +49,7 @@ enum { CREDENTIAL_LIST_MAX = AT_REPLY_LINES_MAX };
 struct credential_list {
     struct credential_entry entries[CREDENTIAL_LIST_MAX];
     size_t count;
+    bool stores_crlf; /* read through a shell: what is written is stored with CR LF for each LF (at_stores_crlf) */
 };
 
 /* NULL: not there. */

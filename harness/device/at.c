@@ -2,6 +2,7 @@
 
 #include "base/bytes.h"
 #include "base/cleanup.h"
+#include "harness/device/at_shell.h"
 
 #include <ctype.h>
 #include <openssl/crypto.h>
@@ -24,6 +25,14 @@ enum {
  */
 #define UNSTICK "\b\b\"!"
 
+/*
+ * Against a shell that does not answer: Ctrl-X Ctrl-Q leaves the AT command mode of Nordic's modem shell and Zephyr's bypass, Ctrl-C and Ctrl-U drop what is
+ * typed. A shell without these keys ignores them. The last stands before each probe too, against what somebody typed before us.
+ */
+#define SHELL_UNSTICK "\x18\x11\x03\x15"
+#define SHELL_CLEAR "\x15"
+#define EVENT_HEADER "AT event handler:"
+
 /* What the caller wants: a command, or (sync_tries > 0) a sync. */
 struct request {
     struct request *next;
@@ -40,6 +49,9 @@ enum phase { PHASE_IDLE, PHASE_PROBE, PHASE_QUOTE, PHASE_COMMAND };
 /* What is on the wire and waits for its final line. */
 struct exchange {
     const char *shown; /* lent */
+    char *typed;       /* without control characters and terminator, for its echo; wiped */
+    bool is_secret;
+    struct at_echo echo;
     char name[NAME_BYTES];
     bool takes_bare_text;
     int64_t sent_us;
@@ -61,6 +73,9 @@ struct at {
     int open_timers;
     bool is_closing;
     bool needs_sync;
+    enum at_transport transport;
+    bool is_next_notification; /* the shell said so */
+    bool lacks_shell_command;
     struct request *first;
     size_t queued;
     struct request *current;
@@ -145,8 +160,8 @@ static void emit_reply(struct at *at, const struct at_reply *reply)
 static const char *result_text(enum at_result result, int code, char *buffer)
 {
     static const char *const texts[] = {
-        [AT_OK] = "OK",          [AT_ERROR] = "ERROR",        [AT_TIMEOUT] = "timeout", [AT_BOOTED] = "device booted",
-        [AT_GONE] = "port gone", [AT_CANCELLED] = "cancelled"};
+        [AT_OK] = "OK",          [AT_ERROR] = "ERROR",         [AT_TIMEOUT] = "timeout",   [AT_BOOTED] = "device booted",
+        [AT_GONE] = "port gone", [AT_CANCELLED] = "cancelled", [AT_TOO_LONG] = "too long", [AT_UNFIT] = "not for a shell"};
     if (result != AT_CME_ERROR && result != AT_CMS_ERROR)
         return texts[result];
     snprintf(buffer, RESULT_TEXT_BYTES, "+%s ERROR: %d", result == AT_CME_ERROR ? "CME" : "CMS", code);
@@ -212,35 +227,64 @@ static size_t tx_left(const struct at *at)
     return at->options.tx_left ? at->options.tx_left(at->options.user) : 0;
 }
 
-static int write_command(struct at *at, const char *text)
+static int write_text(struct at *at, const char *prefix, const char *text)
 {
     const char *terminator = at->options.terminator ? at->options.terminator : "\r";
-    size_t length = strlen(text), end_length = strlen(terminator);
-    char *bytes = malloc(length + end_length + 1);
+    size_t prefix_length = strlen(prefix), length = strlen(text), end_length = strlen(terminator);
+    char *bytes = malloc(prefix_length + length + end_length + 1);
     if (!bytes)
         return -1;
-    memcpy(bytes, text, length);
-    memcpy(bytes + length, terminator, end_length + 1);
-    int rc = at->options.write(at->options.user, bytes, length + end_length, NULL);
-    OPENSSL_cleanse(bytes, length);
+    memcpy(bytes, prefix, prefix_length);
+    memcpy(bytes + prefix_length, text, length);
+    memcpy(bytes + prefix_length + length, terminator, end_length + 1);
+    int rc = at->options.write(at->options.user, bytes, prefix_length + length + end_length, NULL);
+    OPENSSL_cleanse(bytes, prefix_length + length);
     free(bytes);
     return rc;
+}
+
+static bool is_shell(const struct at *at)
+{
+    return at->transport == AT_TRANSPORT_SHELL;
+}
+
+static void forget_typed(struct exchange *exchange)
+{
+    free_text(exchange->typed);
+    exchange->typed = NULL;
+    exchange->echo = (struct at_echo){0};
+}
+
+static void clear_exchange(struct exchange *exchange)
+{
+    bytes_clear(&exchange->lines);
+    exchange->line_count = 0;
+    exchange->is_cut = exchange->is_in_quotes = exchange->is_in_line = false;
+    forget_typed(exchange);
+}
+
+/* `typed` is ours from now on; NULL: out of memory. */
+static int send_typed(struct at *at, const char *prefix, char *typed)
+{
+    at->exchange.typed = typed;
+    at->exchange.echo.typed = typed;
+    return typed ? write_text(at, prefix, typed) : -1;
 }
 
 static int send_text(struct at *at, enum phase phase, const char *text, const char *shown, int64_t timeout_ms)
 {
     struct exchange *exchange = &at->exchange;
-    bytes_clear(&exchange->lines);
-    exchange->line_count = 0;
-    exchange->is_cut = exchange->is_in_quotes = exchange->is_in_line = false;
+    clear_exchange(exchange);
     exchange->shown = shown;
     exchange->timeout_ms = timeout_ms;
     exchange->sent_us = clock_mono_us(at->options.clock);
+    exchange->is_secret = at_is_secret(text);
     read_name(text, exchange->name);
     exchange->takes_bare_text = answers_in_bare_text(exchange->name);
     at->phase = phase;
     emit_command(at);
-    int rc = write_command(at, text);
+    bool is_quoted = is_shell(at) && phase != PHASE_QUOTE;
+    int rc = send_typed(at, is_quoted && phase == PHASE_PROBE ? SHELL_CLEAR : "", is_quoted ? at_shell_quote(text, NULL) : strdup(text));
     exchange->tx_left = tx_left(at);
     exchange->progress_us = exchange->sent_us;
     arm(at, exchange->tx_left ? SENDING_TICK_MS : timeout_ms);
@@ -293,6 +337,8 @@ static void finish(struct at *at, enum at_result result, int code)
     at->phase = PHASE_IDLE;
     if (result != AT_OK && result != AT_ERROR && result != AT_CME_ERROR && result != AT_CMS_ERROR)
         at->needs_sync = true;
+    if (result != AT_TIMEOUT) /* then its echo may still come */
+        forget_typed(&at->exchange);
     if (is_on_the_wire)
         emit_reply(at, &reply);
     reply.command = request->shown;
@@ -303,10 +349,10 @@ static void finish(struct at *at, enum at_result result, int code)
 }
 
 /* A request that never got to the wire. */
-static void drop(struct request *request, enum at_result result)
+static void drop(struct request *request, enum at_result result, int code)
 {
     char text[RESULT_TEXT_BYTES];
-    struct at_reply reply = {.result = result, .text = result_text(result, 0, text), .command = request->shown};
+    struct at_reply reply = {.result = result, .code = code, .text = result_text(result, code, text), .command = request->shown};
     if (request->on_done)
         request->on_done(request->user, &reply);
     free_request(request);
@@ -323,8 +369,17 @@ static void send_probe(struct at *at)
 
 static void send_quote(struct at *at)
 {
-    if (send_text(at, PHASE_QUOTE, UNSTICK, UNSTICK, QUOTE_MS))
+    const char *keys = is_shell(at) ? SHELL_UNSTICK : UNSTICK;
+    if (send_text(at, PHASE_QUOTE, keys, is_shell(at) ? "Ctrl-X Ctrl-Q Ctrl-C Ctrl-U" : UNSTICK, QUOTE_MS))
         finish(at, AT_GONE, 0);
+}
+
+static void set_transport(struct at *at, enum at_transport transport)
+{
+    bool is_new = at->transport != transport;
+    at->transport = transport;
+    if (is_new && at->options.on_transport)
+        at->options.on_transport(at->options.user, transport);
 }
 
 static void begin_sync(struct at *at, int tries)
@@ -336,6 +391,8 @@ static void begin_sync(struct at *at, int tries)
 static void on_probe_answer(struct at *at, enum at_result result, int code)
 {
     at->needs_sync = false;
+    if (at->transport == AT_TRANSPORT_AUTO)
+        set_transport(at, AT_TRANSPORT_HOST);
     if (at->current->sync_tries) {
         finish(at, AT_OK, 0);
         return;
@@ -355,11 +412,57 @@ static void on_probe_timeout(struct at *at)
     send_quote(at);
 }
 
+/* A device that was flashed anew may have the other transport. The remedy of each does no harm to the other. */
+static void probe_again(struct at *at)
+{
+    if (at->options.transport == AT_TRANSPORT_AUTO && is_shell(at))
+        set_transport(at, AT_TRANSPORT_AUTO);
+    send_probe(at);
+}
+
+/* We spoke as to an AT host, and a prompt or an unknown command came back. */
+static void find_shell(struct at *at)
+{
+    set_transport(at, AT_TRANSPORT_SHELL);
+    end_exchange(at, AT_ERROR, 0);
+    send_probe(at);
+}
+
 /* ---- commands */
+
+static size_t limit_of(const struct at *at)
+{
+    if (at->options.command_max_bytes)
+        return at->options.command_max_bytes;
+    return is_shell(at) ? AT_SHELL_MAX_BYTES : AT_COMMAND_MAX_BYTES;
+}
+
+/* AT_OK: it may be sent. Only now is it known what to. */
+static enum at_result check_fit(struct at *at, const char *text)
+{
+    if (!is_shell(at))
+        return strlen(text) <= limit_of(at) ? AT_OK : AT_TOO_LONG;
+    char *typed = at_shell_quote(text, NULL);
+    enum at_result result = !typed ? AT_UNFIT : strlen(typed) <= limit_of(at) ? AT_OK : AT_TOO_LONG;
+    free_text(typed);
+    return result;
+}
+
+static void refuse(struct at *at, enum at_result result)
+{
+    struct request *request = TAKE(at->current);
+    drop(request, result, result == AT_TOO_LONG ? (int)limit_of(at) : 0);
+    kick(at);
+}
 
 static void begin_command(struct at *at)
 {
     struct request *request = at->current;
+    enum at_result fit = check_fit(at, request->text);
+    if (fit != AT_OK) {
+        refuse(at, fit);
+        return;
+    }
     if (at->options.on_secret && at_is_secret(request->text))
         at->options.on_secret(at->options.user);
     if (send_text(at, PHASE_COMMAND, request->text, request->shown, request->timeout_ms))
@@ -406,7 +509,7 @@ static void on_timer(uv_timer_t *timer)
         on_probe_timeout(at);
     } else if (at->phase == PHASE_QUOTE) {
         end_exchange(at, AT_TIMEOUT, 0);
-        send_probe(at);
+        probe_again(at);
     } else if (at->phase == PHASE_COMMAND) {
         finish(at, AT_TIMEOUT, 0);
     }
@@ -499,21 +602,68 @@ static bool on_final(struct at *at, enum at_result result, int code)
         on_probe_answer(at, result, code);
     } else if (at->phase == PHASE_QUOTE) {
         end_exchange(at, result, code);
-        send_probe(at);
+        probe_again(at);
     } else {
         finish(at, result, code);
     }
     return true;
 }
 
+/* In the phase of a probe as to an AT host. An AT host has no prompt, and no word for what it does not know but ERROR. */
+static bool shows_shell(const struct at *at, const struct console_line *line)
+{
+    return at->phase == PHASE_PROBE && at->options.transport == AT_TRANSPORT_AUTO && !is_shell(at) &&
+           (line->has_prompt || at_shell_is_unknown(line->zephyr->text));
+}
+
+enum console_echo at_take_echo(struct at *at, const struct console_line *line)
+{
+    const char *text = line->zephyr->text;
+    bool may_be = line->has_prompt || at->exchange.echo.at > 0;
+    if (!may_be || shows_shell(at, line) || !at_echo_take(&at->exchange.echo, text, line->has_prompt))
+        return CONSOLE_NO_ECHO;
+    return at->exchange.is_secret ? CONSOLE_SECRET_ECHO : CONSOLE_ECHO;
+}
+
+/* What the shell itself says about the line that was typed. */
+static bool take_shell_line(struct at *at, const char *text)
+{
+    bool is_unknown = at_shell_is_unknown(text);
+    if (is_unknown && strcmp(text, "at: command not found") == 0) {
+        at->lacks_shell_command = true;
+        finish(at, AT_ERROR, 0);
+        return true;
+    }
+    if (!is_unknown && at_shell_is_failure(text)) {
+        keep(&at->exchange, text);
+        finish(at, AT_ERROR, 0);
+        return true;
+    }
+    return is_unknown || !*text;
+}
+
+static bool is_notification(struct at *at, const char *text)
+{
+    bool is = at->is_next_notification;
+    at->is_next_notification = is_shell(at) && strcmp(text, EVENT_HEADER) == 0;
+    return is || at->is_next_notification;
+}
+
 bool at_take_line(struct at *at, const struct console_line *line)
 {
     enum at_result result;
     int code;
-    if (at->phase == PHASE_IDLE || line->zephyr->kind != ZEPHYR_OTHER)
+    const char *text = line->zephyr->text;
+    if (line->zephyr->kind != ZEPHYR_OTHER || is_notification(at, text) || at->phase == PHASE_IDLE)
         return false;
-    if (!line->line->is_continued && !line->line->is_part && is_final(line->zephyr->text, &result, &code))
+    if (shows_shell(at, line)) {
+        find_shell(at);
+        return true;
+    }
+    if (!line->line->is_continued && !line->line->is_part && is_final(text, &result, &code))
         return on_final(at, result, code);
+    if (is_shell(at) && !at->exchange.is_in_quotes && take_shell_line(at, text))
+        return true;
     return collect(&at->exchange, line);
 }
 
@@ -534,6 +684,27 @@ void at_booted(struct at *at)
 bool at_is_idle(const struct at *at)
 {
     return !at->current && !at->first;
+}
+
+enum at_transport at_transport(const struct at *at)
+{
+    return at->transport;
+}
+
+const char *at_transport_name(enum at_transport transport)
+{
+    static const char *const names[] = {[AT_TRANSPORT_AUTO] = "auto", [AT_TRANSPORT_HOST] = "at-host", [AT_TRANSPORT_SHELL] = "at-shell"};
+    return names[transport];
+}
+
+bool at_stores_crlf(const struct at *at)
+{
+    return is_shell(at);
+}
+
+bool at_lacks_shell_command(const struct at *at)
+{
+    return at->lacks_shell_command;
 }
 
 /* ---- the interface */
@@ -626,6 +797,7 @@ int at_new(const struct at_options *options, struct at **ret_at, struct error *e
     }
     at->options = *options;
     at->device = device;
+    at->transport = options->transport;
     at->needs_sync = true;
     bytes_init(&at->exchange.lines, AT_REPLY_MAX_BYTES);
     uv_timer_init(options->loop, &at->timer);
@@ -642,6 +814,7 @@ static void on_timer_closed(uv_handle_t *handle)
     if (--at->open_timers)
         return;
     bytes_done(&at->exchange.lines);
+    forget_typed(&at->exchange);
     free(at->device);
     free(at);
 }
@@ -654,7 +827,7 @@ void at_free(struct at *at)
     if (at->current)
         finish(at, AT_CANCELLED, 0);
     while (at->first)
-        drop(dequeue(at), AT_CANCELLED);
+        drop(dequeue(at), AT_CANCELLED, 0);
     uv_close((uv_handle_t *)&at->timer, on_timer_closed);
     uv_close((uv_handle_t *)&at->kick, on_timer_closed);
 }

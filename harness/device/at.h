@@ -1,5 +1,5 @@
 /*
- * harness/device/at.h - AT commands over a line that carries the console too
+ * harness/device/at.h - AT commands over a line that carries the console too, to an AT host or to a shell
  *
  * What:     one command at a time, from a queue; collects the lines of its reply until OK, ERROR, +CME ERROR: n or +CMS ERROR: n, while
  *           log lines, notifications and banners pass through to the console. Emits at.command and at.reply.
@@ -7,9 +7,12 @@
  *           answers in bare text (CGMI, CGMM, CGMR, CGSN) and the line has neither the form of a log line nor of a notification, or when
  *           it continues quoted text (a PEM read back). A notification of the command's own name cannot be told from the reply: it
  *           stands in `lines`.
+ * Transport: Nordic's AT host takes a command as it is; Zephyr's shell takes `at '...'`, echoes it, and answers what it does not know with
+ *           "command not found" behind a prompt. Found by itself: the first sync speaks to an AT host, and a shell gives itself away. Echo and prompts
+ *           are nobody's lines; a notification behind "AT event handler:" is never a reply.
  * Recovery: after a time-out the next command waits for a new sync: AT+CMEE? until its own answer comes (so that a late OK is nobody's),
  *           and two backspaces, a quote and a mark that spoils the syntax against an AT host that is stuck inside a quote: it swallows
- *           everything until another `"`, and with a full buffer that one too.
+ *           everything until another `"`, and with a full buffer that one too. A shell gets the keys that leave a bypass mode and clear the line.
  * Secrets:  a command that carries a private key or a PSK is evented with its SHA-256 in the place of the text; our copies of it are
  *           wiped.
  * Source:   Nordic, nRF Connect SDK, lib/at_host (no echo, CR outside quotes ends a command, 4096 bytes with the NUL).
@@ -30,6 +33,7 @@
 
 enum {
     AT_COMMAND_MAX_BYTES = 4095, /* without the terminator */
+    AT_SHELL_MAX_BYTES = 3583,   /* what is typed, by the buffer of Nordic's modem shell */
     AT_QUEUE_MAX = 32,
     AT_REPLY_LINES_MAX = 512,
     AT_REPLY_MAX_BYTES = 256 * 1024,
@@ -46,6 +50,14 @@ enum at_result {
     AT_BOOTED,    /* the device booted before it answered */
     AT_GONE,      /* the port went away, or could not be written to */
     AT_CANCELLED, /* at_free */
+    AT_TOO_LONG,  /* for the device's limit (`code`); nothing was sent */
+    AT_UNFIT,     /* for a shell; nothing was sent */
+};
+
+enum at_transport {
+    AT_TRANSPORT_AUTO, /* not known yet */
+    AT_TRANSPORT_HOST,
+    AT_TRANSPORT_SHELL,
 };
 
 /* Lent for the callback. */
@@ -77,7 +89,11 @@ struct at_options {
     void (*on_secret)(void *user);
     void *user;
     const char *terminator; /* NULL: "\r"; a literal */
-    int64_t sync_try_ms;    /* how long one try of a sync waits; 0: AT_SYNC_TRY_MS */
+    enum at_transport transport;
+    size_t command_max_bytes; /* the device's limit; 0: by the transport */
+    /* The transport was found, or found to be another one. May be NULL. */
+    void (*on_transport)(void *user, enum at_transport transport);
+    int64_t sync_try_ms; /* how long one try of a sync waits; 0: AT_SYNC_TRY_MS */
 };
 
 int at_new(const struct at_options *options, struct at **ret_at, struct error *error);
@@ -110,10 +126,21 @@ int at_sync(struct at *at, int tries, at_done_fn *on_done, void *user, struct er
  * AT_BOOTED or AT_GONE; the next one waits for a sync.
  */
 bool at_take_line(struct at *at, const struct console_line *line);
+/* Before at_take_line: the echo of what was typed, which is shown to nobody. */
+enum console_echo at_take_echo(struct at *at, const struct console_line *line);
 void at_port_gone(struct at *at);
 void at_booted(struct at *at);
 
 bool at_is_idle(const struct at *at);
+
+/* AUTO while nothing has answered. */
+enum at_transport at_transport(const struct at *at);
+/* "auto", "at-host", "at-shell". */
+const char *at_transport_name(enum at_transport transport);
+/* Does a line feed in a command become CR LF on its way to the modem? Then the modem's SHA-256 is of that text. */
+bool at_stores_crlf(const struct at *at);
+/* A shell answers, and it has no command `at`. */
+bool at_lacks_shell_command(const struct at *at);
 
 /* Does it carry a private key, a PSK, a password or a PIN? In doubt: yes. */
 bool at_is_secret(const char *command);
@@ -126,8 +153,8 @@ const char *at_cme_text(int code);
 const char *at_cme_mend(int code);
 /*
  * A reply that is not OK as an error: "AT+CFUN=4: +CME ERROR: 518 (not allowed in active state); send AT+CFUN=4 first". Owner device, code
- * REFUSED; TIMEOUT (device) for time-out and boot, IO (rig) for a port that is gone, INTERRUPTED (person) for cancelled. Returns -1; 0 for
- * OK.
+ * REFUSED; TIMEOUT (device) for time-out and boot, IO (rig) for a port that is gone, INTERRUPTED (person) for cancelled,
+ * LIMIT or SYNTAX (file) for what was not sent. Returns -1; 0 for OK.
  */
 int at_reply_check(const struct at_reply *reply, struct error *error);
 

@@ -89,6 +89,17 @@ int at_reply_check(const struct at_reply *reply, struct error *error)
                          dots);
     case AT_GONE:
         return error_set(error, ERROR_OWNER_RIG, ERROR_IO, "%.*s%s: the port went away", length, reply->command, dots);
+    case AT_TOO_LONG:
+        return error_set(error, ERROR_OWNER_FILE, ERROR_LIMIT,
+                         "%.*s%s: longer than the %d bytes that the device takes in one line, and not sent; send a shorter certificate "
+                         "chain, or give its "
+                         "shell a larger CONFIG_SHELL_CMD_BUFF_SIZE and say so with `command_limit` in the rig",
+                         length, reply->command, dots, reply->code);
+    case AT_UNFIT:
+        return error_set(error, ERROR_OWNER_FILE, ERROR_SYNTAX,
+                         "%.*s%s: a shell would change it, and it was not sent: a line feed goes through in AT%%CMNG=0 alone, and there no "
+                         "backslash with an n",
+                         length, reply->command, dots);
     case AT_CANCELLED:
         break;
     }

@@ -2,6 +2,7 @@
 
 #include "base/cleanup.h"
 #include "harness/device/console_record.h"
+#include "harness/device/terminal.h"
 #include "harness/serial/line_reader.h"
 #include "harness/serial/raw_file.h"
 
@@ -19,8 +20,10 @@ struct console {
     struct line_reader reader;
     struct zephyr_line zephyr; /* of the line in hand: 16 KiB, too much for the stack */
     struct console_line shown; /* the line in hand */
+    struct line timed;         /* the same, with the time that counts */
     struct console_records records;
     struct dialect_state dialect_state;
+    char rendered[LINE_MAX_BYTES + 1];
     bool is_guarding;
     int key_lines_left; /* > 0: inside a PEM private key */
 };
@@ -32,12 +35,15 @@ static bool is_base64(char c)
     return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '+' || c == '/' || c == '=';
 }
 
-/* A line of a key without its PEM frame. A line of nothing but hex digits is a hash or an address. */
+/*
+ * A line of a key without its PEM frame. A line of nothing but hex digits is a hash or an address. What a shell echoes has backslash and n in the place of
+ * line ends.
+ */
 static bool is_base64_line(const char *text)
 {
     size_t length = 0, hex = 0;
-    while (is_base64(text[length]))
-        hex += isxdigit((unsigned char)text[length++]) != 0;
+    for (; is_base64(text[length]) || (text[length] == '\\' && text[length + 1] == 'n'); length++)
+        hex += isxdigit((unsigned char)text[length]) != 0;
     return length >= KEY_LINE_MIN_BYTES && hex < length && (!text[length] || strcmp(text + length, "\"") == 0);
 }
 
@@ -68,11 +74,16 @@ static bool may_be_of_a_key(const struct console *console, const struct zephyr_l
 
 /* ---- events */
 
+static int add_port(const struct console *console, cJSON *data)
+{
+    return console->options.port_name ? json_set_string(data, "port", console->options.port_name) : 0;
+}
+
 static cJSON *new_event(struct console *console, const struct line *line)
 {
     CLEANUP_JSON cJSON *event = event_new(EVENT_CONSOLE_LINE, console->options.port.clock, HARNESS_EVENT_SOURCE);
     if (!event || json_set_integer(event, "mono_us", line->mono_us) || json_set_integer(event, "unix_us", line->unix_us) ||
-        json_set_string(event_data(event), "device", console->device))
+        json_set_string(event_data(event), "device", console->device) || add_port(console, event_data(event)))
         return NULL;
     return TAKE(event);
 }
@@ -162,14 +173,25 @@ static bool is_claimed(struct console *console, const struct console_line *line)
     return callbacks->claims && callbacks->claims(callbacks->user, line);
 }
 
-static void keep_raw(struct console *console, const struct line *line, bool is_key)
+static enum console_echo echo_of(struct console *console, const struct console_line *line)
+{
+    const struct console_callbacks *callbacks = &console->options.callbacks;
+    return callbacks->is_echo ? callbacks->is_echo(callbacks->user, line) : CONSOLE_NO_ECHO;
+}
+
+/* What a shell erased may be half of a key that was being typed. */
+static void keep_raw(struct console *console, const struct line *line, bool is_key, bool was_erased)
 {
     if (!console->raw)
         return;
-    if (is_key)
+    if (is_key) {
         raw_file_write(console->raw, CONSOLE_REDACTED "\r\n", sizeof(CONSOLE_REDACTED) + 1);
-    else
+    } else if (was_erased && console->is_guarding) {
+        raw_file_write(console->raw, console->rendered, strlen(console->rendered));
+        raw_file_write(console->raw, "\r\n", 2);
+    } else {
         raw_file_write(console->raw, line->raw, line->raw_length_bytes);
+    }
 }
 
 static bool find_match(struct console *console, struct dialect_match *match)
@@ -197,18 +219,39 @@ static void show_line(struct console *console)
     cJSON_Delete(match.fields);
 }
 
+/* Returns whether something was erased. */
+static bool read_line(struct console *console, const struct line *line, struct console_line *shown)
+{
+    if (!terminal_is_needed(line->text, line->length_bytes)) {
+        zephyr_line_read(line->text, line->length_bytes, &console->zephyr);
+        return false;
+    }
+    struct terminal_line rendered = terminal_render(line->text, line->length_bytes, console->rendered);
+    zephyr_line_read(console->rendered, rendered.length_bytes, &console->zephyr);
+    shown->has_prompt = rendered.prompt_count > 0;
+    return rendered.was_erased;
+}
+
 static void on_line(void *user, const struct line *line)
 {
     struct console *console = user;
-    console->shown = (struct console_line){.line = line, .zephyr = &console->zephyr};
-    zephyr_line_read(line->text, line->length_bytes, &console->zephyr);
-    bool is_key = is_in_pem_key(console, &console->zephyr);
-    bool is_reply = !is_key && is_claimed(console, &console->shown);
-    is_key = is_key || (!is_reply && may_be_of_a_key(console, &console->zephyr));
-    keep_raw(console, line, is_key);
+    struct console_line *shown = &console->shown;
+    console->timed = *line;
+    *shown = (struct console_line){.line = &console->timed, .zephyr = &console->zephyr};
+    bool was_erased = read_line(console, line, shown);
+    if (was_erased || shown->has_prompt) {
+        console->timed.mono_us = line->end_mono_us;
+        console->timed.unix_us = line->end_unix_us;
+    }
+    enum console_echo echo = echo_of(console, shown);
+    bool is_key = echo == CONSOLE_NO_ECHO ? is_in_pem_key(console, &console->zephyr) : echo == CONSOLE_SECRET_ECHO;
+    bool is_only_prompt = shown->has_prompt && !console->zephyr.text[0];
+    bool is_taken = echo != CONSOLE_NO_ECHO || is_only_prompt || (!is_key && is_claimed(console, shown));
+    is_key = is_key || (!is_taken && may_be_of_a_key(console, &console->zephyr));
+    keep_raw(console, line, is_key, was_erased);
     if (is_key)
         zephyr_line_read(CONSOLE_REDACTED, sizeof(CONSOLE_REDACTED) - 1, &console->zephyr);
-    if (!is_reply)
+    if (!is_taken)
         show_line(console);
 }
 
@@ -232,7 +275,8 @@ static void on_back(void *user, int64_t gap_ms)
 {
     struct console *console = user;
     CLEANUP_JSON cJSON *event = event_new(EVENT_CONSOLE_GAP, console->options.port.clock, HARNESS_EVENT_SOURCE);
-    if (event && (json_set_string(event_data(event), "device", console->device) || json_set_integer(event_data(event), "gap_ms", gap_ms)))
+    if (event && (json_set_string(event_data(event), "device", console->device) || json_set_integer(event_data(event), "gap_ms", gap_ms) ||
+                  add_port(console, event_data(event))))
         cJSON_Delete(TAKE(event));
     emit(console, TAKE(event));
     if (console->options.callbacks.on_back)

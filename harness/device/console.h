@@ -4,6 +4,8 @@
  * What:     opens the port, splits lines, writes raw bytes, and emits for each line that is not an AT reply a `console.line`, followed
  *           by a `console.<name>` when the dialect knows the line and for what its form says (console_record.h); all carry the time of the
  *           line's first byte. `console.gap` when the port was away.
+ * Shells:   what a shell erased is not in the text, nor are prompts; a line of prompts alone makes no event. The raw file has all of it, but for what
+ *           was erased while secrets are guarded.
  * Records:  console.line has its `type`. console.<name> has in `data` the captures of the dialect, or the fields of the record, plus `device`,
  *           `line` (the text; not where a record has several lines), `is_terminal` (only when true), and for console.boot `is_expected`. A
  *           record that has several lines comes before the line that ends it, with the time of its own first.
@@ -31,10 +33,16 @@ struct console_line {
     const struct line *line;
     const struct zephyr_line *zephyr;
     const struct dialect_match *match; /* NULL: the dialect does not know it; its fields are in the event already */
+    bool has_prompt;                   /* a shell's prompt stood in front; it is not in zephyr->text */
 };
+
+/* What was typed, as a shell shows it. */
+enum console_echo { CONSOLE_NO_ECHO, CONSOLE_ECHO, CONSOLE_SECRET_ECHO };
 
 struct console_callbacks {
     void *user;
+    /* The very first look: an echo goes to the raw file (a secret one as CONSOLE_REDACTED) and nowhere else. */
+    enum console_echo (*is_echo)(void *user, const struct console_line *line);
     /* First look. true: the line is (part of) an AT reply and no console line. match is NULL here. */
     bool (*claims)(void *user, const struct console_line *line);
     /* Was this boot asked for? For the field of console.boot; without it every boot is. Before the events go out. */
@@ -51,6 +59,7 @@ struct console_options {
     const char *device;            /* the name in the events; copied */
     const struct dialect *dialect; /* NULL: console.line alone; lent */
     const char *raw_path;          /* NULL: no raw file */
+    const char *port_name;         /* `port` in the events, where a device has two; a literal; NULL: none */
     struct event_sink sink;
     struct console_callbacks callbacks; /* members may be NULL */
 };

@@ -12,10 +12,22 @@ struct boot_wait {
     uv_timer_t timer;
 };
 
+enum { SERIAL, CONSOLE, SIDE_COUNT };
+
+/* One of the device's ports. */
+struct side {
+    struct dk *dk;
+    struct console *console; /* NULL: there is no second one */
+    int64_t uptime_us;       /* of its last log line of this boot */
+};
+
 struct dk {
     struct dk_options options;
     char *name;
-    struct console *console;
+    char *console_path;
+    struct side sides[SIDE_COUNT];
+    size_t at_side; /* takes AT commands */
+    bool has_tried_other_side;
     struct at *at;
     struct boot_wait wait;
     bool is_closing;
@@ -25,7 +37,6 @@ struct dk {
     char fault[DK_FAULT_MAX_BYTES]; /* the first fault line; "": none */
     bool is_at_rest;
 
-    int64_t uptime_us;  /* of the last log line of this boot */
     bool was_port_away; /* since the boot is awaited */
 
     uint64_t boot_count;
@@ -85,7 +96,8 @@ static void count_boot(struct dk *dk, const char *banner)
     dk->boot_count++;
     dk->has_answered = true;
     dk->is_at_rest = false;
-    dk->uptime_us = 0;
+    for (size_t i = 0; i < SIDE_COUNT; i++)
+        dk->sides[i].uptime_us = 0;
     at_booted(dk->at);
     if (dk->wait.on_boot) {
         tell_boot(dk, banner, NULL);
@@ -155,36 +167,48 @@ static void infer_boot(struct dk *dk)
     count_boot(dk, "(its banner was lost)");
 }
 
-static void look_for_boot(struct dk *dk, const struct zephyr_line *line)
+static void look_for_boot(struct side *side, const struct zephyr_line *line)
 {
+    struct dk *dk = side->dk;
     if (!line->level || !line->has_uptime)
         return;
-    bool is_young = line->uptime_us + UPTIME_SLACK_US < dk->uptime_us;
+    bool is_young = line->uptime_us + UPTIME_SLACK_US < side->uptime_us;
     bool is_back = dk->wait.on_boot && dk->was_port_away;
     if (is_young || is_back)
         infer_boot(dk);
-    dk->uptime_us = line->uptime_us;
+    side->uptime_us = line->uptime_us;
 }
 
 /* ---- the console */
 
+static bool takes_at(const struct side *side)
+{
+    return side == &side->dk->sides[side->dk->at_side];
+}
+
 static bool claims(void *user, const struct console_line *line)
 {
-    struct dk *dk = user;
-    look_for_boot(dk, line->zephyr);
-    return at_take_line(dk->at, line);
+    struct side *side = user;
+    look_for_boot(side, line->zephyr);
+    return takes_at(side) && at_take_line(side->dk->at, line);
+}
+
+static enum console_echo is_echo(void *user, const struct console_line *line)
+{
+    struct side *side = user;
+    return takes_at(side) ? at_take_echo(side->dk->at, line) : CONSOLE_NO_ECHO;
 }
 
 static bool expects_boot(void *user, const struct console_line *line)
 {
-    struct dk *dk = user;
+    struct dk *dk = ((struct side *)user)->dk;
     judge_boot(dk, line);
     return dk->is_boot_expected;
 }
 
 static void on_line(void *user, const struct console_line *line)
 {
-    struct dk *dk = user;
+    struct dk *dk = ((struct side *)user)->dk;
     if (is_boot_line(line)) {
         on_boot_line(dk, line);
     } else if (line->zephyr->level && !line->zephyr->is_minimal && strcmp(line->zephyr->module, "mcuboot") != 0) {
@@ -201,40 +225,58 @@ static void on_line(void *user, const struct console_line *line)
 
 static void on_gone(void *user, const char *reason)
 {
-    struct dk *dk = user;
+    struct side *side = user;
+    struct dk *dk = side->dk;
     dk->was_port_away = true;
-    at_port_gone(dk->at);
+    if (takes_at(side))
+        at_port_gone(dk->at);
     if (dk->options.callbacks.on_gone)
         dk->options.callbacks.on_gone(dk->options.callbacks.user, reason);
 }
 
 static void on_back(void *user, int64_t gap_ms)
 {
-    struct dk *dk = user;
+    struct dk *dk = ((struct side *)user)->dk;
     if (dk->options.callbacks.on_back)
         dk->options.callbacks.on_back(dk->options.callbacks.user, gap_ms);
 }
 
 static void on_lost(void *user, const struct error *error)
 {
-    struct dk *dk = user;
+    struct dk *dk = ((struct side *)user)->dk;
     if (dk->options.callbacks.on_lost)
         dk->options.callbacks.on_lost(dk->options.callbacks.user, error);
 }
 
+static struct serial_port *at_port(struct dk *dk)
+{
+    return console_port(dk_console(dk));
+}
+
 static int write_port(void *user, const void *data, size_t length_bytes, struct error *error)
 {
-    return serial_write(console_port(((struct dk *)user)->console), data, length_bytes, error);
+    return serial_write(at_port(user), data, length_bytes, error);
 }
 
 static size_t tx_left(void *user)
 {
-    return serial_tx_left(console_port(((struct dk *)user)->console));
+    return serial_tx_left(at_port(user));
+}
+
+static void on_transport(void *user, enum at_transport transport)
+{
+    struct dk *dk = user;
+    bool is_paced = transport == AT_TRANSPORT_SHELL;
+    if (!dk->options.tx_chunk_bytes)
+        serial_set_pacing(at_port(dk), is_paced ? DK_SHELL_CHUNK_BYTES : 0, is_paced ? DK_SHELL_GAP_MS : 0);
 }
 
 static void on_secret(void *user)
 {
-    console_guard_secrets(((struct dk *)user)->console);
+    struct dk *dk = user;
+    for (size_t i = 0; i < SIDE_COUNT; i++)
+        if (dk->sides[i].console)
+            console_guard_secrets(dk->sides[i].console);
 }
 
 /* ---- who it is */
@@ -266,8 +308,14 @@ static void fail_identify(struct dk *dk, const struct at_reply *reply)
     at_reply_check(reply, &error);
     error_prefix(&error, "%s", dk->name);
     if (reply->result == AT_TIMEOUT && !dk->has_answered)
-        error_set(&error, ERROR_OWNER_RIG, ERROR_TIMEOUT,
-                  "%s: no answer to AT commands on '%s'; is it powered, is this its console port, and does its firmware have an AT host?",
+        error_set(
+            &error, ERROR_OWNER_RIG, ERROR_TIMEOUT,
+            "%s: no answer to AT commands on '%s'%s%s%s; is it powered, is this its console port, and does its firmware have an AT host?",
+            dk->name, dk->options.path, dk->console_path ? " or '" : "", dk->console_path ? dk->console_path : "",
+            dk->console_path ? "'" : "");
+    if (at_lacks_shell_command(dk->at))
+        error_set(&error, ERROR_OWNER_RIG, ERROR_NOT_FOUND,
+                  "%s: a shell answers on '%s', and it has no command `at`; build the firmware with CONFIG_AT_SHELL=y, or with an AT host",
                   dk->name, dk->options.path);
     end_identify(dk, &error);
 }
@@ -298,6 +346,18 @@ static void on_answer(void *user, const struct at_reply *reply)
     step_identify(dk);
 }
 
+static void on_sync(void *user, const struct at_reply *reply);
+
+/* Once, and only while nothing has answered on the first one: whoever wrote the rig file may have had the two in the other order. */
+static bool try_other_side(struct dk *dk)
+{
+    if (!dk->sides[CONSOLE].console || dk->has_tried_other_side || dk->has_answered_at)
+        return false;
+    dk->has_tried_other_side = true;
+    dk->at_side = dk->at_side == SERIAL ? CONSOLE : SERIAL;
+    return at_sync(dk->at, DK_SYNC_TRIES, on_sync, dk, NULL) == 0;
+}
+
 static void step_identify(struct dk *dk)
 {
     if (dk->identify_step == ARRAY_COUNT(questions)) {
@@ -313,6 +373,8 @@ static void step_identify(struct dk *dk)
 static void on_sync(void *user, const struct at_reply *reply)
 {
     struct dk *dk = user;
+    if (reply->result == AT_TIMEOUT && try_other_side(dk))
+        return;
     if (reply->result != AT_OK) {
         fail_identify(dk, reply);
         return;
@@ -347,16 +409,22 @@ static int open_at(struct dk *dk, struct error *error)
                                  .on_secret = on_secret,
                                  .user = dk,
                                  .terminator = dk->options.terminator,
+                                 .transport = dk->options.transport,
+                                 .command_max_bytes = dk->options.command_max_bytes,
+                                 .on_transport = on_transport,
                                  .sync_try_ms = dk->options.sync_try_ms};
     return at_new(&options, &dk->at, error);
 }
 
-static int open_console(struct dk *dk, struct error *error)
+static int open_side(struct dk *dk, size_t index, const char *path, const char *raw_path, struct error *error)
 {
+    static const char *const names[SIDE_COUNT] = {"serial", "console"};
     const struct dk_options *options = &dk->options;
+    struct side *side = &dk->sides[index];
+    *side = (struct side){.dk = dk};
     struct console_options console = {.port = {.loop = options->loop,
                                                .clock = options->clock,
-                                               .path = options->path,
+                                               .path = path,
                                                .baud = options->baud,
                                                .has_flow_control = options->has_flow_control,
                                                .tx_chunk_bytes = options->tx_chunk_bytes,
@@ -365,30 +433,42 @@ static int open_console(struct dk *dk, struct error *error)
                                                .backend = options->backend},
                                       .device = dk->name,
                                       .dialect = options->dialect,
-                                      .raw_path = options->raw_path,
+                                      .raw_path = raw_path,
+                                      .port_name = options->console_path ? names[index] : NULL,
                                       .sink = options->sink,
-                                      .callbacks = {.user = dk,
+                                      .callbacks = {.user = side,
+                                                    .is_echo = is_echo,
                                                     .claims = claims,
                                                     .expects_boot = expects_boot,
                                                     .on_line = on_line,
                                                     .on_gone = on_gone,
                                                     .on_back = on_back,
                                                     .on_lost = on_lost}};
-    return console_open(&console, &dk->console, error);
+    return console_open(&console, &side->console, error);
+}
+
+static int open_ports(struct dk *dk, struct error *error)
+{
+    if (open_side(dk, SERIAL, dk->options.path, dk->options.raw_path, error))
+        return -1;
+    return dk->console_path ? open_side(dk, CONSOLE, dk->console_path, dk->options.console_raw_path, error) : 0;
 }
 
 static struct dk *new_dk(const struct dk_options *options)
 {
     struct dk *dk = calloc(1, sizeof(*dk));
     char *name = strdup(options->name), *path = strdup(options->path);
-    if (!dk || !name || !path) {
+    char *console_path = options->console_path ? strdup(options->console_path) : NULL;
+    if (!dk || !name || !path || (options->console_path && !console_path)) {
         free(dk);
         free(name);
         free(path);
+        free(console_path);
         return NULL;
     }
     dk->options = *options;
     dk->options.path = path;
+    dk->console_path = console_path;
     dk->name = name;
     return dk;
 }
@@ -400,11 +480,12 @@ int dk_open(const struct dk_options *options, struct dk **ret_dk, struct error *
         return error_set_memory(error);
     uv_timer_init(options->loop, &dk->wait.timer);
     dk->wait.timer.data = dk;
-    if (open_at(dk, error) || open_console(dk, error)) {
+    if (open_at(dk, error) || open_ports(dk, error)) {
         error_prefix(error, "%s", dk->name);
         dk_close(dk);
         return -1;
     }
+    on_transport(dk, options->transport);
     *ret_dk = dk;
     return 0;
 }
@@ -413,6 +494,7 @@ static void on_timer_closed(uv_handle_t *handle)
 {
     struct dk *dk = handle->data;
     free((char *)dk->options.path);
+    free(dk->console_path);
     free(dk->name);
     free(dk);
 }
@@ -425,7 +507,8 @@ void dk_close(struct dk *dk)
     error_set(&error, ERROR_OWNER_PERSON, ERROR_INTERRUPTED, "%s: closed", dk->name);
     dk->is_closing = true;
     at_free(dk->at);
-    console_close(dk->console);
+    for (size_t i = 0; i < SIDE_COUNT; i++)
+        console_close(dk->sides[i].console);
     tell_boot(dk, NULL, &error);
     uv_close((uv_handle_t *)&dk->wait.timer, on_timer_closed);
 }
@@ -437,7 +520,17 @@ struct at *dk_at(struct dk *dk)
 
 struct console *dk_console(struct dk *dk)
 {
-    return dk->console;
+    return dk->sides[dk->at_side].console;
+}
+
+struct console *dk_second_console(struct dk *dk)
+{
+    return dk->sides[dk->at_side == SERIAL ? CONSOLE : SERIAL].console;
+}
+
+enum at_transport dk_transport(const struct dk *dk)
+{
+    return at_transport(dk->at);
 }
 
 bool dk_has_answered(const struct dk *dk)

@@ -74,7 +74,7 @@ int device_write_verified(struct modem_link *link, uint32_t sec_tag, int type, c
     credential_text_sha256(text, wanted);
     const char *listed = credential_list_sha256(list, sec_tag, type);
     bool is_hidden = *listed && credential_is_placeholder(listed);
-    if (!is_hidden && strcmp(listed, wanted) != 0)
+    if (!is_hidden && !credential_text_is_listed(text, list, listed))
         return error_set(error, ERROR_OWNER_DEVICE, ERROR_CONFLICT,
                          "sec tag %u, %s: after writing, the modem lists SHA-256 %s, and %s was sent: bytes were changed on the way",
                          sec_tag, credential_kind_word(type), *listed ? listed : "(nothing)", wanted);

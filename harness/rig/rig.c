@@ -103,15 +103,39 @@ static int read_port_name(struct yaml_node map, const char *key, char **ret_name
     return 0;
 }
 
+static int read_transport(struct rig_device *device, struct yaml_node map, struct error *error)
+{
+    static const char *const names[] = {
+#define X(id, name) name,
+        RIG_TRANSPORTS(X)
+#undef X
+    };
+    struct yaml_node limit = yaml_get(map, "command_limit");
+    CLEANUP_FREE char *name = NULL;
+    if (rig_read_optional(map, "transport", names[RIG_TRANSPORT_AUTO], &name, error) ||
+        (!yaml_is_null(limit) && yaml_read_integer(limit, 64, 4095, &device->command_limit, error)))
+        return -1;
+    for (size_t i = 0; i < ARRAY_COUNT(names); i++)
+        if (name && strcmp(name, names[i]) == 0) {
+            device->transport = (enum rig_transport)i;
+            return 0;
+        }
+    return yaml_fail(yaml_get(map, "transport"), error, "transport '%.40s': auto, at-host or at-shell", name);
+}
+
 static int read_port(struct rig_device *device, struct yaml_node map, struct error *error)
 {
     struct yaml_node baud = yaml_get(map, "baud"), serial = yaml_get(map, "serial");
     if (device->is_virtual && !yaml_is_null(serial))
         return yaml_fail(serial, error, "a virtual device brings its own port: leave `serial` out");
+    if (device->is_virtual && !yaml_is_null(yaml_get(map, "console")))
+        return yaml_fail(yaml_get(map, "console"), error, "a virtual device brings its own ports: leave `console` out");
     if (!device->is_virtual && !device->is_exec && device->is_connected && yaml_is_null(serial))
         return yaml_fail(map, error, "a connected device needs `serial` (its port), or `virtual`, or `kind: exec`");
     device->baud = 115200;
     if (!yaml_is_null(baud) && yaml_read_integer(baud, 300, 4000000, &device->baud, error))
+        return -1;
+    if (read_port_name(map, "console", &device->console, error) || read_transport(device, map, error))
         return -1;
     return read_port_name(map, "serial", &device->serial, error) || read_bool(map, "flow_control", &device->has_flow_control, error) ? -1
                                                                                                                                      : 0;
@@ -168,8 +192,9 @@ static int read_description(struct rig_device *device, struct yaml_node map, str
 static int read_device(struct rig *rig, struct yaml_node map, struct error *error)
 {
     static const char *const keys[] = {
-        "id",       "platform", "product", "runner",  "connected", "serial",       "baud", "notes", "fixtures", "hooks",  "registration_id",
-        "id_scope", "dps_host", "sec_tag", "dialect", "virtual",   "flow_control", "imei", "kind",  "command",  "client", NULL};
+        "id",    "platform",        "product",  "runner",   "connected", "serial",        "baud",    "notes",        "fixtures",
+        "hooks", "registration_id", "id_scope", "dps_host", "sec_tag",   "dialect",       "virtual", "flow_control", "imei",
+        "kind",  "command",         "client",   "console",  "transport", "command_limit", NULL};
     struct rig_device *device = &rig->devices[rig->device_count];
     *device = (struct rig_device){.is_connected = true};
     rig->device_count++;
@@ -359,10 +384,10 @@ static void free_words(char **items)
 
 static void free_device(struct rig_device *device)
 {
-    char *texts[] = {device->id,       device->platform,         device->product,         device->runner,
-                     device->notes,    device->serial,           device->registration_id, device->imei,
-                     device->id_scope, device->dps_host,         device->dialect,         device->personality,
-                     device->mfw,      device->hardware_profile, device->place,           device->client};
+    char *texts[] = {device->id,       device->platform, device->product,         device->runner, device->notes,
+                     device->serial,   device->console,  device->registration_id, device->imei,   device->id_scope,
+                     device->dps_host, device->dialect,  device->personality,     device->mfw,    device->hardware_profile,
+                     device->place,    device->client};
     for (size_t i = 0; i < ARRAY_COUNT(texts); i++)
         free(texts[i]);
     free_words(device->fixtures.items);

@@ -60,13 +60,28 @@ struct rig_words {
     size_t count;
 };
 
+/* What takes AT commands: found, or told. The names are those of the key `transport`. */
+#define RIG_TRANSPORTS(X)                                                                                                                  \
+    X(RIG_TRANSPORT_AUTO, "auto")                                                                                                          \
+    X(RIG_TRANSPORT_AT_HOST, "at-host")                                                                                                    \
+    X(RIG_TRANSPORT_AT_SHELL, "at-shell")
+
+enum rig_transport {
+#define X(id, name) id,
+    RIG_TRANSPORTS(X)
+#undef X
+};
+
 struct rig_device {
     char *id; /* Twister: the probe's serial number, or any name */
     char *platform;
     char *product;
     char *runner;
     char *notes;
-    char *serial; /* the port; NULL for a virtual device */
+    char *serial;  /* the port; NULL for a virtual device */
+    char *console; /* a second port of the same board; NULL: none */
+    enum rig_transport transport;
+    int64_t command_limit; /* bytes that the device takes in one line; 0: by the transport */
     int64_t baud;
     bool has_flow_control;
     bool is_connected;

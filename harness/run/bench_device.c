@@ -10,6 +10,10 @@
 #include <libgen.h>
 #include <string.h>
 
+_Static_assert((int)RIG_TRANSPORT_AUTO == (int)AT_TRANSPORT_AUTO && (int)RIG_TRANSPORT_AT_HOST == (int)AT_TRANSPORT_HOST &&
+                   (int)RIG_TRANSPORT_AT_SHELL == (int)AT_TRANSPORT_SHELL,
+               "one list in two layers");
+
 #define VIRTUAL_DK "dpsbench-vdk"
 enum { ARGUMENTS_MAX = 64 };
 
@@ -164,18 +168,24 @@ static int open_port(struct bench *bench, struct error *error)
 {
     const struct rig_device *device = bench->device;
     CLEANUP_FREE char *raw_path = path_join(bench->device_directory, "console.raw");
-    const char *path = bench->virtual_device ? json_string(served_ready(bench->virtual_device), "pty", "") : device->serial;
-    if (!raw_path)
+    CLEANUP_FREE char *second_raw_path = path_join(bench->device_directory, "console-2.raw");
+    const cJSON *ready = bench->virtual_device ? served_ready(bench->virtual_device) : NULL;
+    const char *path = ready ? json_string(ready, "pty", "") : device->serial;
+    if (!raw_path || !second_raw_path)
         return error_set_memory(error);
     struct dk_options options = {
         .loop = waiting_loop(bench->waiting),
         .clock = bench->clock,
         .name = device->id,
         .path = path,
+        .console_path = ready ? json_string(ready, "pty2", NULL) : device->console,
         .baud = (int)device->baud,
         .has_flow_control = device->has_flow_control,
+        .transport = (enum at_transport)device->transport,
+        .command_max_bytes = (size_t)device->command_limit,
         .dialect = bench->dialect,
         .raw_path = raw_path,
+        .console_raw_path = second_raw_path,
         .sink = {.emit = on_device_event, .user = bench},
         .callbacks = {.user = bench, .on_gone = on_gone, .on_lost = on_lost},
     };
@@ -203,11 +213,12 @@ static bool is_identified(void *user)
     return ((struct contact *)user)->is_done;
 }
 
-static cJSON *identity_to_json(const struct dk_identity *identity)
+static cJSON *identity_to_json(const struct dk_identity *identity, enum at_transport transport)
 {
     CLEANUP_JSON cJSON *json = cJSON_CreateObject();
     if (!json || json_set_string(json, "manufacturer", identity->manufacturer) || json_set_string(json, "model", identity->model) ||
-        json_set_string(json, "firmware", identity->firmware) || json_set_string(json, "imei", identity->imei))
+        json_set_string(json, "firmware", identity->firmware) || json_set_string(json, "imei", identity->imei) ||
+        json_set_string(json, "transport", at_transport_name(transport)))
         return NULL;
     return TAKE(json);
 }
@@ -239,7 +250,7 @@ static int identify(struct bench *bench, cJSON **ret_identity, struct error *err
         snprintf(bench->wear_id, sizeof bench->wear_id, "imei:%s", contact.identity.imei);
     else
         snprintf(bench->wear_id, sizeof bench->wear_id, "rig:%s", bench->device->id);
-    *ret_identity = identity_to_json(&contact.identity);
+    *ret_identity = identity_to_json(&contact.identity, dk_transport(bench->dk));
     return check_imei(bench->device, &contact.identity, error);
 }
 

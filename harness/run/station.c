@@ -119,8 +119,10 @@ static const char *look_for_unwritten(struct station *station, const struct resu
     struct error error = ERROR_INIT;
     bool is_good = result->verdict == VERDICT_PASS || result->verdict == VERDICT_SKIP;
     /* A raw file that reached its own limit is no trouble: what is missing in it is counted. */
-    if (bench_console(bench) && console_raw_check(bench_console(bench), &error) && error.code == ERROR_IO)
-        bench_report_unwritten(bench, &error);
+    struct console *consoles[] = {bench_console(bench), bench->dk ? dk_second_console(bench->dk) : NULL};
+    for (size_t i = 0; i < ARRAY_COUNT(consoles); i++)
+        if (consoles[i] && console_raw_check(consoles[i], &error) && error.code == ERROR_IO)
+            bench_report_unwritten(bench, &error);
     /* On a full disk other programs fail first, and look as if the device had. */
     if (!is_good && bench->unwritten.code == ERROR_NONE && room_is_out(bench->directory)) {
         error_set(&error, ERROR_OWNER_RIG, ERROR_IO, "the disk of folder '%s' is full", bench->directory);

@@ -30,6 +30,8 @@ static void deliver(struct line_reader *reader, size_t length)
                         .raw_length_bytes = length,
                         .mono_us = reader->mono_us,
                         .unix_us = reader->unix_us,
+                        .end_mono_us = reader->end_mono_us,
+                        .end_unix_us = reader->end_unix_us,
                         .number = reader->number,
                         .offset_bytes = reader->offset_bytes,
                         .is_part = !is_end,
@@ -50,6 +52,8 @@ static void push(struct line_reader *reader, const char *data, size_t length, in
         reader->mono_us = mono_us;
         reader->unix_us = unix_us;
     }
+    reader->end_mono_us = mono_us;
+    reader->end_unix_us = unix_us;
     memcpy(reader->buffer + reader->length_bytes, data, length);
     reader->length_bytes += length;
 }

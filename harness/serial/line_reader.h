@@ -23,6 +23,8 @@ struct line {
     size_t raw_length_bytes;
     int64_t mono_us; /* when the first byte of this line (or part) came */
     int64_t unix_us;
+    int64_t end_mono_us; /* when its last byte came: for what was printed behind a prompt that had stood there for long */
+    int64_t end_unix_us;
     uint64_t number;       /* from 1; the parts of a line share it */
     uint64_t offset_bytes; /* of raw in the stream */
     bool is_part;          /* not the end of the line: more of it follows, or the stream broke off */
@@ -39,6 +41,8 @@ struct line_reader {
     size_t length_bytes;
     int64_t mono_us;
     int64_t unix_us;
+    int64_t end_mono_us;
+    int64_t end_unix_us;
     uint64_t number;
     uint64_t offset_bytes;
     bool is_continued;

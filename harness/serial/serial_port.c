@@ -359,6 +359,12 @@ int serial_write(struct serial_port *port, const void *data, size_t length_bytes
     return 0;
 }
 
+void serial_set_pacing(struct serial_port *port, size_t chunk_bytes, int64_t gap_ms)
+{
+    port->options.tx_chunk_bytes = chunk_bytes;
+    port->options.tx_gap_ms = gap_ms;
+}
+
 size_t serial_tx_left(const struct serial_port *port)
 {
     return port->tx_length;

@@ -75,6 +75,8 @@ void serial_close(struct serial_port *port);
 
 /* Queue bytes (copied; wiped after they were sent). LIMIT (ours): more than SERIAL_TX_MAX_BYTES would wait. IO (rig): the port is away. */
 int serial_write(struct serial_port *port, const void *data, size_t length_bytes, struct error *error);
+/* From now on, as tx_chunk_bytes and tx_gap_ms of the options. */
+void serial_set_pacing(struct serial_port *port, size_t chunk_bytes, int64_t gap_ms);
 /* Bytes that wait to be sent. */
 size_t serial_tx_left(const struct serial_port *port);
 

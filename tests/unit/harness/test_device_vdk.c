@@ -24,7 +24,7 @@ struct bench {
     struct dialect *dialect;
     struct dk *dk;
     struct child *child;
-    char dir[64], state[96], link[96], connect[32];
+    char dir[64], state[96], link[96], second_link[96], raw_path[96], connect[32];
     int refusing_fd;
     int done_count, boot_count;
     struct dk_identity identity;
@@ -84,10 +84,13 @@ static void start_vdk(struct bench *bench)
     cJSON *ready = wait_ready(bench);
     unlink(bench->link);
     assert_int_equal(symlink(json_string(ready, "pty", ""), bench->link), 0);
+    unlink(bench->second_link);
+    if (json_string(ready, "pty2", NULL))
+        assert_int_equal(symlink(json_string(ready, "pty2", ""), bench->second_link), 0);
     cJSON_Delete(ready);
 }
 
-static int set_up_with(void **state, const char *misbehaviour)
+static int set_up_with(void **state, const char *misbehaviour, bool are_swapped)
 {
     struct bench *bench = calloc(1, sizeof(*bench));
     bench->misbehaviour = misbehaviour;
@@ -98,13 +101,19 @@ static int set_up_with(void **state, const char *misbehaviour)
     assert_non_null(mkdtemp(bench->dir));
     snprintf(bench->state, sizeof(bench->state), "%s/state", bench->dir);
     snprintf(bench->link, sizeof(bench->link), "%s/port", bench->dir);
+    snprintf(bench->second_link, sizeof(bench->second_link), "%s/port2", bench->dir);
+    snprintf(bench->raw_path, sizeof(bench->raw_path), "%s/console.raw", bench->dir);
     reserve_port(bench);
     assert_int_equal(dialect_read_file(DPSBENCH_SOURCE_DIR "/fixtures/dialects/nordic.yaml", &bench->dialect, NULL), 0);
     start_vdk(bench);
+    bool has_second = access(bench->second_link, F_OK) == 0;
     struct dk_options options = {.loop = &bench->loop,
                                  .clock = &clock_system,
                                  .name = "dev-01",
-                                 .path = bench->link,
+                                 .path = are_swapped ? bench->second_link : bench->link,
+                                 .console_path = has_second ? (are_swapped ? bench->link : bench->second_link) : NULL,
+                                 .sync_try_ms = are_swapped ? 100 : 0,
+                                 .raw_path = bench->raw_path,
                                  .dialect = bench->dialect,
                                  .sink = events_sink(&bench->events)};
     if (dk_open(&options, &bench->dk, &error))
@@ -115,12 +124,27 @@ static int set_up_with(void **state, const char *misbehaviour)
 
 static int set_up(void **state)
 {
-    return set_up_with(state, NULL);
+    return set_up_with(state, NULL, false);
 }
 
 static int set_up_re_enumerating(void **state)
 {
-    return set_up_with(state, "re-enumerates");
+    return set_up_with(state, "re-enumerates", false);
+}
+
+static int set_up_shell(void **state)
+{
+    return set_up_with(state, "mosh-shell", false);
+}
+
+static int set_up_two_ports(void **state)
+{
+    return set_up_with(state, "second-vcom", false);
+}
+
+static int set_up_two_ports_swapped(void **state)
+{
+    return set_up_with(state, "second-vcom", true);
 }
 
 static int tear_down(void **state)
@@ -353,7 +377,77 @@ static void infers_a_boot_whose_banner_was_lost_while_the_port_was_away(void **s
     assert_int_equal(dk_unexpected_boot_count(bench->dk), 0);
 }
 
+static void types_credentials_into_a_shell_and_shows_none_of_the_key(void **state)
+{
+    struct bench *bench = *state;
+    struct credential_set set;
+    struct bytes raw;
+    char part[33] = "";
+    put_credentials(bench, &set);
+    identify(bench);
+    assert_int_equal(dk_transport(bench->dk), AT_TRANSPORT_SHELL);
+    apply(bench, &set, CREDENTIAL_WRITTEN);
+    assert_true(bench->result.is_verified);
+    reset(bench);
+    apply(bench, &set, CREDENTIAL_KEPT);
+    memcpy(part, strchr(bytes_text(&set.text[CREDENTIAL_CLIENT_KEY]), '\n') + 1, sizeof(part) - 1);
+    assert_false(events_contain(&bench->events, part));
+    assert_int_equal(file_read(bench->raw_path, 16 * 1024 * 1024, &raw, NULL), 0);
+    assert_null(strstr(bytes_text(&raw), part));
+    bytes_done(&raw);
+    credential_set_done(&set);
+    assert_int_equal(dk_unexpected_boot_count(bench->dk), 0);
+}
+
+static void clears_what_somebody_typed_into_the_shell(void **state)
+{
+    struct bench *bench = *state;
+    char text[6000];
+    memset(text, 'x', sizeof(text));
+    memcpy(text, "at 'AT%CMNG=0,56,0,\"", 20);
+    identify(bench);
+    for (size_t sent = 0; sent < sizeof(text); sent += 1000) {
+        assert_int_equal(serial_write(console_port(dk_console(bench->dk)), text + sent, 1000, NULL), 0);
+        run_for(&bench->loop, 20);
+    }
+    identify(bench);
+    struct credential_set nothing;
+    credential_set_init(&nothing, TAG);
+    apply(bench, &nothing, CREDENTIAL_ABSENT);
+}
+
+static int count_from(const struct bench *bench, const char *kind, const char *port)
+{
+    int count = 0;
+    for (int i = 0; i < events_count(&bench->events, kind); i++)
+        count += strcmp(json_string(event_data(events_find(&bench->events, kind, i)), "port", ""), port) == 0;
+    return count;
+}
+
+static void merges_two_ports_and_says_which(void **state)
+{
+    struct bench *bench = *state;
+    identify(bench);
+    reset(bench);
+    assert_true(count_from(bench, "console.line", "console") > 5);
+    assert_true(count_from(bench, "console.boot", "console") > 0);
+    assert_int_equal(count_from(bench, "console.boot", "serial"), 0);
+    assert_int_equal(count_from(bench, "console.line", ""), 0);
+    assert_int_equal(dk_unexpected_boot_count(bench->dk), 0);
+}
+
+static void finds_which_of_two_ports_takes_commands(void **state)
+{
+    struct bench *bench = *state;
+    identify(bench);
+    assert_string_equal(bench->identity.manufacturer, "Nordic Semiconductor ASA");
+    assert_string_equal(serial_path(console_port(dk_console(bench->dk))), bench->link);
+    reset(bench);
+    assert_true(count_from(bench, "console.boot", "serial") > 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define SHELL_TEST(name) cmocka_unit_test_setup_teardown(name, set_up_shell, tear_down)
 
 int main(void)
 {
@@ -365,6 +459,11 @@ int main(void)
         TEST(frees_it_from_a_stuck_quote),
         TEST(follows_it_through_a_power_cut),
         cmocka_unit_test_setup_teardown(infers_a_boot_whose_banner_was_lost_while_the_port_was_away, set_up_re_enumerating, tear_down),
+        SHELL_TEST(sees_its_boot_and_why_it_gave_up),
+        SHELL_TEST(types_credentials_into_a_shell_and_shows_none_of_the_key),
+        SHELL_TEST(clears_what_somebody_typed_into_the_shell),
+        cmocka_unit_test_setup_teardown(merges_two_ports_and_says_which, set_up_two_ports, tear_down),
+        cmocka_unit_test_setup_teardown(finds_which_of_two_ports_takes_commands, set_up_two_ports_swapped, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

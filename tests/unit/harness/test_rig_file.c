@@ -326,9 +326,45 @@ static void says_where_and_what_is_wrong(void **state)
     }
 }
 
+static void reads_ports_and_transport_of_a_board(void **state)
+{
+    (void)state;
+    static const char head[] = "format: 1\ndevices:\n  - {id: a, registration_id: r, id_scope: s, sec_tag: 1, ";
+    static const struct {
+        const char *keys, *error; /* error NULL: fine */
+    } table[] = {
+        {"serial: /dev/x, console: 'rfc2217://lab:2001', transport: at-shell, command_limit: 255}\n", NULL},
+        {"serial: 'tcp://lab:2001'}\n", NULL},
+        {"serial: 'tcp://lab'}\n", "no port number"},
+        {"serial: /dev/x, console: 'udp://lab:1'}\n", "unknown scheme"},
+        {"serial: /dev/x, transport: shell}\n", "auto, at-host or at-shell"},
+        {"serial: /dev/x, command_limit: 4096}\n", "from 64 to 4095"},
+        {"virtual: {}, console: /dev/x}\n", "leave `console` out"},
+    };
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        struct rig rig;
+        struct error error = ERROR_INIT;
+        char text[512];
+        snprintf(text, sizeof(text), "%s%s", head, table[i].keys);
+        int rc = rig_read_text(text, strlen(text), "rig.yaml", &rig, &error);
+        if (table[i].error) {
+            assert_int_equal(rc, -1);
+            if (!strstr(error.text, table[i].error))
+                fail_msg("%s", error.text);
+            continue;
+        }
+        if (rc)
+            fail_msg("%s", error.text);
+        assert_int_equal(rig.devices[0].transport, i == 0 ? RIG_TRANSPORT_AT_SHELL : RIG_TRANSPORT_AUTO);
+        assert_int_equal(rig.devices[0].command_limit, i == 0 ? 255 : 0);
+        rig_done(&rig);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(reads_ports_and_transport_of_a_board),
         cmocka_unit_test(reads_twisters_keys_and_ours),
         cmocka_unit_test(offers_what_has_all_its_hooks_or_is_a_fixture),
         cmocka_unit_test(the_built_in_rig_is_one_virtual_dk),
