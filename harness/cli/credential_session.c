@@ -224,7 +224,7 @@ int credential_session_open(const struct credential_arguments *arguments, struct
         return error_set(error, ERROR_OWNER_FILE, ERROR_USAGE, "a port and --rig exclude each other: both name the device");
     if (!arguments->port && !arguments->rig)
         return error_set(error, ERROR_OWNER_FILE, ERROR_USAGE,
-                         "which device? name its port, such as /dev/serial/by-id/usb-SEGGER_J-Link_000960012345-if00, or --rig FILE");
+                         "which device? name its port (`dpsbench devices` lists those that there are), or --rig FILE");
     if (arguments->rig && (rig_read_file(arguments->rig, &session->rig, error) || choose_device(session, arguments->device, error)))
         return -1;
     return open_ledger(arguments, session, error) || open_link(arguments, session, error) ? -1 : 0;
