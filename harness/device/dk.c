@@ -118,9 +118,13 @@ static void on_boot_timeout(uv_timer_t *timer)
 {
     struct dk *dk = timer->data;
     struct error error = ERROR_INIT;
-    error_set(&error, dk->has_answered ? ERROR_OWNER_DEVICE : ERROR_OWNER_RIG, ERROR_TIMEOUT,
-              "%s: no boot banner on '%s' after the reset%s", dk->name, dk->options.path,
-              dk->has_answered ? "" : "; does the rig's reset command reset this device, and is this its console port?");
+    if (dk->was_port_away)
+        error_set(&error, ERROR_OWNER_RIG, ERROR_IO, "%s: the port '%s' went away at the reset, and no boot was seen on it since", dk->name,
+                  dk->options.path);
+    else
+        error_set(&error, dk->has_answered ? ERROR_OWNER_DEVICE : ERROR_OWNER_RIG, ERROR_TIMEOUT,
+                  "%s: no boot banner on '%s' after the reset%s", dk->name, dk->options.path,
+                  dk->has_answered ? "" : "; does the rig's reset command reset this device, and is this its console port?");
     tell_boot(dk, NULL, &error);
 }
 

@@ -5,6 +5,7 @@ endforeach()
 dpsbench_e2e_test(e2e_run_dialect COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/run_dialect.sh LABELS long TIMEOUT 300)
 # All rows once more: the long tier's.
 dpsbench_e2e_test(e2e_run_reference COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/run_reference.sh LABELS long TIMEOUT 300)
+dpsbench_e2e_test(e2e_run_misbehaviours COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/run_misbehaviours.sh LABELS long TIMEOUT 600)
 
 # Dealt out, so that none takes long and they can run side by side.
 set(weakness_parts 4)

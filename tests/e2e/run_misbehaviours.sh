@@ -1,0 +1,67 @@
+#!/bin/bash
+# The judge is judged with boards that misbehave: each row of misbehaviours.txt on a virtual DK of its own, all in one run. A fault of the rig must never
+# count against the device, what can be coped with must pass, and what the device does wrong must fail, each with a sentence that says what it is.
+set -euo pipefail
+
+# shellcheck source=tests/e2e/run_lib.sh
+. "$DPSBENCH_SOURCE/tests/e2e/run_lib.sh"
+
+table=$DPSBENCH_SOURCE/tests/e2e/misbehaviours.txt
+cases=$scratch/cases
+cp -r "$DPSBENCH_SOURCE/cases" "$cases"
+
+# A server whose certificates are longer than the modem takes: no case of the suite, since it is the modem's doing.
+sed -e 's|^id: .*|id: server/long-chain|' -e 's|^title: .*|title: The server sends more than 4 kB of certificates|' \
+    -e 's|^service:|server: {recipe: server/long-chain.yaml}\nservice:|' "$cases/provisioning/sub-ca.yaml" >"$cases/server/long-chain.yaml"
+
+# virtual_of SWITCH: the keys of the rig file that switch it on.
+virtual_of() {
+    case $1 in
+    mfw_*) printf 'mfw: %s' "$1" ;;
+    bench | nrf9160 | nrf9151 | first-attach) printf 'hardware_profile: %s' "$1" ;;
+    *) printf 'misbehaviours: [%s]' "$1" ;;
+    esac
+}
+
+# rig_of SWITCH...: a rig file with a virtual DK for each, named by its switch; prints its path.
+rig_of() {
+    local number=0 name
+    printf 'format: 1\ndevices:\n'
+    for name in "$@"; do
+        number=$((number + 1))
+        printf '  - {id: %s, registration_id: nrf-%d, id_scope: 0ne000BBBB2, sec_tag: 57, virtual: {personality: reference, %s}}\n' \
+            "$name" "$number" "$(virtual_of "$name")"
+    done
+}
+
+# check_rows SWITCH...: what the table says of them is what the report says.
+check_rows() {
+    local name row verdict text found
+    while IFS='|' read -r name row verdict text; do
+        [[ " $* " == *" $name "* ]] || continue
+        it "$name: $row is $verdict"
+        found=$(jq -r --arg device "$name" --arg row "$row" '
+            .rows[] | select(.device == $device and .id == $row) | "\(.verdict): \(.reason.text // "") \(.reason | tojson) \(.outcome // "")"' "$results")
+        [[ $found == "$verdict: "* ]] || fail "expected $verdict, got: $found"
+        [[ $found == *"$text"* ]] || fail "expected '$text' in: $found"
+    done < <(grep -v '^#' "$table" | sed 's/ *| */|/g')
+}
+
+mapfile -t names < <(grep -v '^#' "$table" | sed 's/ *|.*//' | sort -u)
+
+# Resets in a row are what this one is about, so it has rows of its own.
+rig_of counts-resets >"$scratch/resets.yaml"
+run_cases --rig "$scratch/resets.yaml" --cases "$cases" 'server/*' provisioning/sub-ca --order listed
+check_rows counts-resets
+it 'never lets a modem run into its reset loop'
+is "$(report '[.rows[] | select(.id != "server/long-chain" and .verdict != "pass")] | length')" 0
+
+others=()
+for name in "${names[@]}"; do
+    [[ $name == counts-resets ]] || others+=("$name")
+done
+rig_of "${others[@]}" >"$scratch/all.yaml"
+run_cases --rig "$scratch/all.yaml" --cases "$cases" --jobs 6 --order listed provisioning/sub-ca server/root-missing server/long-chain
+check_rows "${others[@]}"
+it 'says with the exit code that a device failed, though the rig was at fault elsewhere'
+exits 1
