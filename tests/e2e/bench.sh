@@ -31,7 +31,7 @@ fake() {
 export FAKE_CALLS="$calls" FAKE_INSTALLED="$scratch/installed" FAKE_UID=0 FAKE_PROGRAM="$fakes/program"
 export FAKE_APT_FAILS="$scratch/apt-fails" FAKE_NINJA_FAILS="$scratch/ninja-fails"
 # Of the real machine only these, so that its own sudo and apt-get do not show through.
-for tool in bash awk cat cksum cp dirname env find grep head mkdir rm sort tail touch tr wc; do
+for tool in bash awk cat cksum cp dirname env find grep head mkdir nproc rm sort tail touch tr wc; do
     ln -s "$(command -v "$tool")" "$fakes/$tool"
 done
 
