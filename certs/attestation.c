@@ -14,6 +14,9 @@
 
 DEFINE_CLEANUP(struct attestation_verdict *, attestation_verdict_free)
 
+/* Of a rule that has no body of its own. */
+enum { CODE_INVALID = 401002 };
+
 /* ---- texts ---- */
 
 static char *format_text(struct judge *judge, const char *format, va_list args)
@@ -30,6 +33,29 @@ static char *format_text(struct judge *judge, const char *format, va_list args)
     return text;
 }
 
+static bool is_overridden(const struct judge *judge, const struct attestation_rule *rule, enum attestation_surface *ret_surface)
+{
+    return attestation_surfaces_find(judge->question->surfaces, rule, ret_surface);
+}
+
+static enum attestation_surface surface_of(const struct judge *judge, const struct attestation_rule *rule)
+{
+    enum attestation_surface surface = attestation_rule_surface(rule, judge->verdict->profile);
+    is_overridden(judge, rule, &surface);
+    return surface;
+}
+
+/* What is taken all the same is worth a word. */
+static enum attestation_severity severity_of(const struct judge *judge, const struct attestation_rule *rule)
+{
+    enum attestation_surface surface;
+    if (!is_overridden(judge, rule, &surface))
+        return attestation_rule_severity(rule, judge->verdict->profile);
+    if (surface != ATTESTATION_SURFACE_NONE)
+        return ATTESTATION_REFUSE;
+    return rule->severity == ATTESTATION_REFUSE ? ATTESTATION_WARN : rule->severity;
+}
+
 static struct attestation_finding *last_finding(struct judge *judge)
 {
     return &judge->verdict->findings[judge->verdict->finding_count - 1];
@@ -44,8 +70,7 @@ void judge_add(struct judge *judge, enum rule_index index, const char *format, .
     struct attestation_finding *finding = &verdict->findings[verdict->finding_count++];
     va_list args;
     va_start(args, format);
-    *finding = (struct attestation_finding){
-        .rule = rule, .severity = attestation_rule_severity(rule, verdict->profile), .text = format_text(judge, format, args)};
+    *finding = (struct attestation_finding){.rule = rule, .severity = severity_of(judge, rule), .text = format_text(judge, format, args)};
     va_end(args);
     finding->mend = strdup("");
     judge->is_out_of_memory |= !finding->mend;
@@ -77,7 +102,7 @@ static char *issuer_of(struct judge *judge, const X509 *certificate)
 
 bool judge_shows(const struct judge *judge, enum rule_index rule)
 {
-    return attestation_rule_surface(attestation_rule_at(rule), judge->verdict->profile) != ATTESTATION_SURFACE_NONE;
+    return surface_of(judge, attestation_rule_at(rule)) != ATTESTATION_SURFACE_NONE;
 }
 
 const char *name_shown(const char *text)
@@ -747,16 +772,19 @@ static void move_to_front(struct attestation_verdict *verdict, size_t index)
     verdict->findings[0] = deciding;
 }
 
-static void set_surface(struct attestation_verdict *verdict)
+static void set_surface(const struct judge *judge)
 {
+    struct attestation_verdict *verdict = judge->verdict;
     const struct attestation_rule *rule = verdict->rule;
-    verdict->surface = attestation_rule_surface(rule, verdict->profile);
+    verdict->surface = surface_of(judge, rule);
+    if (verdict->surface == ATTESTATION_SURFACE_NONE)
+        verdict->surface = attestation_rule_surface(rule, verdict->profile); /* nobody else would take the device */
     bool has_body = verdict->surface == ATTESTATION_SURFACE_RES400 || verdict->surface == ATTESTATION_SURFACE_RES401 ||
                     verdict->surface == ATTESTATION_SURFACE_RES404 || verdict->surface == ATTESTATION_SURFACE_FAILED;
     verdict->return_code = verdict->surface == ATTESTATION_SURFACE_CONNACK ? 5 : 0;
     verdict->verify_error = verdict->surface == ATTESTATION_SURFACE_TLS_ALERT ? rule->verify_error : 0;
-    verdict->error_code = has_body ? rule->error_code : 0;
-    verdict->message = has_body ? rule->message : NULL;
+    verdict->error_code = !has_body ? 0 : rule->error_code ? rule->error_code : CODE_INVALID;
+    verdict->message = !has_body ? NULL : rule->message ? rule->message : MESSAGE_INVALID;
 }
 
 static bool is_disabling(const struct attestation_rule *rule)
@@ -776,10 +804,11 @@ static void set_accepted_texts(struct judge *judge)
 
 static bool is_deciding(const struct judge *judge, const struct attestation_finding *finding)
 {
-    if (finding->severity != ATTESTATION_REFUSE)
-        return false;
-    return !judge->question->is_in_handshake ||
-           attestation_rule_surface(finding->rule, judge->verdict->profile) == ATTESTATION_SURFACE_TLS_ALERT;
+    bool is_refused = finding->severity == ATTESTATION_REFUSE;
+    if (judge->question->is_in_handshake)
+        return is_refused && surface_of(judge, finding->rule) == ATTESTATION_SURFACE_TLS_ALERT;
+    /* Where no enrollment is found there is nothing to take the device into. */
+    return is_refused || (!judge->verdict->is_matched && finding->rule->severity == ATTESTATION_REFUSE);
 }
 
 static void decide(struct judge *judge)
@@ -798,7 +827,7 @@ static void decide(struct judge *judge)
     verdict->outcome = is_disabling(finding->rule) ? ATTESTATION_DISABLED : ATTESTATION_REFUSED;
     verdict->text = strdup(finding->text ? finding->text : "");
     verdict->mend = strdup(finding->mend ? finding->mend : "");
-    set_surface(verdict);
+    set_surface(judge);
 }
 
 static struct attestation_verdict *verdict_new(const struct attestation_question *question)

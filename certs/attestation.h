@@ -69,10 +69,19 @@ const struct attestation_profile *attestation_profile_at(size_t index);
 /* NULL when there is none of that name. "azure" is the default profile. */
 const struct attestation_profile *attestation_profile_find(const char *name);
 /* Some rule shows as a TLS alert: there is something to ask in the handshake. */
-bool attestation_profile_alerts(const struct attestation_profile *profile);
+bool attestation_profile_alerts(const struct attestation_profile *profile, const char *surfaces);
 enum attestation_surface attestation_rule_surface(const struct attestation_rule *rule, const struct attestation_profile *profile);
 /* The rule's own, or REFUSE where the profile shows it. */
 enum attestation_severity attestation_rule_severity(const struct attestation_rule *rule, const struct attestation_profile *profile);
+
+/*
+ * Single rules that show elsewhere than the profile says, as text: "leaf.expired=tls-alert chain.self-signed-leaf=none", a space or a comma between
+ * them; "" or NULL: none. `none` takes the device all the same, where an enrollment is found.
+ * error     USAGE (file): no such rule, no such surface; the nearest is named.
+ */
+int attestation_surfaces_check(const char *surfaces, struct error *error);
+/* false: they do not name the rule. */
+bool attestation_surfaces_find(const char *surfaces, const struct attestation_rule *rule, enum attestation_surface *ret_surface);
 
 const char *attestation_outcome_name(enum attestation_outcome outcome); /* "accepted", "refused", "disabled" */
 const char *attestation_surface_name(enum attestation_surface surface); /* "connack" ... */
@@ -88,6 +97,7 @@ struct attestation_question {
     const struct dps_state *state;
     int64_t now_unix_s;
     const struct attestation_profile *profile; /* NULL: azure */
+    const char *surfaces;                      /* rules that show elsewhere: attestation_surfaces_check(); NULL: none */
     const char *pasted;                        /* the device's PEM as a person pasted it, where one did; NULL: not known */
     bool is_in_handshake;                      /* only what shows as a TLS alert decides: who connects is not said yet */
 };

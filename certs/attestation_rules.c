@@ -1,5 +1,7 @@
 #include "certs/attestation_rules.h"
 
+#include "base/yaml.h"
+
 #include <openssl/x509_vfy.h>
 #include <string.h>
 
@@ -84,11 +86,72 @@ enum attestation_surface attestation_rule_surface(const struct attestation_rule 
     return (enum attestation_surface)surface_table[rule - rules][profile - profiles];
 }
 
-bool attestation_profile_alerts(const struct attestation_profile *profile)
+bool attestation_profile_alerts(const struct attestation_profile *profile, const char *surfaces)
 {
-    for (size_t i = 0; i < RULE_COUNT; i++)
-        if (attestation_rule_surface(&rules[i], profile) == ATTESTATION_SURFACE_TLS_ALERT)
+    for (size_t i = 0; i < RULE_COUNT; i++) {
+        enum attestation_surface surface = attestation_rule_surface(&rules[i], profile);
+        attestation_surfaces_find(surfaces, &rules[i], &surface);
+        if (surface == ATTESTATION_SURFACE_TLS_ALERT)
             return true;
+    }
+    return false;
+}
+
+/* ---- single rules ---- */
+
+enum { SURFACE_WORD_BYTES = 96 };
+
+/* The next RULE=SURFACE of the text, cut in two; false: there is none any more. */
+static bool next_surface(const char **at, char rule[SURFACE_WORD_BYTES], char surface[SURFACE_WORD_BYTES])
+{
+    *at += strspn(*at, ", ");
+    size_t length = strcspn(*at, ", "), rule_length = strcspn(*at, "=, ");
+    if (length == 0)
+        return false;
+    snprintf(rule, SURFACE_WORD_BYTES, "%.*s", (int)rule_length, *at);
+    snprintf(surface, SURFACE_WORD_BYTES, "%.*s", rule_length < length ? (int)(length - rule_length - 1) : 0, *at + rule_length + 1);
+    *at += length;
+    return true;
+}
+
+static int fail_rule(const char *rule, struct error *error)
+{
+    const char *names[RULE_COUNT + 1] = {NULL};
+    for (size_t i = 0; i < RULE_COUNT; i++)
+        names[i] = rules[i].id;
+    const char *nearest = text_nearest(rule, names);
+    return error_set(error, ERROR_OWNER_FILE, ERROR_USAGE, "there is no rule '%s'%s%s%s; docs/fidelity.md has them all", rule,
+                     nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'" : "");
+}
+
+static int fail_surface(const char *rule, const char *surface, struct error *error)
+{
+    const char *names[ARRAY_COUNT(surface_names) + 1] = {NULL};
+    memcpy(names, surface_names, sizeof surface_names);
+    const char *nearest = text_nearest(surface, names);
+    return error_set(error, ERROR_OWNER_FILE, ERROR_USAGE, "'%s=%s' names no surface%s%s%s; write such as '%s=connack' or '%s=none'", rule,
+                     surface, nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'" : "", rule, rule);
+}
+
+int attestation_surfaces_check(const char *surfaces, struct error *error)
+{
+    char rule[SURFACE_WORD_BYTES], word[SURFACE_WORD_BYTES];
+    enum attestation_surface surface;
+    while (next_surface(&surfaces, rule, word)) {
+        if (!attestation_rule_find(rule))
+            return fail_rule(rule, error);
+        if (!attestation_surface_from_name(word, &surface))
+            return fail_surface(rule, word, error);
+    }
+    return 0;
+}
+
+bool attestation_surfaces_find(const char *surfaces, const struct attestation_rule *rule, enum attestation_surface *ret_surface)
+{
+    char id[SURFACE_WORD_BYTES], word[SURFACE_WORD_BYTES];
+    while (surfaces && next_surface(&surfaces, id, word))
+        if (strcmp(id, rule->id) == 0)
+            return attestation_surface_from_name(word, ret_surface);
     return false;
 }
 

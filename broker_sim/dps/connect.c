@@ -209,6 +209,7 @@ static void decide_match(const struct inquiry *inquiry, const struct sas_match *
         match->object->is_enabled ? NULL : attestation_rule_find(is_group ? "group.disabled" : "enrollment.disabled");
     if (rule) {
         decision->surface = attestation_rule_surface(rule, attestation_profile_find(profile_name(inquiry)));
+        attestation_surfaces_find(inquiry->knobs.rule_surfaces, rule, &decision->surface);
         decision->return_code = decision->surface == ATTESTATION_SURFACE_CONNACK ? NOT_AUTHORIZED : 0;
     }
     emit_match(inquiry, decision, rule);
@@ -258,6 +259,7 @@ static int judge_chain(const struct inquiry *inquiry, const struct dps_session *
         .state = dps_state_seen_from(own->tenant->state, inquiry->session->lane),
         .now_unix_s = clock_unix_s(dps->options.sink.clock),
         .profile = attestation_profile_find(profile_name(inquiry)),
+        .surfaces = inquiry->knobs.rule_surfaces,
     };
     CLEANUP(attestation_verdict_free_cleanup) struct attestation_verdict *verdict = NULL;
     if (attestation_judge(&question, &verdict, NULL))
@@ -296,7 +298,8 @@ static struct admission admit(const struct inquiry *inquiry)
         return (struct admission){.close_how = dps_close_how(knobs)};
     if (dps_has_fault(dps, inquiry->session, registration_id, KNOB_connack))
         return (struct admission){.return_code = (int)knobs->connack};
-    struct admission admission = {.is_admitted = true};
+    struct admission admission = {.is_admitted = true,
+                                  .keep_alive_percent = knobs->keep_alive_percent ? (int)knobs->keep_alive_percent : -1};
     if (dps_has_fault(dps, inquiry->session, registration_id, KNOB_silent_after))
         admission.silence = (enum admission_silence)knobs->silent_after;
     return admission;

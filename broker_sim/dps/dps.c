@@ -82,19 +82,47 @@ void dps_closed(struct dps *dps, struct session *session)
 
 /* --- SUBSCRIBE, PUBLISH --- */
 
-int dps_grant(struct dps *dps, const struct session *session, const char *filter, int qos)
+enum { FILTER_REFUSED_CODE = 0x80 };
+
+static int close_at_subscribe(const struct dps *dps, const struct session *session)
+{
+    dps->options.port.close(dps->options.port.user, session->number, "close_notify");
+    return FILTER_REFUSED_CODE;
+}
+
+static int grant_responses(const struct dps *dps, const struct session *session, int qos, const struct knobs *knobs)
 {
     struct dps_session *own = session->service;
-    if (!own)
-        return 0x80;
-    if (strcmp(filter, RESPONSE_FILTER) == 0) {
-        own->is_subscribed = true;
-        return qos > 1 ? 1 : qos;
-    }
+    if (qos > 1 && knobs->subscribe_qos_2 == QOS_2_CLOSES)
+        return close_at_subscribe(dps, session);
+    if (qos > 1 && knobs->subscribe_qos_2 == QOS_2_REFUSED)
+        return FILTER_REFUSED_CODE;
+    own->is_subscribed = true;
+    return qos > 1 ? 1 : qos;
+}
+
+static int grant_other(const struct dps *dps, const struct session *session, const char *filter, int qos, const struct knobs *knobs)
+{
+    static const char *const answers[] = {[FILTER_REFUSED] = "SUBACK 0x80",
+                                          [FILTER_GRANTED] = "granted, and nothing will come",
+                                          [FILTER_CLOSES] = "the connection is closed"};
     char text[512];
-    snprintf(text, sizeof text, "the device subscribes to '%.256s'; DPS serves " RESPONSE_FILTER " alone: SUBACK 0x80", filter);
+    snprintf(text, sizeof text, "the device subscribes to '%.256s'; DPS serves " RESPONSE_FILTER " alone: %s", filter,
+             answers[knobs->other_filter]);
     dps_warn(dps, session, "subscribe.filter", text, "subscribe to " RESPONSE_FILTER);
-    return 0x80;
+    if (knobs->other_filter == FILTER_CLOSES)
+        return close_at_subscribe(dps, session);
+    return knobs->other_filter == FILTER_REFUSED ? FILTER_REFUSED_CODE : qos > 1 ? 1 : qos;
+}
+
+int dps_grant(struct dps *dps, const struct session *session, const char *filter, int qos)
+{
+    const struct dps_session *own = session->service;
+    if (!own)
+        return FILTER_REFUSED_CODE;
+    struct knobs knobs = scenario_knobs(dps->options.scenarios, own->registration_id);
+    return strcmp(filter, RESPONSE_FILTER) == 0 ? grant_responses(dps, session, qos, &knobs)
+                                                : grant_other(dps, session, filter, qos, &knobs);
 }
 
 void dps_subscribed(struct dps *dps, struct session *session, const char *filter)
@@ -109,15 +137,40 @@ void dps_subscribed(struct dps *dps, struct session *session, const char *filter
     dps->options.port.close_later(dps->options.port.user, session->number, CLOSE_DELAY_MS, dps_close_how(&knobs));
 }
 
-bool dps_may_publish(struct dps *dps, const struct session *session, const char *topic)
+static enum publish_permit permit_qos_2(const struct knobs *knobs)
 {
-    const struct dps_session *own = session->service;
-    if (!own || dps_topic_is_request(topic))
-        return own != NULL;
-    struct knobs knobs = scenario_knobs(dps->options.scenarios, own->registration_id);
-    if (knobs.wrong_topic == WRONG_TOPIC_CLOSES)
-        return false;
+    static const enum publish_permit permits[] = {
+        [QOS_2_PUBLISH_CLOSES] = PUBLISH_REFUSED, [QOS_2_PUBLISH_AS_1] = PUBLISH_TAKEN, [QOS_2_PUBLISH_IGNORED] = PUBLISH_IGNORED};
+    return permits[knobs->publish_qos_2];
+}
+
+static enum publish_permit permit_retain(const struct knobs *knobs)
+{
+    static const enum publish_permit permits[] = {
+        [RETAIN_TAKEN] = PUBLISH_TAKEN, [RETAIN_CLOSES] = PUBLISH_REFUSED, [RETAIN_IGNORED] = PUBLISH_IGNORED};
+    return permits[knobs->publish_retain];
+}
+
+/* Nothing comes of a request that is no request, and a client may wait for its acknowledgement: it gets one. */
+static enum publish_permit permit_topic(const struct dps *dps, const struct session *session, const char *topic, const struct knobs *knobs)
+{
+    if (dps_topic_is_request(topic))
+        return PUBLISH_TAKEN;
+    if (knobs->wrong_topic == WRONG_TOPIC_CLOSES)
+        return PUBLISH_REFUSED;
     dps_warn(dps, session, "publish.topic", "a PUBLISH on a topic that is no request: nothing happens",
              "publish to $dps/registrations/PUT/iotdps-register/ and $dps/registrations/GET/iotdps-get-operationstatus/ alone");
-    return true;
+    return PUBLISH_TAKEN;
+}
+
+enum publish_permit dps_may_publish(struct dps *dps, const struct session *session, const struct publish_request *request)
+{
+    const struct dps_session *own = session->service;
+    if (!own)
+        return PUBLISH_REFUSED;
+    struct knobs knobs = scenario_knobs(dps->options.scenarios, own->registration_id);
+    enum publish_permit permit = request->qos > 1 ? permit_qos_2(&knobs) : PUBLISH_TAKEN;
+    if (permit == PUBLISH_TAKEN && request->is_retained)
+        permit = permit_retain(&knobs);
+    return permit == PUBLISH_TAKEN ? permit_topic(dps, session, request->topic, &knobs) : permit;
 }

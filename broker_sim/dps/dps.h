@@ -112,7 +112,7 @@ struct admission dps_decide(struct dps *dps, struct session *session);
 int dps_verify(struct dps *dps, struct session *session, const x509_stack *chain);
 /* The profile of everybody refuses in the handshake. */
 bool dps_needs_certificate(const struct dps *dps);
-bool dps_may_publish(struct dps *dps, const struct session *session, const char *topic);
+enum publish_permit dps_may_publish(struct dps *dps, const struct session *session, const struct publish_request *request);
 int dps_grant(struct dps *dps, const struct session *session, const char *filter, int qos);
 /* The SUBACK for `filter` went down. */
 void dps_subscribed(struct dps *dps, struct session *session, const char *filter);

@@ -50,10 +50,12 @@ static void publish_texts(struct connection *connection, const struct mqtt_conne
         connection->connect.will_payload = (struct mqtt_text){NULL, 0};
 }
 
-/* Device seconds, times 1.5 [MQTT-3.1.2-24], with Azure's ceiling, in real milliseconds. */
+/* Device seconds, times 1.5 [MQTT-3.1.2-24], with Azure's ceiling, in real milliseconds; 0: never. */
 static int64_t keep_alive_ms(const struct connection *connection)
 {
-    int64_t ms = (int64_t)connection->session.keep_alive_s * 1500;
+    enum { MQTT_PERCENT = 150, MS_PER_PERCENT = 10 };
+    int percent = connection->keep_alive_percent ? connection->keep_alive_percent : MQTT_PERCENT;
+    int64_t ms = percent < 0 ? 0 : (int64_t)connection->session.keep_alive_s * percent * MS_PER_PERCENT;
     return clock_scaled_ms(ms < KEEP_ALIVE_MAX_MS ? ms : KEEP_ALIVE_MAX_MS, connection->door->options.time_scale);
 }
 
@@ -130,8 +132,8 @@ static const char *will_fault(struct connection *connection)
     const struct front_door_policy *policy = &connection->door->options.policy;
     if (!connection->will_topic)
         return NULL;
-    if (policy->may_publish &&
-        !policy->may_publish(policy->user, &connection->session, connection->will_topic, connection->connect.will_qos))
+    const struct publish_request will = {.topic = connection->will_topic, .qos = connection->connect.will_qos};
+    if (policy->may_publish && policy->may_publish(policy->user, &connection->session, &will) == PUBLISH_REFUSED)
         return "a will for a topic on which this device may not publish";
     return NULL;
 }
@@ -151,6 +153,7 @@ static void decide(struct connection *connection)
     }
     connection->silence = admission.silence;
     connection->is_session_present = admission.is_session_present;
+    connection->keep_alive_percent = admission.keep_alive_percent;
     if (!admission.is_admitted) {
         admission_refuse(connection, admission.return_code, "service", "refused");
         return;

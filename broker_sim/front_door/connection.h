@@ -114,6 +114,7 @@ struct connection {
     struct session_faults *faults; /* NULL: MQTT is as it should be */
     int64_t keep_alive_ms;         /* real time; 0: none */
     int64_t last_received_us;
+    int keep_alive_percent; /* as in struct admission */
     size_t prefix_bytes;
     char prefix[PREFIX_MAX_BYTES];
     int64_t refusal_after_ms; /* real time */
@@ -134,6 +135,7 @@ struct connection {
     bool is_decided;          /* policy.decide was called */
     bool is_mute;             /* nothing goes down any more: enum admission_silence */
     bool is_dropping_payload; /* of a PUBLISH to a topic that a device cannot have */
+    bool is_ignoring_payload; /* of a PUBLISH of which nothing comes */
     bool is_retired;
 };
 

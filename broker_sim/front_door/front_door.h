@@ -35,9 +35,22 @@ struct admission {
     const char *close_how;          /* not admitted, and not NULL: no CONNACK, closed so; see front_door_close_session */
     enum admission_silence silence; /* admitted */
     bool is_session_present;        /* admitted: the flag of the CONNACK */
+    int keep_alive_percent;         /* admitted: silent for so much of its keep-alive it is closed; 0: 150, as MQTT 3.1.1 says; -1: never */
     int restored_qos;
     /* admitted: what an earlier session left subscribed, so that the device need not; "": nothing */
     char restored_filter[ADMISSION_FILTER_MAX_BYTES + 1];
+};
+
+struct publish_request {
+    const char *topic;
+    int qos; /* 2 too: what is taken with it is served as with 1 */
+    bool is_retained;
+};
+
+enum publish_permit {
+    PUBLISH_REFUSED, /* mqtt.violation, closed */
+    PUBLISH_TAKEN,
+    PUBLISH_IGNORED, /* nothing comes of it, and no acknowledgement */
 };
 
 struct front_door_policy {
@@ -48,8 +61,8 @@ struct front_door_policy {
     void (*subscribed)(void *user, struct session *session, const char *filter, int granted_qos);
     /* An UNSUBACK for `filter` went down. */
     void (*unsubscribed)(void *user, struct session *session, const char *filter);
-    /* May the device publish there? false: mqtt.violation, closed. */
-    bool (*may_publish)(void *user, struct session *session, const char *topic, int qos);
+    /* May the device publish that? Also asked for a will. */
+    enum publish_permit (*may_publish)(void *user, struct session *session, const struct publish_request *request);
     /*
      * A will, or a PUBLISH with RETAIN, which Mosquitto does not get to see: another topic to send it up under, malloc'ed; NULL: its own. For the will
      * it is asked before decide.

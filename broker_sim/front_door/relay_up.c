@@ -142,40 +142,52 @@ static int published(struct connection *connection)
     return go_on(connection);
 }
 
+static enum publish_permit ask_permit(struct connection *connection, const char *topic, const struct mqtt_publish *publish)
+{
+    const struct front_door_policy *policy = &connection->door->options.policy;
+    const struct publish_request request = {.topic = topic, .qos = publish->qos, .is_retained = publish->is_retained};
+    if (!policy->may_publish)
+        return publish->qos > 1 ? PUBLISH_REFUSED : PUBLISH_TAKEN;
+    return policy->may_publish(policy->user, &connection->session, &request);
+}
+
+static int refuse_publish(const char *topic, const struct mqtt_publish *publish, struct error *error)
+{
+    if (publish->qos > 1)
+        return mqtt_fault(error, "PUBLISH with QoS 2");
+    return mqtt_fault(error, "PUBLISH to '%.200s'%s, where this device may not publish", topic, publish->is_retained ? " with RETAIN" : "");
+}
+
 static int on_publish(void *user, const struct mqtt_publish *publish, struct error *error)
 {
     struct connection *connection = user;
-    const struct front_door_policy *policy = &connection->door->options.policy;
     if (connection->phase != PHASE_SESSION)
         return mqtt_fault(error, "PUBLISH before CONNECT");
-    const char *fault = publish->qos > 1 ? "PUBLISH with QoS 2" : topic_name_fault(publish->topic);
+    const char *fault = topic_name_fault(publish->topic);
     if (fault)
         return mqtt_fault(error, "%s", fault);
-    char *topic = mqtt_text_copy(publish->topic);
+    CLEANUP_FREE char *topic = mqtt_text_copy(publish->topic);
     if (!topic)
         return error_set_memory(error);
     emit_publish(connection, true, topic, publish);
-    bool may = !policy->may_publish || policy->may_publish(policy->user, &connection->session, topic, publish->qos);
-    if (!may)
-        mqtt_fault(error, "PUBLISH to '%.200s', where this device may not publish", topic);
-    char *amended = may ? amend(connection, topic, publish) : NULL;
-    free(topic);
-    if (!may)
-        return -1;
-    if (connection->phase != PHASE_SESSION) {
-        free(amended);
+    enum publish_permit permit = ask_permit(connection, topic, publish);
+    connection->is_ignoring_payload = permit == PUBLISH_IGNORED;
+    if (permit == PUBLISH_REFUSED)
+        return refuse_publish(topic, publish, error);
+    if (permit == PUBLISH_IGNORED || connection->phase != PHASE_SESSION)
+        return go_on(connection);
+    struct mqtt_publish taken = *publish;
+    taken.qos = publish->qos ? 1 : 0;
+    if (connection->faults && is_stopped(connection, &taken))
         return 1;
-    }
-    if (connection->faults && is_stopped(connection, publish)) {
-        free(amended);
-        return 1;
-    }
-    return write_upward(connection, publish, amended, error) ? -1 : published(connection);
+    return write_upward(connection, &taken, amend(connection, topic, &taken), error) ? -1 : published(connection);
 }
 
 static int on_payload(void *user, const uint8_t *data, size_t length_bytes, struct error *error)
 {
     struct connection *connection = user;
+    if (connection->is_ignoring_payload)
+        return 0;
     return bytes_append(&connection->upstream_out, data, length_bytes) ? error_set_memory(error) : published(connection);
 }
 

@@ -272,10 +272,11 @@ static void closed(void *user, struct session *session)
     free(progress);
 }
 
-static bool may_publish(void *user, struct session *session, const char *topic, int qos)
+static enum publish_permit may_publish(void *user, struct session *session, const struct publish_request *request)
 {
-    (void)user, (void)qos;
-    return session->service && (session->endpoint == SESSION_ENDPOINT_HUB || dps_topic_is_request(topic));
+    (void)user;
+    bool is_known = session->endpoint == SESSION_ENDPOINT_HUB || dps_topic_is_request(request->topic);
+    return session->service && is_known && request->qos < 2 ? PUBLISH_TAKEN : PUBLISH_REFUSED;
 }
 
 /* Behind the recorded ones, what was asked for, as both services do. */

@@ -2,6 +2,7 @@
 
 #include "base/cleanup.h"
 #include "base/yaml.h"
+#include "certs/attestation.h"
 #include "certs/recipe.h"
 
 #include <ctype.h>
@@ -42,6 +43,13 @@ int knob_check_hex(const char *text, struct error *error)
     return knob_read_hex(text, &bytes)
                ? error_set(error, ERROR_OWNER_FILE, ERROR_USAGE, "'%s' is no row of bytes; write such as '20 02 00 00'", text)
                : 0;
+}
+
+/* ---- rules ---- */
+
+int knob_check_rule_surfaces(const char *text, struct error *error)
+{
+    return attestation_surfaces_check(text, error);
 }
 
 /* ---- recipes ---- */

@@ -21,6 +21,9 @@ int knob_check_server_recipe(const char *text, struct error *error);
 /* Names of TLS suites, ':' between them, as the RFCs or as OpenSSL spell them. */
 int knob_check_suites(const char *text, struct error *error);
 
+/* RULE=SURFACE of the judge, a space or a comma between them. */
+int knob_check_rule_surfaces(const char *text, struct error *error);
+
 struct ssl_st;
 /* Offer these and no others, weak ones too. */
 int knob_apply_suites(const char *text, struct ssl_st *ssl);

@@ -79,6 +79,10 @@
          "registration id; 'gateway-guide' as azure, with a vendor's statements",                                                          \
          "azure-iot-sdk-c issue 2021 for res/401, azure-docs issue 69882 for CONNACK 5, azure-iot-sdk-c issue 437 for 2018", "azure",      \
          "connack", "azure-2018", "strict-tls", "gateway-guide")                                                                           \
+    TEXT(DPS, rule_surfaces, 256, knob_check_rule_surfaces,                                                                                \
+         "single rules about certificates that show elsewhere than the profile says: 'leaf.expired=tls-alert "                             \
+         "chain.self-signed-leaf=connack', 'leaf.expired=none' (taken all the same); surfaces as docs/fidelity.md has them, and closed",   \
+         "nothing public says how DPS's handshake takes an expired or self-signed certificate")                                            \
     INTEGER(DPS, retry_after_s, 0, 999999999999, 3, "seconds in retry-after of a 202", "practically all public logs of DPS")               \
     BOOLEAN(DPS, has_retry_after, 1, "a 202 carries retry-after; false leaves it out", "practically all public logs of DPS")               \
     INTEGER(DPS, polls_until_assigned, 0, 1000, 1,                                                                                         \
@@ -159,6 +163,20 @@
          "nothing public", "connack", "close")                                                                                             \
     WORD(DPS, wrong_topic, 0, "a PUBLISH to DPS on a topic that is no request: the connection is closed, or nothing happens",              \
          "azure-docs articles/iot/iot-mqtt-connect-to-iot-hub.md: so does the hub", "close", "ignore")                                     \
+    WORD(DPS, other_filter, 0,                                                                                                             \
+         "a SUBSCRIBE to another filter than $dps/registrations/res/#: SUBACK 0x80, granted, the connection is closed",                    \
+         "nothing public; logs show clients that subscribe to more and go on", "refuse", "grant", "close")                                 \
+    WORD(DPS, subscribe_qos_2, 0, "a SUBSCRIBE to $dps/registrations/res/# with QoS 2: granted 1, SUBACK 0x80, the connection is closed",  \
+         "azure-docs articles/iot/iot-mqtt-connect-to-iot-dps.md for the first", "grant-1", "refuse", "close")                             \
+    WORD(DPS, publish_qos_2, 0,                                                                                                            \
+         "a PUBLISH to DPS with QoS 2: the connection is closed; it is served and acknowledged as one with QoS 1; nothing happens",        \
+         "azure-docs articles/iot/iot-mqtt-connect-to-iot-hub.md: the hub closes", "close", "as-qos-1", "ignore")                          \
+    WORD(DPS, publish_retain, 0,                                                                                                           \
+         "a PUBLISH to DPS with RETAIN: it is taken, and nothing is retained; the connection is closed; nothing happens",                  \
+         "azure-docs articles/iot/iot-mqtt-connect-to-iot-hub.md: the hub takes it", "take", "close", "ignore")                            \
+    INTEGER(DPS, keep_alive_percent, 0, 1000, 150,                                                                                         \
+            "after how much of its keep-alive DPS closes on a silent device (29.45 minutes at most); 0: never",                            \
+            "MQTT 3.1.1 section 3.1.2.10 and azure-docs articles/iot/iot-mqtt-connect-to-iot-hub.md for 150")                              \
     WORD(DPS, unknown_id_scope, 0, "an unknown ID scope: CONNACK 5, or 404 with 404001 to the register request", "nothing public",         \
          "connack", "reply")                                                                                                               \
     WORD(DPS, sas_refusal, 0, "a bad SAS token: CONNACK 5, or 401 with 401000 (no enrollment: 404 with 404201) to the register request",   \
@@ -235,6 +253,10 @@ enum junk {
     JUNK_RANDOM,
 };
 enum reply_rid { RID_RIGHT, RID_OTHER, RID_ABSENT, RID_EMPTY };
+enum other_filter { FILTER_REFUSED, FILTER_GRANTED, FILTER_CLOSES };
+enum subscribe_qos_2 { QOS_2_GRANTED_1, QOS_2_REFUSED, QOS_2_CLOSES };
+enum publish_qos_2 { QOS_2_PUBLISH_CLOSES, QOS_2_PUBLISH_AS_1, QOS_2_PUBLISH_IGNORED };
+enum publish_retain { RETAIN_TAKEN, RETAIN_CLOSES, RETAIN_IGNORED };
 enum wrong_topic { WRONG_TOPIC_CLOSES, WRONG_TOPIC_IGNORED };
 enum bad_connect { BAD_CONNECT_CONNACK, BAD_CONNECT_CLOSES };
 enum reply_body { REPLY_BODY_JSON, REPLY_BODY_TRUNCATED, REPLY_BODY_EMPTY, REPLY_BODY_TEXT };

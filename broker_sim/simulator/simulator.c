@@ -250,11 +250,12 @@ static bool fault(void *user, const struct session *session, const char *registr
     return fault_happens(simulator->scenarios, &sink, session, registration_id, knob);
 }
 
-static bool may_publish(void *user, struct session *session, const char *topic, int qos)
+static enum publish_permit may_publish(void *user, struct session *session, const struct publish_request *request)
 {
-    (void)qos;
     struct simulator *simulator = user;
-    return is_hub(session) ? hub_may_publish(simulator->hub, session, topic) : dps_may_publish(simulator->dps, session, topic);
+    if (!is_hub(session))
+        return dps_may_publish(simulator->dps, session, request);
+    return request->qos < 2 && hub_may_publish(simulator->hub, session, request->topic) ? PUBLISH_TAKEN : PUBLISH_REFUSED;
 }
 
 static int grant(void *user, struct session *session, const char *filter, int qos)

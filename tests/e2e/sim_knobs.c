@@ -359,6 +359,13 @@ static void operation_of(const struct bytes *body, char *operation_id, size_t si
     snprintf(operation_id, size, "%s", json_string(json, "operationId", ""));
 }
 
+static void open_with(const char *knobs, struct wire_device *device)
+{
+    wire_set_device(knobs);
+    wire_open(device, NULL);
+    wire_send_connect(device, false);
+}
+
 static void register_with(const char *knobs, struct answers *answers, struct wire_device *device)
 {
     memset(answers, 0, sizeof *answers);
@@ -543,6 +550,86 @@ static void takes_other_topics(void)
     assert_int_equal(wire_wait_end(&closed), WIRE_CLOSE_NOTIFY);
 }
 
+/* By its own enrollment the device is good: what refuses it is that there is none. */
+static void shows_single_rules_elsewhere(void)
+{
+    DEVICE alerted, refused, closed, taken;
+    wire_enroll(false);
+    wire_set_device("{\"rule_surfaces\":\"enrollment.none=tls-alert\"}");
+    wire_open(&alerted, NULL);
+    assert_false(alerted.is_shaken);
+    assert_int_not_equal(alerted.alert, -1);
+    open_with("{\"rule_surfaces\":\"leaf.expired=closed, enrollment.none=connack\"}", &refused);
+    assert_int_equal(wire_expect(&refused, 0x20), 5);
+    open_with("{\"rule_surfaces\":\"enrollment.none=closed\"}", &closed);
+    assert_int_equal(wire_wait_end(&closed), WIRE_CLOSE_NOTIFY);
+    assert_int_equal(closed.in.length_bytes, 0);
+    wire_enroll(true);
+    open_with("{\"rule_surfaces\":\"enrollment.none=closed\"}", &taken);
+    assert_int_equal(wire_expect(&taken, 0x20), 0);
+}
+
+/* The reply to a SUBSCRIBE: its SUBACK's code; -1: the connection is closed. */
+static int subscribes_with(const char *knobs, const char *filter, uint8_t qos)
+{
+    DEVICE device;
+    struct bytes body;
+    open_with(knobs, &device);
+    assert_int_equal(wire_expect(&device, 0x20), 0);
+    wire_send_subscribe_as(&device, filter, qos);
+    int first_byte = wire_read(&device, &body, WIRE_WAIT_MS);
+    int code = first_byte == 0x90 ? body.data[2] : first_byte;
+    bytes_done(&body);
+    return code;
+}
+
+static void takes_other_filters(void)
+{
+    assert_int_equal(subscribes_with("{}", "devices/#", 1), 0x80);
+    assert_int_equal(subscribes_with("{\"other_filter\":\"grant\"}", "devices/#", 1), 1);
+    assert_int_equal(subscribes_with("{\"other_filter\":\"close\"}", "devices/#", 1), -1);
+    assert_int_equal(subscribes_with("{}", WIRE_FILTER, 2), 1);
+    assert_int_equal(subscribes_with("{\"subscribe_qos_2\":\"refuse\"}", WIRE_FILTER, 2), 0x80);
+    assert_int_equal(subscribes_with("{\"subscribe_qos_2\":\"refuse\"}", WIRE_FILTER, 1), 1);
+    assert_int_equal(subscribes_with("{\"subscribe_qos_2\":\"close\"}", WIRE_FILTER, 2), -1);
+}
+
+/* The first packet behind a PUBLISH of a register request; 0: none comes, -1: the connection is closed. */
+static int publishes_with(const char *knobs, int first_byte)
+{
+    DEVICE device;
+    struct bytes body;
+    wire_clear();
+    wire_set_device(knobs);
+    wire_open_session(&device);
+    wire_send_publish_as(&device, first_byte, WIRE_PUT_TOPIC, "{}");
+    int first = wire_read(&device, &body, strstr(knobs, "ignore") ? WIRE_SILENCE_MS : WIRE_WAIT_MS);
+    bytes_done(&body);
+    return first;
+}
+
+static void takes_odd_publishes(void)
+{
+    enum { QOS_2 = 0x34, RETAINED = 0x33, PUBACK = 0x40 };
+    assert_int_equal(publishes_with("{}", QOS_2), -1);
+    assert_int_equal(publishes_with("{\"publish_qos_2\":\"as-qos-1\"}", QOS_2), PUBACK);
+    assert_int_equal(publishes_with("{\"publish_qos_2\":\"ignore\"}", QOS_2), 0);
+    assert_int_equal(publishes_with("{}", RETAINED), PUBACK);
+    assert_int_equal(publishes_with("{\"publish_retain\":\"close\"}", RETAINED), -1);
+    assert_int_equal(publishes_with("{\"publish_retain\":\"ignore\"}", RETAINED), 0);
+}
+
+static void closes_on_silence(void)
+{
+    DEVICE closed, kept;
+    open_with("{\"keep_alive_percent\":1}", &closed);
+    assert_int_equal(wire_expect(&closed, 0x20), 0);
+    assert_int_equal(wire_wait_end(&closed), WIRE_CLOSE_NOTIFY);
+    open_with("{\"keep_alive_percent\":0}", &kept);
+    assert_int_equal(wire_expect(&kept, 0x20), 0);
+    wire_expect_silence(&kept);
+}
+
 static void takes_bad_tokens(void)
 {
     for (int i = 0; i < 2; i++) {
@@ -652,13 +739,6 @@ static void hub_answers_connect(void)
 }
 
 /* ---- mqtt: acknowledgements ---- */
-
-static void open_with(const char *knobs, struct wire_device *device)
-{
-    wire_set_device(knobs);
-    wire_open(device, NULL);
-    wire_send_connect(device, false);
-}
 
 static void not_before(int64_t start_ms, double device_ms)
 {
@@ -993,6 +1073,10 @@ static const struct row {
     {"unknown_api_version unknown_id_scope", takes_unknown_names},
     {"bad_connect", closes_at_a_bad_connect},
     {"wrong_topic", takes_other_topics},
+    {"rule_surfaces", shows_single_rules_elsewhere},
+    {"other_filter subscribe_qos_2", takes_other_filters},
+    {"publish_qos_2 publish_retain", takes_odd_publishes},
+    {"keep_alive_percent", closes_on_silence},
     {"sas_refusal", takes_bad_tokens},
     {"conflict_ms", conflicts},
     {"registrations_per_min polls_per_10_s", throttles},
@@ -1066,6 +1150,9 @@ static void unknown_knobs_and_values_are_refused_with_the_nearest(void **state)
         {"lane.set", "{\"lane\":\"main\",\"knobs\":{\"connack\":5}}", "it is set on a registration id"},
         {"lane.set", "{\"lane\":\"mian\",\"knobs\":{}}", "there are: main"},
         {"scenario.set", "{\"registration_id\":\"x\",\"knobs\":{\"delay_ms\":1}}", "it is set on a lane"},
+        {"scenario.set", "{\"registration_id\":\"x\",\"knobs\":{\"rule_surfaces\":\"leaf.expird=none\"}}", "did you mean 'leaf.expired'"},
+        {"scenario.set", "{\"registration_id\":\"x\",\"knobs\":{\"rule_surfaces\":\"leaf.expired=conack\"}}", "did you mean 'connack'"},
+        {"scenario.set", "{\"registration_id\":\"x\",\"knobs\":{\"rule_surfaces\":\"leaf.expired\"}}", "'leaf.expired=' names no surface"},
     };
     for (size_t i = 0; i < ARRAY_COUNT(bad); i++) {
         char text[1024];

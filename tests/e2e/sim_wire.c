@@ -358,36 +358,48 @@ void wire_send_connect(struct wire_device *device, bool is_hub)
                          NULL);
 }
 
-static uint16_t send_filter(struct wire_device *device, int first_byte, const char *filter, bool has_qos)
+enum { NO_QOS = 3 };
+
+static uint16_t send_filter(struct wire_device *device, int first_byte, const char *filter, uint8_t qos)
 {
     CLEANUP(bytes_done) struct bytes body = {.max_bytes = 1024};
     uint16_t packet_id = device->next_id++;
     put_id(&body, packet_id);
     put_text(&body, filter);
-    if (has_qos)
-        bytes_append_byte(&body, 1);
+    if (qos != NO_QOS)
+        bytes_append_byte(&body, qos);
     send_packet(device, first_byte, &body);
     return packet_id;
 }
 
 uint16_t wire_send_subscribe(struct wire_device *device, const char *filter)
 {
-    return send_filter(device, 0x82, filter, true);
+    return send_filter(device, 0x82, filter, 1);
+}
+
+uint16_t wire_send_subscribe_as(struct wire_device *device, const char *filter, uint8_t qos)
+{
+    return send_filter(device, 0x82, filter, qos);
 }
 
 uint16_t wire_send_unsubscribe(struct wire_device *device, const char *filter)
 {
-    return send_filter(device, 0xA2, filter, false);
+    return send_filter(device, 0xA2, filter, NO_QOS);
 }
 
 uint16_t wire_send_publish(struct wire_device *device, const char *topic, const char *text)
+{
+    return wire_send_publish_as(device, 0x32, topic, text);
+}
+
+uint16_t wire_send_publish_as(struct wire_device *device, int first_byte, const char *topic, const char *text)
 {
     CLEANUP(bytes_done) struct bytes body = {.max_bytes = 16 * 1024};
     uint16_t packet_id = device->next_id++;
     put_text(&body, topic);
     put_id(&body, packet_id);
     bytes_append_text(&body, text);
-    send_packet(device, 0x32, &body);
+    send_packet(device, first_byte, &body);
     return packet_id;
 }
 

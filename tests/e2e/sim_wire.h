@@ -76,6 +76,9 @@ void wire_send_connect_as(struct wire_device *device, const char *user_name, con
 uint16_t wire_send_subscribe(struct wire_device *device, const char *filter);
 uint16_t wire_send_unsubscribe(struct wire_device *device, const char *filter);
 uint16_t wire_send_publish(struct wire_device *device, const char *topic, const char *body);
+/* With another first byte than 0x32; another QoS than 1. */
+uint16_t wire_send_publish_as(struct wire_device *device, int first_byte, const char *topic, const char *body);
+uint16_t wire_send_subscribe_as(struct wire_device *device, const char *filter, uint8_t qos);
 void wire_send_puback(struct wire_device *device, uint16_t packet_id);
 void wire_send_pingreq(struct wire_device *device);
 

@@ -293,11 +293,12 @@ static void on_acknowledged(void *user, struct session *session, uint16_t packet
     rig->acknowledged_id = packet_id;
 }
 
-static bool on_may_publish(void *user, struct session *session, const char *topic, int qos)
+static enum publish_permit on_may_publish(void *user, struct session *session, const struct publish_request *request)
 {
-    (void)session, (void)qos;
+    (void)session;
     const struct rig *rig = user;
-    return !rig->refused_topic || strcmp(rig->refused_topic, topic) != 0;
+    bool is_refused = request->qos > 1 || (rig->refused_topic && strcmp(rig->refused_topic, request->topic) == 0);
+    return is_refused ? PUBLISH_REFUSED : PUBLISH_TAKEN;
 }
 
 static int on_grant(void *user, struct session *session, const char *filter, int qos)

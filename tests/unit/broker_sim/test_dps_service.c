@@ -201,6 +201,12 @@ static void grants_the_reply_filter_alone_with_qos_1_at_most(void **state)
     finish(&rig, &session);
 }
 
+static enum publish_permit permit(struct service_rig *rig, const struct session *session, const char *topic, int qos, bool is_retained)
+{
+    const struct publish_request request = {.topic = topic, .qos = qos, .is_retained = is_retained};
+    return dps_may_publish(rig->dps, session, &request);
+}
+
 static void only_requests_may_be_published(void **state)
 {
     (void)state;
@@ -209,10 +215,12 @@ static void only_requests_may_be_published(void **state)
     rig_enroll(&rig, "{}");
     struct session session = rig_dps_session(&rig, 1, "leaf");
     assert_true(connect_device(&rig, &session).is_admitted);
-    assert_true(dps_may_publish(rig.dps, &session, PUT));
-    assert_true(dps_may_publish(rig.dps, &session, GET));
-    assert_false(dps_may_publish(rig.dps, &session, "$dps/registrations/res/200/?$rid=1"));
-    assert_false(dps_may_publish(rig.dps, &session, "devices/dev-01/messages/events/"));
+    assert_int_equal(permit(&rig, &session, PUT, 1, false), PUBLISH_TAKEN);
+    assert_int_equal(permit(&rig, &session, GET, 0, false), PUBLISH_TAKEN);
+    assert_int_equal(permit(&rig, &session, "$dps/registrations/res/200/?$rid=1", 1, false), PUBLISH_REFUSED);
+    assert_int_equal(permit(&rig, &session, "devices/dev-01/messages/events/", 1, false), PUBLISH_REFUSED);
+    assert_int_equal(permit(&rig, &session, PUT, 2, false), PUBLISH_REFUSED);
+    assert_int_equal(permit(&rig, &session, PUT, 1, true), PUBLISH_TAKEN);
     finish(&rig, &session);
 }
 

@@ -831,9 +831,48 @@ static void registration_ids_follow_azures_grammar(void **state)
     assert_false(registration_id_equals("dev-01", "dev-011"));
 }
 
+/* An expired leaf: what the profile says, what one rule's word says, and who is taken all the same. */
+static void a_single_rule_shows_elsewhere_than_its_profile_says(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *known, *surfaces, *rule;
+        enum attestation_surface surface;
+        bool is_in_handshake;
+    } rows[] = {
+        {"root+ g:grp=ref:root", NULL, "leaf.expired", ATTESTATION_SURFACE_RES401, false},
+        {"root+ g:grp=ref:root", "leaf.expired=connack", "leaf.expired", ATTESTATION_SURFACE_CONNACK, false},
+        {"root+ g:grp=ref:root", "chain.order=failed,  leaf.expired=tls-alert", "leaf.expired", ATTESTATION_SURFACE_TLS_ALERT, true},
+        {"root+ g:grp=ref:root", "leaf.expired=connack", NULL, ATTESTATION_SURFACE_NONE, true},
+        {"root+ g:grp=ref:root", "leaf.expired=none", NULL, ATTESTATION_SURFACE_NONE, false},
+        {"root+", "leaf.expired=none enrollment.none=none", "enrollment.none", ATTESTATION_SURFACE_RES401, false},
+        {"e:dev-01=expired!", "leaf.expired=none", "enrollment.disabled", ATTESTATION_SURFACE_DISABLED, false},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        CLEANUP_SCRATCH struct scratch scratch = scratch_make();
+        CLEANUP_STATE struct dps_state *dps = state_of(scratch.dir, odd, rows[i].known);
+        CLEANUP_CHAIN x509_stack *chain = chain_of(odd, "expired");
+        CLEANUP_VERDICT struct attestation_verdict *verdict = NULL;
+        const struct attestation_question question = {.chain = chain,
+                                                      .registration_id = "dev-01",
+                                                      .state = dps,
+                                                      .now_unix_s = time(NULL),
+                                                      .surfaces = rows[i].surfaces,
+                                                      .is_in_handshake = rows[i].is_in_handshake};
+        assert_int_equal(attestation_judge(&question, &verdict, NULL), 0);
+        if ((verdict->rule == NULL) != (rows[i].rule == NULL) || (rows[i].rule && strcmp(verdict->rule->id, rows[i].rule) != 0))
+            fail_msg("row %zu: rule %s", i, verdict->rule ? verdict->rule->id : "none");
+        assert_int_equal(verdict->surface, rows[i].surface);
+        assert_int_equal(verdict->outcome == ATTESTATION_ACCEPTED, rows[i].rule == NULL);
+    }
+    assert_true(attestation_profile_alerts(attestation_profile_find("azure"), "leaf.expired=tls-alert"));
+    assert_false(attestation_profile_alerts(attestation_profile_find("azure"), "leaf.expired=connack"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_single_rule_shows_elsewhere_than_its_profile_says),
         cmocka_unit_test(accepts_what_dps_accepts),
         cmocka_unit_test(refuses_with_the_most_useful_rule_first),
         cmocka_unit_test(takes_harmless_oddities_and_tells_them),
