@@ -74,7 +74,8 @@ static int64_t next_ms(const struct hub *hub)
     int64_t at_s = hub->next_unix_s, now_us = clock_unix_us(clock), unix_ms = TIMER_MAX_MS;
     if (at_s < now_us / 1000000 + TIMER_MAX_MS / 1000)
         unix_ms = at_s * 1000 - now_us / 1000;
-    int64_t mono_ms = deadline_left_ms(clock, deadline_earlier(method_next_deadline(hub), send_waits_next_deadline(hub)));
+    deadline_t next = deadline_earlier(method_next_deadline(hub), send_waits_next_deadline(hub));
+    int64_t mono_ms = deadline_left_ms(clock, deadline_earlier(next, late_next_deadline(hub)));
     int64_t ms = unix_ms < mono_ms ? unix_ms : mono_ms;
     return ms < 0 ? 0 : ms > TIMER_MAX_MS ? TIMER_MAX_MS : ms;
 }
@@ -110,6 +111,7 @@ void hub_expire(struct hub *hub)
     }
     method_expire(hub);
     send_waits_expire(hub);
+    late_expire(hub);
 }
 
 /* ---- life ---- */
@@ -159,6 +161,7 @@ void hub_stop(struct hub *hub)
         return;
     method_end_all(hub);
     send_waits_end_all(hub);
+    late_end_all(hub);
     if (hub->timer)
         uv_close((uv_handle_t *)TAKE(hub->timer), free_handle);
 }

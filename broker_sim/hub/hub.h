@@ -24,6 +24,7 @@ struct hub_options {
     uv_loop_t *loop;                  /* for what expires; NULL: hub_expire is called by hand */
     struct hub_registry *registry;    /* lent */
     struct scenario_table *scenarios; /* lent */
+    double time_scale;                /* divides the device milliseconds of knobs; 0: 1 */
     const struct dps_state *state;    /* its verified certificates are the CAs of all hubs; lent; NULL: none */
     struct event_sink sink;
     struct service_port port;

@@ -10,6 +10,7 @@
 #include "broker_sim/hub/authentication.h"
 #include "broker_sim/hub/hub.h"
 #include "broker_sim/hub/topic.h"
+#include "broker_sim/scenario/fault.h"
 
 /* One admitted connection: session->service. */
 struct hub_connection {
@@ -46,12 +47,23 @@ struct hub_send_wait {
     struct hub_waiter waiter;
 };
 
+/* An answer that a scenario keeps back. */
+struct hub_late {
+    struct hub_late *next;
+    deadline_t due;
+    uint64_t session;
+    char *topic;
+    char *body;
+};
+
 struct hub {
     struct hub_options options;
     uv_timer_t *timer; /* outlives us until its close callback; NULL: hub_expire is called by hand */
     struct hub_connection *connections;
     struct hub_invocation *invocations;
     struct hub_send_wait *send_waits;
+    struct hub_late *late;
+    size_t late_count;
     uint64_t rid_count;
     int64_t next_unix_s; /* no message and no token expires before */
 };
@@ -79,6 +91,13 @@ void twin_answer_get(struct hub *hub, struct hub_connection *connection, const c
 void twin_answer_patch(struct hub *hub, struct hub_connection *connection, const char *query, const void *payload, size_t length_bytes);
 /* Tell the device of its new desired properties, when it is there and subscribed. */
 bool twin_push_desired(struct hub *hub, struct hub_device *device, const cJSON *patch);
+
+/* late.c */
+/* The answer to a twin request, as the knob hub_twin_comes wants it. */
+void late_publish(struct hub *hub, const struct hub_connection *connection, const char *topic, const char *body);
+void late_expire(struct hub *hub);
+void late_end_all(struct hub *hub);
+deadline_t late_next_deadline(const struct hub *hub);
 
 /* delivery.c */
 void delivery_tell(const struct hub *hub, const struct hub_device *device, const struct c2d_message *message, const char *state);

@@ -22,14 +22,14 @@ static void emit_twin(const struct hub *hub, const struct hub_connection *connec
     hub_emit(hub, event, connection, device_id);
 }
 
-static void answer(const struct hub *hub, const struct hub_connection *connection, const struct twin_answer *answer)
+static void answer(struct hub *hub, const struct hub_connection *connection, const struct twin_answer *answer)
 {
     char topic[HUB_RID_MAX_BYTES + 96], version[40] = "";
     CLEANUP_FREE char *text = answer->body ? json_print_line(answer->body) : NULL;
     if (answer->version)
         snprintf(version, sizeof version, "&$version=%lld", (long long)answer->version);
     snprintf(topic, sizeof topic, "$iothub/twin/res/%d/?$rid=%s%s", answer->status, answer->rid, version);
-    hub->options.port.publish(hub->options.port.user, connection->session->number, topic, text ? text : "");
+    late_publish(hub, connection, topic, text ? text : "");
     emit_twin(hub, connection, connection->device_id, answer->operation, answer->status, answer->version);
 }
 

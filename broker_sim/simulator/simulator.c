@@ -779,6 +779,7 @@ static int make_services(struct simulator *simulator, struct error *error)
         .loop = &simulator->loop,
         .registry = simulator->devices,
         .scenarios = simulator->scenarios,
+        .time_scale = simulator->options->time_scale,
         .state = simulator->state,
         .sink = sink_of(simulator),
         .port = port_of(simulator),

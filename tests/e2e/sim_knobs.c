@@ -795,7 +795,7 @@ static void suback_comes(void)
 
 static void puback_comes(void)
 {
-    DEVICE never, twice, early;
+    DEVICE never, twice, late, early;
     wire_set_device("{\"puback_comes\":\"never\"}");
     wire_open_session(&never);
     wire_send_publish(&never, WIRE_PUT_TOPIC, "");
@@ -809,6 +809,12 @@ static void puback_comes(void)
     uint16_t packet_id = wire_send_publish(&twice, WIRE_PUT_TOPIC, "");
     assert_int_equal(wire_expect(&twice, 0x40), packet_id);
     assert_int_equal(wire_expect(&twice, 0x40), packet_id);
+    wire_set_device("{\"puback_comes\":\"late\",\"ack_delay_ms\":4000,\"is_silent\":true}");
+    wire_open_session(&late);
+    int64_t start = wire_now_ms();
+    packet_id = wire_send_publish(&late, WIRE_PUT_TOPIC, "");
+    assert_int_equal(wire_expect(&late, 0x40), packet_id);
+    not_before(start, 4000);
     wire_set_device("{\"puback_comes\":\"early\",\"is_silent\":true}");
     wire_open_session(&early);
     assert_int_equal(wire_expect(&early, 0x40), 2);
@@ -818,7 +824,7 @@ static void puback_comes(void)
 
 static void other_acknowledgements_come(void)
 {
-    DEVICE never, twice;
+    DEVICE never, twice, late, early;
     wire_set_device("{\"unsuback_comes\":\"never\",\"pingresp_comes\":\"never\"}");
     wire_open_session(&never);
     wire_send_unsubscribe(&never, WIRE_FILTER);
@@ -832,6 +838,23 @@ static void other_acknowledgements_come(void)
     wire_send_pingreq(&twice);
     wire_expect(&twice, 0xD0);
     wire_expect(&twice, 0xD0);
+    wire_set_device("{\"unsuback_comes\":\"late\",\"pingresp_comes\":\"late\",\"ack_delay_ms\":4000}");
+    wire_open_session(&late);
+    int64_t start = wire_now_ms();
+    packet_id = wire_send_unsubscribe(&late, WIRE_FILTER);
+    wire_send_pingreq(&late);
+    assert_int_equal(wire_expect(&late, 0xB0), packet_id);
+    wire_expect(&late, 0xD0);
+    not_before(start, 4000);
+    wire_set_device("{\"unsuback_comes\":\"early\",\"pingresp_comes\":\"early\"}");
+    wire_open(&early, NULL);
+    wire_connect(&early);
+    wire_expect(&early, 0xD0);
+    wire_subscribe(&early);
+    assert_int_equal(wire_expect(&early, 0xB0), 2);
+    assert_int_equal(wire_send_unsubscribe(&early, WIRE_FILTER), 2);
+    wire_send_pingreq(&early);
+    wire_expect_silence(&early);
 }
 
 /* "dps" leaves the hub's connection alone, and the other way round. */
@@ -997,6 +1020,7 @@ static void open_hub(const char *knobs, struct wire_device *device)
 
 #define TELEMETRY_TOPIC "devices/" WIRE_ID "/messages/events/"
 
+/* The same for its CONNACK, SUBACK, UNSUBACK and PINGRESP: the knobs of the layer mqtt act on both connections. */
 static void hub_acknowledges(void)
 {
     DEVICE never, late;
@@ -1008,6 +1032,51 @@ static void hub_acknowledges(void)
     uint16_t packet_id = wire_send_publish(&late, TELEMETRY_TOPIC, "{}");
     assert_int_equal(wire_expect(&late, 0x40), packet_id);
     not_before(start, 4000);
+}
+
+static void hub_acknowledges_twice_and_early(void)
+{
+    DEVICE twice, early, suback;
+    open_hub("{\"hub_puback\":\"twice\"}", &twice);
+    uint16_t packet_id = wire_send_publish(&twice, TELEMETRY_TOPIC, "{}");
+    assert_int_equal(wire_expect(&twice, 0x40), packet_id);
+    assert_int_equal(wire_expect(&twice, 0x40), packet_id);
+    open_hub("{\"hub_puback\":\"early\"}", &early);
+    packet_id = wire_send_subscribe(&early, "$iothub/twin/res/#");
+    assert_int_equal(wire_expect(&early, 0x90), packet_id);
+    assert_int_equal(wire_expect(&early, 0x40), packet_id + 1);
+    wire_send_publish(&early, TELEMETRY_TOPIC, "{}");
+    wire_expect_silence(&early);
+    open_hub("{\"suback_comes\":\"twice\",\"mqtt_on\":\"hub\"}", &suback);
+    packet_id = wire_send_subscribe(&suback, "$iothub/twin/res/#");
+    assert_int_equal(wire_expect(&suback, 0x90), packet_id);
+    assert_int_equal(wire_expect(&suback, 0x90), packet_id);
+}
+
+static void ask_for_twin(const char *knobs, struct wire_device *device)
+{
+    open_hub(knobs, device);
+    uint16_t packet_id = wire_send_subscribe(device, "$iothub/twin/res/#");
+    assert_int_equal(wire_expect(device, 0x90), packet_id);
+    packet_id = wire_send_publish(device, "$iothub/twin/GET/?$rid=1", "");
+    assert_int_equal(wire_expect(device, 0x40), packet_id);
+}
+
+static void hub_twins_come(void)
+{
+    DEVICE late, never, twice;
+    ANSWERS first = no_answers, second = no_answers, third = no_answers;
+    int64_t start = wire_now_ms();
+    ask_for_twin("{\"hub_twin_comes\":\"late\",\"ack_delay_ms\":4000}", &late);
+    wire_expect_publish(&late, &first.reply_topic, &first.reply_body);
+    contains(&first.reply_topic, "$iothub/twin/res/200/?$rid=1");
+    not_before(start, 4000);
+    ask_for_twin("{\"hub_twin_comes\":\"never\"}", &never);
+    wire_expect_silence(&never);
+    ask_for_twin("{\"hub_twin_comes\":\"twice\"}", &twice);
+    wire_expect_publish(&twice, &second.reply_topic, &second.reply_body);
+    wire_expect_publish(&twice, &third.reply_topic, &third.reply_body);
+    assert_string_equal(bytes_text(&second.reply_body), bytes_text(&third.reply_body));
 }
 
 static void hub_closes_after_telemetry(void)
@@ -1100,6 +1169,8 @@ static const struct row {
     {"operation_id_bytes", lengthens_operation_ids},
     {"assigned_hub assigned_hub_bytes", names_other_hubs},
     {"hub_puback", hub_acknowledges},
+    {"hub_puback mqtt_on", hub_acknowledges_twice_and_early},
+    {"hub_twin_comes", hub_twins_come},
     {"hub_close_after", hub_closes_after_telemetry},
     {"hub_twin_status", hub_answers_twins},
 };
