@@ -126,6 +126,52 @@ DISCONNECT with flags 0 and 1 bytes|e001 00
 PUBLISH to 'no/go', where this device may not publish|3007 0005 6e6f2f676f
 TABLE
 
+it 'refuses MQTT 3.1, MQTT 5 and versions that there are not, each in the words of its version'
+# version PROTOCOL LEVEL MORE ANSWER CODE: a CONNECT of that version; MORE: behind the keepalive.
+version() {
+    local body
+    body="$(text_field "$1")$2 02 003c $3"
+    is "$(send "$(packet 10 "${body// /}")c000")" "$4"
+    is "$(last_event '.kind == "mqtt.connect"' .data.protocol_level)" "$((16#$2))"
+    is "$(last_event '.kind == "mqtt.connack"' .data.return_code)" "$5"
+    is "$(last_event '.kind == "connection.closed"' .data.how)" refused
+    assign dev-good good
+}
+version MQIsdp 03 "$(text_field dev-good)" 20020001 1
+version MQTT 05 "00$(text_field dev-good)" 2003008400 132
+version MQTT 06 "$(text_field dev-good)" 20020001 1
+mosquitto() {
+    mosquitto_pub -h localhost -p "$(port dps)" --cafile "$(ready root_ca)" --cert "$scratch/good.pem" --key "$scratch/good.key" -i dev-good -q 1 -m x "$@" \
+        -u "$id_scope/registrations/dev-good/api-version=2019-03-31" -t "$put" >"$scratch/mosquitto" 2>&1 && fail "$* went through"
+    assign dev-good good
+}
+mosquitto -V mqttv31
+grep -qi 'protocol version' "$scratch/mosquitto" || fail "$(cat "$scratch/mosquitto")"
+mosquitto -V mqttv5
+grep -qi 'unsupported protocol version' "$scratch/mosquitto" || fail "$(cat "$scratch/mosquitto")"
+
+it 'refuses SAS tokens with wrong fields by CONNACK 5, and names the rule'
+# token RULE PASSWORD
+token() {
+    local body
+    body="$(text_field MQTT)04c2003c$(text_field dev-good)$(text_field "$id_scope/registrations/dev-good/api-version=2019-03-31")$(text_field "$2")"
+    story="the token '${2:0:100}'"
+    is "$(send "$(packet 10 "$body")c000")" 20020005
+    is "$(last_event '.kind == "attestation.verdict"' .data.rule)" "$1"
+}
+resource="sr=$id_scope%2fregistrations%2fdev-good" sig="sig=$(printf '%043d' 0)%3d"
+token sas.token no-token
+token sas.token 'SharedAccessSignature '
+token sas.token "SharedAccessSignature $resource&se=4102444800&skn=registration"
+token sas.token "SharedAccessSignature $resource&$sig&se=soon&skn=registration"
+token sas.token "SharedAccessSignature $resource&sig=%zz&se=4102444800&skn=registration"
+token sas.token "SharedAccessSignature $resource&$resource&$sig&se=4102444800&skn=registration"
+token sas.token "SharedAccessSignature $resource&$sig&se=99999999999999999999&skn=registration"
+token sas.resource "SharedAccessSignature sr=$id_scope%2fregistrations%2f..%2fdev-good&$sig&se=4102444800&skn=registration"
+token sas.expired "SharedAccessSignature $resource&$sig&se=1&skn=registration"
+token sas.policy "SharedAccessSignature $resource&$sig&se=4102444800&skn=provisioningserviceowner"
+assign dev-good good
+
 # repeat TEXT COUNT
 repeat() {
     awk -v text="$1" -v count="$2" 'BEGIN { while (count-- > 0) printf "%s", text }'
