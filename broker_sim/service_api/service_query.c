@@ -53,7 +53,8 @@ static int read_body(const struct http_request *request, struct error *error)
     if (query && asks_for_all(query))
         return 0;
     return error_set(error, ERROR_OWNER_FILE, ERROR_SYNTAX,
-                     "query: send \"*\" or \"SELECT * FROM enrollments\" (enrollmentGroups, registrations); WHERE is not simulated");
+                     "query: send \"*\" or \"SELECT * FROM enrollments\" (enrollmentGroups, registrations); Azure documents no WHERE, and "
+                     "none is simulated");
 }
 
 static int read_count(const char *text, size_t *ret_count, struct error *error)

@@ -14,6 +14,7 @@ struct call {
     struct call *next;
     CURL *easy;
     struct curl_slist *headers;
+    struct curl_slist *names; /* NULL: the system resolves */
     char *body;
     struct bytes answer;
     bool is_over_limit, is_refused;
@@ -125,6 +126,7 @@ static void call_free(struct call *call)
     if (call->easy)
         curl_easy_cleanup(call->easy);
     curl_slist_free_all(call->headers);
+    curl_slist_free_all(call->names);
     free(call->body);
     bytes_done(&call->answer);
     free(call);
@@ -290,6 +292,8 @@ static bool set_options(struct call *call, const char *url)
     CURL *easy = call->easy;
     const struct webhooks_options *options = &call->webhooks->options;
     CURLcode code = curl_easy_setopt(easy, CURLOPT_URL, url);
+    call->names = options->resolve ? curl_slist_append(NULL, options->resolve) : NULL;
+    code |= curl_easy_setopt(easy, CURLOPT_RESOLVE, call->names);
     code |= curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
     code |= curl_easy_setopt(easy, CURLOPT_PROXY, "");
     code |= curl_easy_setopt(easy, CURLOPT_POST, 1L);

@@ -24,7 +24,8 @@ struct webhooks_options {
     uv_loop_t *loop;
     const struct clock *clock;
     bool allows_any_host;
-    int64_t timeout_ms; /* 0: WEBHOOK_TIMEOUT_MS */
+    int64_t timeout_ms;  /* 0: WEBHOOK_TIMEOUT_MS */
+    const char *resolve; /* for tests, in place of the system's resolver: "localhost:8080:192.0.2.1"; lent; NULL: none */
 };
 
 struct webhooks;

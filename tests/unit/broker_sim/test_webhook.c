@@ -89,15 +89,22 @@ static void start_server(struct rig *rig)
     snprintf(rig->url, sizeof rig->url, "http://127.0.0.1:%u/x?code=1", ntohs(address.sin_port));
 }
 
-static void setup(struct rig *rig, const char *reply)
+static void setup_with(struct rig *rig, const char *reply, struct webhooks_options options)
 {
     *rig = (struct rig){.reply = reply};
     bytes_init(&rig->received, 1 << 20);
     assert_int_equal(uv_loop_init(&rig->loop), 0);
     start_server(rig);
-    struct webhooks_options options = {.loop = &rig->loop, .clock = &clock_system, .timeout_ms = TIMEOUT_MS};
+    options.loop = &rig->loop;
+    options.clock = &clock_system;
+    options.timeout_ms = TIMEOUT_MS;
     rig->webhooks = webhooks_new(&options);
     assert_non_null(rig->webhooks);
+}
+
+static void setup(struct rig *rig, const char *reply)
+{
+    setup_with(rig, reply, (struct webhooks_options){0});
 }
 
 static void close_peer(uv_handle_t *handle, void *user)
@@ -239,6 +246,21 @@ static void refuses_other_machines_and_other_schemes_without_asking(void **state
     assert_int_equal(rig.answer_count, 0);
 }
 
+/* The name passes; the addresses that it has do not, and nothing is sent. */
+static void a_local_name_that_leads_to_another_machine_is_refused(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"localhost:8080:192.0.2.1", "localhost:8080:[2001:db8::1],[::ffff:192.0.2.1]"};
+    for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
+        CLEANUP(teardown) struct rig rig;
+        setup_with(&rig, NULL, (struct webhooks_options){.resolve = names[i]});
+        assert_int_equal(ask(&rig, "http://localhost:8080/", NULL), 0);
+        wait_for(&rig, 1);
+        assert_int_equal(rig.status, 0);
+        assert_non_null(strstr(rig.trouble, "leads to another machine; start dpsbench-sim with --webhook-any-host"));
+    }
+}
+
 static void takes_so_many_at_once_and_ends_what_is_under_way(void **state)
 {
     (void)state;
@@ -263,6 +285,7 @@ int main(void)
         cmocka_unit_test(takes_no_more_than_its_limit),
         cmocka_unit_test(a_port_where_nobody_listens_is_told),
         cmocka_unit_test(refuses_other_machines_and_other_schemes_without_asking),
+        cmocka_unit_test(a_local_name_that_leads_to_another_machine_is_refused),
         cmocka_unit_test(takes_so_many_at_once_and_ends_what_is_under_way),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
