@@ -45,10 +45,12 @@ struct publish_request {
     const char *topic;
     int qos; /* 2 too: what is taken with it is served as with 1 */
     bool is_retained;
+    size_t payload_bytes;
 };
 
 enum publish_permit {
-    PUBLISH_REFUSED, /* mqtt.violation, closed */
+    PUBLISH_REFUSED,   /* mqtt.violation, closed */
+    PUBLISH_TOO_LARGE, /* the same in other words */
     PUBLISH_TAKEN,
     PUBLISH_IGNORED, /* nothing comes of it, and no acknowledgement */
 };

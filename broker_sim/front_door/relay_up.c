@@ -145,7 +145,8 @@ static int published(struct connection *connection)
 static enum publish_permit ask_permit(struct connection *connection, const char *topic, const struct mqtt_publish *publish)
 {
     const struct front_door_policy *policy = &connection->door->options.policy;
-    const struct publish_request request = {.topic = topic, .qos = publish->qos, .is_retained = publish->is_retained};
+    const struct publish_request request = {
+        .topic = topic, .qos = publish->qos, .is_retained = publish->is_retained, .payload_bytes = publish->payload_bytes};
     if (!policy->may_publish)
         return publish->qos > 1 ? PUBLISH_REFUSED : PUBLISH_TAKEN;
     return policy->may_publish(policy->user, &connection->session, &request);
@@ -174,6 +175,8 @@ static int on_publish(void *user, const struct mqtt_publish *publish, struct err
     connection->is_ignoring_payload = permit == PUBLISH_IGNORED;
     if (permit == PUBLISH_REFUSED)
         return refuse_publish(topic, publish, error);
+    if (permit == PUBLISH_TOO_LARGE)
+        return mqtt_fault(error, "a message that is too large with its properties");
     if (permit == PUBLISH_IGNORED || connection->phase != PHASE_SESSION)
         return go_on(connection);
     struct mqtt_publish taken = *publish;

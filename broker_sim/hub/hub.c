@@ -331,11 +331,16 @@ void hub_closed(struct hub *hub, struct session *session)
 
 /* ---- SUBSCRIBE, PUBLISH ---- */
 
-bool hub_may_publish(struct hub *hub, const struct session *session, const char *topic)
+enum publish_permit hub_may_publish(struct hub *hub, const struct session *session, const struct publish_request *request)
 {
     (void)hub;
     const struct hub_connection *connection = session->service;
-    return connection && hub_topic_read(topic, connection->device_id, NULL) != HUB_TOPIC_NONE;
+    const char *bag = "";
+    enum hub_topic topic = connection ? hub_topic_read(request->topic, connection->device_id, &bag) : HUB_TOPIC_NONE;
+    if (topic == HUB_TOPIC_NONE || request->qos > 1)
+        return PUBLISH_REFUSED;
+    bool is_large = topic == HUB_TOPIC_TELEMETRY && request->payload_bytes + hub_properties_bytes(bag) > HUB_MESSAGE_MAX_BYTES;
+    return is_large ? PUBLISH_TOO_LARGE : PUBLISH_TAKEN;
 }
 
 char *hub_amend_topic(const char *topic, bool is_will, bool is_retained)

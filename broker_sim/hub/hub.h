@@ -38,7 +38,7 @@ void hub_stop(struct hub *hub);
 
 /* The front door's policy for sessions whose user name is a hub's. decide sets session->service, closed releases it. */
 struct admission hub_decide(struct hub *hub, struct session *session);
-bool hub_may_publish(struct hub *hub, const struct session *session, const char *topic);
+enum publish_permit hub_may_publish(struct hub *hub, const struct session *session, const struct publish_request *request);
 /* The hub adds a property where MQTT's own mark would be lost: mqtt-retain=true, and iothub-MessageType=Will. malloc'ed; NULL: the topic stays. */
 char *hub_amend_topic(const char *topic, bool is_will, bool is_retained);
 int hub_grant(struct hub *hub, const struct session *session, const char *filter, int qos);

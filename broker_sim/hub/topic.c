@@ -112,3 +112,14 @@ cJSON *hub_properties_json(const char *bag)
     }
     return TAKE(json);
 }
+
+size_t hub_properties_bytes(const char *bag)
+{
+    size_t count = 0;
+    for (const char *at = bag; *at; at++) {
+        bool is_escape = at[0] == '%' && at[1] && at[2];
+        count += *at != '&' && *at != '=';
+        at += is_escape ? 2 : 0;
+    }
+    return count;
+}

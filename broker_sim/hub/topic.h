@@ -47,6 +47,9 @@ bool hub_query_rid(const char *query, char *ret_rid, size_t size);
  */
 cJSON *hub_properties_json(const char *bag);
 
-enum { HUB_RID_MAX_BYTES = 128, HUB_PROPERTIES_MAX = 256 };
+enum { HUB_RID_MAX_BYTES = 128, HUB_PROPERTIES_MAX = 256, HUB_MESSAGE_MAX_BYTES = 256 * 1024 };
+
+/* The names and values of a bag of properties, decoded: what counts in HUB_MESSAGE_MAX_BYTES beside the body. */
+size_t hub_properties_bytes(const char *bag);
 
 #endif

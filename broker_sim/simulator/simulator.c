@@ -253,9 +253,7 @@ static bool fault(void *user, const struct session *session, const char *registr
 static enum publish_permit may_publish(void *user, struct session *session, const struct publish_request *request)
 {
     struct simulator *simulator = user;
-    if (!is_hub(session))
-        return dps_may_publish(simulator->dps, session, request);
-    return request->qos < 2 && hub_may_publish(simulator->hub, session, request->topic) ? PUBLISH_TAKEN : PUBLISH_REFUSED;
+    return is_hub(session) ? hub_may_publish(simulator->hub, session, request) : dps_may_publish(simulator->dps, session, request);
 }
 
 static int grant(void *user, struct session *session, const char *filter, int qos)

@@ -196,6 +196,13 @@ is "$(last_event '.kind == "hub.telemetry"' '.data.properties | "\(.x) \(."iothu
 plain mosquitto_pub dev-sas -P "$secret" -t "$events_topic" -m x -q 2 >"$scratch/out" 2>&1 && fail 'QoS 2 went through'
 is "$(last_event '.kind == "connection.closed"' .data.how)" violation
 
+it 'closes at a message that is too large with its properties, and not at one that just fits'
+head -c 262134 /dev/zero >"$scratch/large"
+plain mosquitto_pub dev-sas -P "$secret" -t "${events_topic}name=123456" -f "$scratch/large" -q 1
+is "$(last_event '.kind == "hub.telemetry"' .data.payload_bytes)" 262134
+plain mosquitto_pub dev-sas -P "$secret" -t "${events_topic}name=1234567" -f "$scratch/large" -q 1 >"$scratch/out" 2>&1 && fail 'it went through'
+is "$(last_event '.kind == "mqtt.violation"' .data.reason)" 'a message that is too large with its properties'
+
 it 'forgets a device that is deleted'
 cloud delete dev-sas
 cloud_fails 2 show dev-sas

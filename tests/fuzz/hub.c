@@ -64,7 +64,8 @@ static void from_device(struct bench *bench, const char *topic, const uint8_t *b
     const struct hub_waiter waiter = {on_done, &done};
     CLEANUP_JSON cJSON *params = cJSON_Parse("{\"deviceId\":\"dev-01\",\"methodName\":\"m\"}");
     FUZZ_MUST(hub_invoke(hub, params, &waiter, NULL) == 0); /* answered by "$iothub/methods/res/200/?$rid=1" */
-    if (hub_may_publish(hub, session, topic))
+    const struct publish_request request = {.topic = topic, .payload_bytes = size};
+    if (hub_may_publish(hub, session, &request) == PUBLISH_TAKEN)
         hub_message(hub, 7, session, topic, body, size);
     int granted = hub_grant(hub, session, topic, 2);
     FUZZ_MUST(granted == 0x80 || granted == 1);

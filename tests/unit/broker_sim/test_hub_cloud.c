@@ -386,6 +386,16 @@ static void refuses_methods_that_cannot_be(void **state)
         assert_int_equal(start(&rig, hub_invoke, rows[i].params, &told, &error), -1);
         assert_int_equal(error.code, rows[i].code);
     }
+    for (int is_payload = 0; is_payload < 2; is_payload++) {
+        static char long_text[METHOD_PAYLOAD_MAX_BYTES + 1];
+        CLEANUP_FREE char *params = NULL;
+        struct error error = ERROR_INIT;
+        memset(long_text, 'x', is_payload ? METHOD_PAYLOAD_MAX_BYTES - 1 : METHOD_NAME_MAX_BYTES + 1); /* and two quotes */
+        assert_true(asprintf(&params, "{\"deviceId\":\"dev-01\",\"methodName\":\"%s\",\"payload\":\"%s\"}", is_payload ? "m" : long_text,
+                             is_payload ? long_text : "") > 0);
+        assert_int_equal(start(&rig, hub_invoke, params, &told, &error), -1);
+        assert_int_equal(error.code, is_payload ? ERROR_LIMIT : ERROR_USAGE);
+    }
     assert_int_equal(told.count, 0);
 }
 
@@ -494,7 +504,8 @@ static void a_disabled_or_deleted_device_is_dropped_and_stays_out(void **state)
     cJSON_Delete(result);
     assert_string_equal(told.outcome, "purged");
     assert_int_equal(rig.close_count, 2);
-    assert_true(hub_may_publish(rig.hub, &third, "$iothub/twin/GET/?$rid=1"));
+    const struct publish_request request = {.topic = "$iothub/twin/GET/?$rid=1"};
+    assert_int_equal(hub_may_publish(rig.hub, &third, &request), PUBLISH_TAKEN);
     hub_message(rig.hub, 9, &third, "$iothub/twin/GET/?$rid=1", NULL, 0); /* on its way when the identity went */
     hub_subscribed(rig.hub, &third, DEVICEBOUND, 1);
     assert_int_equal(rig.reply_count, 0);

@@ -1,3 +1,4 @@
+#include "broker_sim/hub/topic.h"
 #include "tests/unit/broker_sim/service_rig.h"
 
 #include "base/cleanup.h"
@@ -100,6 +101,12 @@ static void newer_connection_of_a_device_ends_the_older_one(void **state)
     assert_null(hub_registry_find(rig.devices, "dev-01")->connection);
 }
 
+static enum publish_permit permit(struct service_rig *rig, const struct session *session, const char *topic, int qos, size_t payload_bytes)
+{
+    const struct publish_request request = {.topic = topic, .qos = qos, .payload_bytes = payload_bytes};
+    return hub_may_publish(rig->hub, session, &request);
+}
+
 static void device_may_use_its_own_topics_alone(void **state)
 {
     (void)state;
@@ -127,7 +134,24 @@ static void device_may_use_its_own_topics_alone(void **state)
     struct session session = rig_hub_session(&rig, 1, "leaf");
     assert_true(hub_decide(rig.hub, &session).is_admitted);
     for (size_t i = 0; i < ARRAY_COUNT(rows); i++)
-        assert_int_equal(hub_may_publish(rig.hub, &session, rows[i].topic), rows[i].may_publish);
+        assert_int_equal(permit(&rig, &session, rows[i].topic, 1, 9), rows[i].may_publish ? PUBLISH_TAKEN : PUBLISH_REFUSED);
+    finish(&rig, &session);
+}
+
+/* 256 KB, of which names and values of properties are a part; no QoS 2. */
+static void messages_are_bounded_with_their_properties(void **state)
+{
+    (void)state;
+    CLEANUP(rig_teardown) struct service_rig rig;
+    rig_setup(&rig);
+    put_device(&rig);
+    struct session session = rig_hub_session(&rig, 1, "leaf");
+    assert_true(hub_decide(rig.hub, &session).is_admitted);
+    assert_int_equal(permit(&rig, &session, "devices/dev-01/messages/events/", 1, HUB_MESSAGE_MAX_BYTES), PUBLISH_TAKEN);
+    assert_int_equal(permit(&rig, &session, "devices/dev-01/messages/events/a=b&%24.ct=c%2f", 1, HUB_MESSAGE_MAX_BYTES - 8), PUBLISH_TAKEN);
+    assert_int_equal(permit(&rig, &session, "devices/dev-01/messages/events/a=b&%24.ct=c%2f", 1, HUB_MESSAGE_MAX_BYTES - 7),
+                     PUBLISH_TOO_LARGE);
+    assert_int_equal(permit(&rig, &session, "devices/dev-01/messages/events/", 2, 1), PUBLISH_REFUSED);
     finish(&rig, &session);
 }
 
@@ -216,6 +240,7 @@ int main(void)
         cmocka_unit_test(a_scenario_refuses_as_often_as_asked_and_says_so),
         cmocka_unit_test(newer_connection_of_a_device_ends_the_older_one),
         cmocka_unit_test(device_may_use_its_own_topics_alone),
+        cmocka_unit_test(messages_are_bounded_with_their_properties),
         cmocka_unit_test(grants_the_documented_filters_alone),
         cmocka_unit_test(answers_twin_requests_with_the_request_id),
         cmocka_unit_test(counts_telemetry_even_when_the_device_has_gone),
