@@ -260,13 +260,19 @@ static int64_t scaled_us(const struct bench *bench, int64_t seconds)
     return clock_scaled_ms(seconds * 1000, bench->time_scale) * 1000;
 }
 
+/* Who connects has a network, whatever its console told or lost. */
+static bool has_network(const struct bench *bench)
+{
+    return bench->network.up_us || bench->last_session > bench->first_session;
+}
+
 /* The budget is for what the firmware does: it runs from the registration in the network on, where the device tells of it. */
 static bool is_budget_over(const struct observation *observation, int64_t now_us)
 {
     const struct network_state *network = &observation->bench->network;
     int64_t from_us = network->up_us > observation->start_us ? network->up_us : observation->start_us;
     int64_t limit_us = observation->budget_us;
-    if (!network->up_us && network->is_searching)
+    if (network->is_searching && !has_network(observation->bench))
         limit_us = scaled_us(observation->bench, ATTACH_MAX_S);
     return now_us - from_us >= limit_us;
 }
@@ -275,25 +281,51 @@ static bool is_budget_over(const struct observation *observation, int64_t now_us
 static bool is_network_hopeless(const struct observation *observation, int64_t now_us)
 {
     const struct network_state *network = &observation->bench->network;
-    if (network->is_up || network->trouble == NETWORK_FINE)
+    if (network->trouble == NETWORK_FINE || has_network(observation->bench))
         return false;
     return network->trouble != NETWORK_DENIED || now_us - network->trouble_us >= scaled_us(observation->bench, DENIED_GRACE_S);
 }
 
+static void on_registration(void *user, const struct at_reply *reply)
+{
+    struct bench *bench = user;
+    bench->is_network_asked = false;
+    for (size_t i = 0; reply->result == AT_OK && i < reply->line_count; i++)
+        network_state_answer(&bench->network, reply->lines[i], clock_mono_us(bench->clock));
+}
+
+static bool is_network_told(void *user)
+{
+    return !((struct bench *)user)->is_network_asked;
+}
+
+/* No notification came, as on a shell. Without an answer nothing is known. */
+static void ask_network(struct bench *bench)
+{
+    struct error error = ERROR_INIT;
+    const struct at_command question = {.text = "AT+CEREG?", .on_done = on_registration, .user = bench};
+    if (!bench->dk || bench->is_network_asked || at_send(dk_at(bench->dk), &question, &error))
+        return;
+    bench->is_network_asked = true;
+    waiting_until(bench->waiting, is_network_told, bench, deadline_in_ms(bench->clock, BENCH_WORK_MS), "AT+CEREG?", &error);
+}
+
 /* A device without a network did nothing that could be judged. */
-static int check_network(const struct bench *bench, struct error *error)
+static int check_network(struct bench *bench, const struct watch *watch, struct error *error)
 {
     const struct network_state *network = &bench->network;
-    if (network->up_us)
+    if (has_network(bench))
         return 0;
+    if (network->trouble == NETWORK_FINE && !network->is_searching && !watch_is_met(watch))
+        ask_network(bench);
     if (network->trouble != NETWORK_FINE)
         return error_set(error, ERROR_OWNER_RIG, ERROR_IO, "%s: %s", bench->device->id, network_trouble_text(network->trouble));
     if (network->is_searching)
         return error_set(
             error, ERROR_OWNER_RIG, ERROR_TIMEOUT,
-            "%s: not registered in the network within %d s: is there coverage, and is the antenna connected? AT+CESQ says what the "
-            "modem hears",
-            bench->device->id, ATTACH_MAX_S);
+            "%s: not registered in the network, it is still searching: is there coverage, and is the antenna connected? AT+CESQ says "
+            "what the modem hears",
+            bench->device->id);
     return 0;
 }
 
@@ -349,7 +381,7 @@ static int observe(struct bench *bench, const struct case_row *row, struct watch
         return -1;
     if (is_broken(&observation))
         return tell_broken(bench, error);
-    return watch_is_violated(watch) ? 0 : check_network(bench, error);
+    return watch_is_violated(watch) ? 0 : check_network(bench, watch, error);
 }
 
 /* ---- the row ---- */

@@ -93,6 +93,7 @@ struct bench {
     struct watch *watch;          /* NULL: events only go to the timeline */
     bool has_booted;              /* console events count from the boot on */
     struct network_state network; /* of this boot */
+    bool is_network_asked;        /* AT+CEREG? waits for its answer */
     uint64_t last_session;        /* highest session number seen on the lane */
     uint64_t first_session;       /* sessions above it belong to the row */
     bool has_trouble;

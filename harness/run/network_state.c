@@ -62,3 +62,12 @@ void network_state_take(struct network_state *state, const cJSON *event)
     else if (strstr(text, "The modem reports a UICC failure"))
         set_trouble(state, NETWORK_NO_SIM, now_us);
 }
+
+void network_state_answer(struct network_state *state, const char *line, int64_t now_us)
+{
+    int mode, status;
+    if (sscanf(line, "+CEREG: %9d,%9d", &mode, &status) != 2)
+        return;
+    state->has_answered = true;
+    take_status(state, status, now_us);
+}

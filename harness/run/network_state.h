@@ -26,10 +26,13 @@ struct network_state {
     int64_t up_us; /* monotonic, of the bench; 0: it was never up */
     enum network_trouble trouble;
     int64_t trouble_us; /* since when */
+    bool has_answered;  /* AT+CEREG? was answered: the device does not tell by itself, on a shell for instance */
 };
 
 /* A lent event; anything but console.line is ignored. */
 void network_state_take(struct network_state *state, const cJSON *event);
+/* A line of the answer to AT+CEREG?: "+CEREG: 5,3,..."; anything else is ignored. */
+void network_state_answer(struct network_state *state, const char *line, int64_t now_us);
 /* What is wrong, and the mend: one sentence. */
 const char *network_trouble_text(enum network_trouble trouble);
 

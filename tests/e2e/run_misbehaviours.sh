@@ -19,7 +19,7 @@ virtual_of() {
     case $1 in
     mfw_*) printf 'mfw: %s' "$1" ;;
     bench | nrf9160 | nrf9151 | first-attach) printf 'hardware_profile: %s' "$1" ;;
-    *) printf 'misbehaviours: [%s]' "$1" ;;
+    *) printf 'misbehaviours: [%s]' "${1//+/, }" ;;
     esac
 }
 
@@ -63,5 +63,8 @@ done
 rig_of "${others[@]}" >"$scratch/all.yaml"
 run_cases --rig "$scratch/all.yaml" --cases "$cases" --jobs 6 --order listed provisioning/sub-ca server/root-missing server/long-chain
 check_rows "${others[@]}"
+it 'sees the number that old modem firmware has for a handshake that fails, and the one of today'
+holds "$out/mfw_nrf9160_1.1.3/console.log" 'mqtt_connect, error: -95'
+holds "$out/mfw_nrf9160_1.3.1/console.log" 'mqtt_connect, error: -111'
 it 'says with the exit code that a device failed, though the rig was at fault elsewhere'
 exits 1

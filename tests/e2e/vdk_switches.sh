@@ -17,7 +17,7 @@ of_docs() {
 }
 
 of_table() {
-    grep -v '^#' "$DPSBENCH_SOURCE/tests/e2e/misbehaviours.txt" | sed 's/ *|.*//' | grep -v '^mfw_' | sort -u
+    grep -v '^#' "$DPSBENCH_SOURCE/tests/e2e/misbehaviours.txt" | sed 's/ *|.*//' | tr '+' '\n' | grep -v '^mfw_' | sort -u
 }
 
 it 'has a row in the documentation for each misbehaviour, and no other'

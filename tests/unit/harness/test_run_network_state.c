@@ -57,6 +57,20 @@ static void tells_the_troubles_apart(void **state)
     }
 }
 
+static void takes_the_answer_of_a_device_that_does_not_tell(void **state)
+{
+    (void)state;
+    struct network_state network = {0};
+    network_state_answer(&network, "+CEREG: 3", 10);
+    network_state_answer(&network, "OK", 10);
+    assert_false(network.has_answered);
+    network_state_answer(&network, "+CEREG: 5,3,\"002F\"", 10);
+    assert_true(network.has_answered);
+    assert_int_equal(network.trouble, NETWORK_DENIED);
+    network_state_answer(&network, "+CEREG: 0,1", 20);
+    assert_int_equal(network.up_us, 20);
+}
+
 static void forgets_a_refusal_when_another_network_takes_it(void **state)
 {
     (void)state;
@@ -73,6 +87,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(knows_when_the_device_was_registered),
         cmocka_unit_test(tells_the_troubles_apart),
+        cmocka_unit_test(takes_the_answer_of_a_device_that_does_not_tell),
         cmocka_unit_test(forgets_a_refusal_when_another_network_takes_it),
     };
     return cmocka_run_group_tests_name("run/network_state", tests, NULL, NULL);
