@@ -79,6 +79,7 @@ static const struct command commands[] = {
     {"show", "Show a run again, or what happened in one of its rows", cli_show, NULL},
     {"list", "List the rows that there are to run", cli_list, NULL},
     {"plan", "Show in which order rows would run on a rig, and what that costs its devices", cli_plan, NULL},
+    {"calibrate", "See what a board is like, beside the virtual DK, and write a profile of it", cli_calibrate, NULL},
     {"try", "Try a device's own files, without a board: would DPS assign it, and if not, why", cli_try, NULL},
     {"probe", "Register from this host with a device's own credentials: are they wrong, or is the device", cli_probe, NULL},
     {"devices", "List the serial ports of boards, and what answers there", cli_devices, NULL},
