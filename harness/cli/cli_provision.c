@@ -289,6 +289,7 @@ static int open_ledger(const struct provision_arguments *arguments, struct provi
 static int read_job(const struct provision_arguments *arguments, const struct rig *rig, struct provision_job *job, struct error *error)
 {
     *job = (struct provision_job){.out = arguments->out,
+                                  .rig_file = rig->file,
                                   .id_template = id_template(arguments),
                                   .sec_tag = arguments->sec_tag,
                                   .timeout_ms = arguments->timeout_s * 1000,
@@ -334,9 +335,11 @@ static int check_names(const struct rig *rig, const char *list, struct error *er
 static int check_device(const struct rig_device *device, bool wants_proof, struct error *error)
 {
     if (!device->serial)
-        return error_set(error, ERROR_OWNER_FILE, ERROR_USAGE,
-                         "%s: '%s' is virtual, and lives only during a run; start dpsbench-vdk, and name its port in `serial`",
-                         device->place, device->id);
+        return error_set(
+            error, ERROR_OWNER_FILE, ERROR_USAGE,
+            "%s: '%s' has no port: a virtual DK lives only during a run, a program has no modem; start dpsbench-vdk, and name its pty "
+            "in `serial`",
+            device->place, device->id);
     if (wants_proof && !rig_device_has_hook(device, RIG_HOOK_RESET))
         return error_set(
             error, ERROR_OWNER_FILE, ERROR_USAGE,

@@ -174,9 +174,11 @@ static int choose_device(struct credential_session *session, const char *id, str
         return refuse_to_guess(&session->rig, error);
     if (session->device->serial)
         return 0;
-    return error_set(error, ERROR_OWNER_FILE, ERROR_USAGE,
-                     "%s: '%s' has no port of its own: a virtual device lives only during a run; start dpsbench-vdk and name its pty",
-                     session->device->place, session->device->id);
+    return error_set(
+        error, ERROR_OWNER_FILE, ERROR_USAGE,
+        "%s: '%s' has no port of its own: a virtual DK lives only during a run, a program has no modem; start dpsbench-vdk, and "
+        "name its pty",
+        session->device->place, session->device->id);
 }
 
 static int open_ledger(const struct credential_arguments *arguments, struct credential_session *session, struct error *error)

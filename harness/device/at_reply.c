@@ -4,14 +4,14 @@
 
 /* Nordic, nRF91 AT command reference: CME error codes of the general part and of %CMNG; X(code, meaning, mend). */
 #define CME_CODES(X)                                                                                                                       \
-    X(0, "phone failure", NULL)                                                                                                            \
-    X(3, "operation not allowed", NULL)                                                                                                    \
+    X(0, "phone failure", "the modem gives no reason: reset the device and try again")                                                     \
+    X(3, "operation not allowed", "not in this state of the modem: look at AT+CFUN? and at the SIM")                                       \
     X(4, "operation not supported", "the modem firmware does not know this command")                                                       \
     X(10, "SIM not inserted", "insert a SIM")                                                                                              \
-    X(23, "memory failure", NULL)                                                                                                          \
+    X(23, "memory failure", "reset the device and try again; if it stays, the modem cannot store any more")                                \
     X(50, "incorrect parameters", "look at sec tag and type: the sec tag is 0 to 2147483647")                                              \
-    X(51, "command implemented but currently disabled", NULL)                                                                              \
-    X(60, "system error", NULL)                                                                                                            \
+    X(51, "command implemented but currently disabled", "the firmware or its configuration has switched it off")                           \
+    X(60, "system error", "reset the device and try again")                                                                                \
     X(513, "not found", "there is no such credential; AT%CMNG=1 lists those that are there")                                               \
     X(514, "no access", "this credential cannot be read or changed; certificates and keys of types 1 to 3 are write-only")                 \
     X(515, "memory full", "delete credentials that are not needed with AT%CMNG=3")                                                         \
@@ -20,8 +20,8 @@
     X(520, "authentication failed", "the password of the encrypted key is wrong")                                                          \
     X(521, "PLMN search interrupted", NULL)                                                                                                \
     X(522, "band configuration invalid", NULL)                                                                                             \
-    X(523, "key generation failed", NULL)                                                                                                  \
-    X(525, "JWT error", NULL)                                                                                                              \
+    X(523, "key generation failed", "try again; a key that is in the slot must be deleted first")                                          \
+    X(525, "JWT error", "the sec tag has no key that can sign one")                                                                        \
     X(527, "invalid content",                                                                                                              \
       "the modem does not take this text for PEM: real line feeds instead of the two characters \\n, nothing before -----BEGIN")           \
     X(528, "not allowed while a power-off warning is active", "the supply voltage is low: check it, and AT%XPOFWARN")

@@ -10,6 +10,7 @@
 #include "harness/provision/registration_proof.h"
 #include "harness/rig/place.h"
 
+#include <libgen.h>
 #include <openssl/err.h>
 #include <openssl/x509.h>
 #include <string.h>
@@ -118,10 +119,15 @@ int board_check_template(const char *id_template, struct error *error)
 
 static int read_dialect(struct board *board, struct error *error)
 {
-    CLEANUP_FREE char *relative = NULL, *path = NULL;
-    if (asprintf(&relative, "fixtures/dialects/%s.yaml", board->device->dialect) < 0)
+    CLEANUP_FREE char *file = board->job->rig_file ? strdup(board->job->rig_file) : NULL, *path = NULL;
+    if (!board->device->dialect)
+        return 0;
+    if (board->job->rig_file && !file)
         return error_set_memory(error);
-    return place_data(relative, &path, error) || dialect_read_file(path, &board->dialect, error) ? -1 : 0;
+    return place_dialect(board->device->dialect, file ? dirname(file) : NULL, &path, error) ||
+                   dialect_read_file(path, &board->dialect, error)
+               ? -1
+               : 0;
 }
 
 static int open_link(struct board *board, struct error *error)
@@ -130,8 +136,11 @@ static int open_link(struct board *board, struct error *error)
     const struct modem_link_options options = {.waiting = board->waiting,
                                                .port = {.name = device->id,
                                                         .path = device->serial,
+                                                        .console_path = device->console,
                                                         .baud = (int)device->baud,
                                                         .has_flow_control = device->has_flow_control,
+                                                        .transport = (enum at_transport)device->transport,
+                                                        .command_max_bytes = (size_t)device->command_limit,
                                                         .dialect = board->dialect},
                                                .ledger = board->job->ledger,
                                                .wear_id = device->id};
@@ -178,10 +187,10 @@ static bool holds_record(const struct board *board, const cJSON *record)
 /* Is the record what this line would make now? */
 static bool is_current(const struct board *board, const cJSON *record)
 {
-    char ca[SHA256_HEX_BYTES], root[CREDENTIAL_SHA256_BYTES];
+    char ca[SHA256_HEX_BYTES];
     certificate_sha256(board->job->issuer.certificate, ca);
-    credential_text_sha256(&board->job->root, root);
-    return strcmp(json_string(record, "ca_sha256", ""), ca) == 0 && strcmp(json_string(record, "root_sha256", ""), root) == 0 &&
+    return strcmp(json_string(record, "ca_sha256", ""), ca) == 0 &&
+           credential_text_is_listed(&board->job->root, board->list, json_string(record, "root_sha256", "")) &&
            strcmp(json_string(record, "registration_id", ""), board->result->registration_id) == 0 &&
            (!board->job->ready || json_member(record, "proof"));
 }
@@ -425,10 +434,9 @@ static int sign(struct board *board, struct error *error)
 
 static int store(struct board *board, int type, const struct bytes *text, struct error *error)
 {
-    char wanted[CREDENTIAL_SHA256_BYTES];
     bool is_verified = true;
-    credential_text_sha256(text, wanted);
-    if (is_listed(board, type, wanted))
+    const char *listed = credential_list_sha256(board->list, board->sec_tag, type);
+    if (*listed && credential_text_is_listed(text, board->list, listed))
         return 0;
     if (device_write_verified(board->link, board->sec_tag, type, text, &is_verified, error))
         return -1;
@@ -481,26 +489,26 @@ static cJSON *certificate_record(const X509 *leaf)
     return json;
 }
 
+/* As the modem lists them. */
 static int add_hashes(const struct board *board, cJSON *record)
 {
-    char ca[SHA256_HEX_BYTES], root[CREDENTIAL_SHA256_BYTES], chain[CREDENTIAL_SHA256_BYTES];
+    static const struct {
+        const char *member;
+        enum credential_type type;
+    } slots[] = {{"root_sha256", CREDENTIAL_ROOT_CA}, {"chain_sha256", CREDENTIAL_CLIENT_CERT}, {"key_sha256", CREDENTIAL_CLIENT_KEY}};
+    char ca[SHA256_HEX_BYTES];
     certificate_sha256(board->job->issuer.certificate, ca);
-    credential_text_sha256(&board->job->root, root);
-    credential_text_sha256(&board->chain, chain);
-    return json_set_string(record, "ca_sha256", ca) || json_set_string(record, "chain_sha256", chain) ||
-                   json_set_string(record, "root_sha256", root) ||
-                   json_set_string(record, "key_sha256", credential_list_sha256(board->list, board->sec_tag, CREDENTIAL_CLIENT_KEY))
-               ? -1
-               : 0;
+    for (size_t i = 0; i < ARRAY_COUNT(slots); i++)
+        if (json_set_string(record, slots[i].member, credential_list_sha256(board->list, board->sec_tag, (int)slots[i].type)))
+            return -1;
+    return json_set_string(record, "ca_sha256", ca);
 }
 
 /* A proof belongs to key and chain: another root does not undo it. */
 static cJSON *proof_of(struct board *board)
 {
-    char chain[CREDENTIAL_SHA256_BYTES];
     const cJSON *record = manifest_find(board->manifest, "imei", board->result->imei);
-    credential_text_sha256(&board->chain, chain);
-    if (!board->proof && record && strcmp(json_string(record, "chain_sha256", ""), chain) == 0)
+    if (!board->proof && record && is_listed(board, CREDENTIAL_CLIENT_CERT, json_string(record, "chain_sha256", "")))
         board->proof = cJSON_Duplicate(json_member(record, "proof"), true);
     return TAKE(board->proof);
 }

@@ -17,6 +17,7 @@
 /* What all boards of a line share; lent. */
 struct provision_job {
     const char *out;         /* the line's folder */
+    const char *rig_file;    /* a dialect may stand beside it */
     const char *id_template; /* "{imei}", "{rig}", "nrf-{imei}" */
     const char *root_path;   /* for a person */
     struct bytes root;       /* as it is to be stored */

@@ -3,6 +3,8 @@
 # Environment: DPSBENCH_BIN (the programs), DPSBENCH_TESTS (helpers), DPSBENCH_SOURCE, DPSBENCH_TIME_SCALE.
 
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/dpsbench-e2e.XXXXXX")
+# Boards' writes are counted there, not in the state folder of whoever runs the tests.
+export XDG_STATE_HOME=$scratch/xdg-state
 story='(start)'
 started=()
 

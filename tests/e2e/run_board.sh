@@ -51,6 +51,11 @@ is "$(report .rig.simulator.is_ours)" false
 is "$(report .rig.devices[0].is_virtual)" false
 jq -r 'select(.kind == "lane.leased") | .data.lane_kind' "$out/timeline.jsonl" | grep -qx exclusive || fail 'the lane is not exclusive'
 
+it 'counts what was written into the modem'
+"$dpsbench" credentials wear --json >"$scratch/wear.json"
+is "$(jq -r '[.[].device] | unique | join(" ")' "$scratch/wear.json")" "imei:$(jq -r 'first(.. | .imei? // empty)' "$results")"
+is "$(jq -r '.[] | select(.type == 0).writes' "$scratch/wear.json")" "$(jq -r 'select(.kind == "at.command") | .data.command | select(startswith("AT%CMNG=0,16842753,0,"))' "$out/timeline.jsonl" | grep -c 'AT%CMNG')"
+
 it 'gives everything back: the simulator is as it was'
 is "$("$dpsbench" certificate list --state "$scratch/sim" | jq ".value | length")" 0
 tail -n 20 "$scratch/sim/events.jsonl" | jq -r 'select(.kind == "lane.released") | .data.reason' | grep -qx released || fail 'the lane was not released'
