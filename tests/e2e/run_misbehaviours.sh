@@ -68,3 +68,29 @@ holds "$out/mfw_nrf9160_1.1.3/console.log" 'mqtt_connect, error: -95'
 holds "$out/mfw_nrf9160_1.3.1/console.log" 'mqtt_connect, error: -111'
 it 'says with the exit code that a device failed, though the rig was at fault elsewhere'
 exits 1
+
+# written_to NAME OPTION...: what `dpsbench credentials write` says of a virtual DK with these options; its exit code in $code.
+written_to() {
+    local name=$1
+    shift
+    start_program "$name" "$DPSBENCH_BIN/dpsbench-vdk" --state "$scratch/$name" --connect 127.0.0.1:1 --id-scope 0ne1 --registration-id dk-1 --sec-tag 56 \
+        --time-scale 20 "$@"
+    code=0
+    DPSBENCH_LEDGER=$scratch/ledger.db "$dpsbench" credentials write "$(ready "$name" pty)" 56 ROOT_CA_CERT \
+        "$DPSBENCH_SOURCE/fixtures/roots/DigiCertGlobalRootG2.crt.pem" >"$scratch/stdout" 2>"$scratch/stderr" || code=$?
+}
+
+it 'writes credentials through either shell, slow as the line may be, and the modem holds them'
+written_to shell --misbehaviour mosh-shell --misbehaviour slow-uart
+exits 0
+holds "$scratch/stdout" 'ROOT_CA_CERT: written'
+
+it 'says of a modem that prints no hashes that the write could not be verified'
+written_to old --mfw mfw_nrf9160_1.3.1
+exits 0
+holds "$scratch/stderr" 'this modem firmware prints no hashes'
+
+it 'says why a modem took nothing'
+written_to low --misbehaviour brown-out
+exits 1
+holds "$scratch/stderr" 'AT%CMNG=0,56,0,...: +CME ERROR: 528 (not allowed while a power-off warning is active); the supply voltage is low'
