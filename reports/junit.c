@@ -85,12 +85,19 @@ struct tally {
     int64_t duration_ms;
 };
 
+/* A quarantined row that is not well is skipped: it must not fail a job, and a reader shall see it. */
+static enum verdict shown_verdict(const struct result_row *row)
+{
+    return row->verdict >= VERDICT_INCONCLUSIVE && result_row_is_quarantined(row) ? VERDICT_SKIP : row->verdict;
+}
+
 static void count(struct tally *tally, const struct result_row *row)
 {
+    enum verdict verdict = shown_verdict(row);
     tally->tests++;
-    tally->failures += row->verdict == VERDICT_FAIL;
-    tally->errors += row->verdict == VERDICT_INCONCLUSIVE || row->verdict == VERDICT_ERROR;
-    tally->skipped += row->verdict == VERDICT_SKIP || row->verdict == VERDICT_KNOWN;
+    tally->failures += verdict == VERDICT_FAIL;
+    tally->errors += verdict == VERDICT_INCONCLUSIVE || verdict == VERDICT_ERROR;
+    tally->skipped += verdict == VERDICT_SKIP || verdict == VERDICT_KNOWN;
     tally->duration_ms += row->duration_ms;
 }
 
@@ -98,7 +105,7 @@ static void count(struct tally *tally, const struct result_row *row)
 static struct tally tally_of(const struct result_run *run, const struct result_row *of)
 {
     struct tally tally = {0};
-    for (size_t i = 0; i < run->row_count; i++)
+    for (size_t i = 0; run->rows && i < run->row_count; i++)
         if (!of || is_same_device(of, &run->rows[i]))
             count(&tally, &run->rows[i]);
     return tally;
@@ -180,6 +187,18 @@ static char *account_text(const struct result_row *row)
     return strdup(bytes_text(&text));
 }
 
+static char *message_of(const struct result_row *row)
+{
+    char *message = NULL;
+    const char *text = text_or(row->reason.text, verdict_name(row->verdict));
+    if (shown_verdict(row) != row->verdict)
+        result_setf(&message, "quarantined until %s by %s (%s): %s: %s", text_or(row->quarantine.expires, "?"),
+                    text_or(row->quarantine.owner, "?"), row->quarantine.reason, verdict_name(row->verdict), text);
+    else
+        result_setf(&message, "%s%s", row->is_unstable ? "unstable, passed when it was run again: " : "", text);
+    return message;
+}
+
 static void write_reason(struct junit *junit, const struct result_row *row)
 {
     static const char *const elements[] = {[VERDICT_SKIP] = "skipped",
@@ -187,13 +206,14 @@ static void write_reason(struct junit *junit, const struct result_row *row)
                                            [VERDICT_INCONCLUSIVE] = "error",
                                            [VERDICT_FAIL] = "failure",
                                            [VERDICT_ERROR] = "error"};
-    CLEANUP_FREE char *text = account_text(row);
+    CLEANUP_FREE char *text = account_text(row), *message = message_of(row);
+    enum verdict shown = shown_verdict(row);
     if (row->verdict == VERDICT_PASS)
         return;
-    start(junit, elements[row->verdict]);
-    attribute(junit, "message", text_or(row->reason.text, verdict_name(row->verdict)));
-    attribute(junit, "type", verdict_name(row->verdict));
-    if (row->verdict >= VERDICT_INCONCLUSIVE)
+    start(junit, elements[shown]);
+    attribute(junit, "message", text_or(message, ""));
+    attribute(junit, "type", shown != row->verdict ? "quarantined" : verdict_name(row->verdict));
+    if (shown >= VERDICT_INCONCLUSIVE)
         content(junit, text);
     end(junit);
 }
@@ -201,9 +221,15 @@ static void write_reason(struct junit *junit, const struct result_row *row)
 /* What a reader of a passed or known row may want to know: why the device was refused, and what is known about it. */
 static void write_output(struct junit *junit, const struct result_row *row)
 {
-    CLEANUP_FREE char *account = row->verdict == VERDICT_PASS || row->verdict == VERDICT_KNOWN ? account_text(row) : strdup("");
+    bool has_account_here = shown_verdict(row) < VERDICT_INCONCLUSIVE && row->verdict != VERDICT_SKIP;
+    CLEANUP_FREE char *account = has_account_here ? account_text(row) : strdup("");
     CLEANUP(bytes_done) struct bytes text = {.max_bytes = JUNIT_MAX_BYTES};
     bytes_append_text(&text, text_or(account, ""));
+    for (size_t i = 0; i < row->attempt_count; i++)
+        bytes_printf(&text, "attempt %zu: %s%s%s\n", i + 1, verdict_name(row->attempts[i].verdict), row->attempts[i].reason ? ", " : "",
+                     text_or(row->attempts[i].reason, ""));
+    if (row->interruptions)
+        bytes_printf(&text, "interrupted %u times, run again\n", row->interruptions);
     for (size_t i = 0; i < row->finding_count; i++)
         bytes_printf(&text, "%s: %s (%s)\n", row->findings[i].kind == RESULT_FINDING_FIXED ? "fixed" : "known finding",
                      text_or(row->findings[i].text, ""), text_or(row->findings[i].source, "no source"));
@@ -339,7 +365,7 @@ static int print(const struct result_run *run, const struct key *keys, xmlBuffer
     return junit.has_failed ? -1 : 0;
 }
 
-int junit_print(const struct result_run *run, struct bytes *ret_xml, struct error *error)
+static int print_all(const struct result_run *run, struct bytes *ret_xml, struct error *error)
 {
     CLEANUP(xmlBufferFree_cleanup) xmlBufferPtr buffer = xmlBufferCreate();
     struct key *keys = make_keys(run);
@@ -352,6 +378,21 @@ int junit_print(const struct result_run *run, struct bytes *ret_xml, struct erro
     }
     *ret_xml = xml;
     return 0;
+}
+
+/* Rows that did not run are skipped test cases behind the others: a reader shall miss them. */
+int junit_print(const struct result_run *run, struct bytes *ret_xml, struct error *error)
+{
+    struct result_run all = *run;
+    size_t count = run->row_count + run->not_run_count;
+    CLEANUP_FREE struct result_row *rows = calloc(count + 1, sizeof *rows);
+    if (!rows)
+        return error_set_memory(error);
+    for (size_t i = 0; i < count; i++)
+        rows[i] = i < run->row_count ? run->rows[i] : run->not_run[i - run->row_count];
+    all.rows = rows;
+    all.row_count = count;
+    return print_all(&all, ret_xml, error);
 }
 
 int junit_write(const struct result_run *run, struct error *error)

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <sys/uio.h>
 
+enum { READ_BYTES = 64 * 1024 };
+
 struct line_file {
     int fd;
     char *path;
@@ -17,19 +19,50 @@ struct line_file {
 
 DEFINE_CLEANUP(struct line_file *, line_file_close)
 
-int line_file_open(const char *path, struct line_file **ret_file, struct error *error)
+/* Lines, and where the last whole one ends. */
+static int measure(int fd, int64_t *ret_lines, off_t *ret_length)
+{
+    char buffer[READ_BYTES];
+    int64_t lines = 0;
+    off_t at = 0, length = 0;
+    for (ssize_t got; (got = pread(fd, buffer, sizeof buffer, at)) != 0; at += got) {
+        if (got < 0)
+            return -1;
+        for (ssize_t i = 0; i < got; i++)
+            if (buffer[i] == '\n') {
+                lines++;
+                length = at + i + 1;
+            }
+    }
+    *ret_lines = lines;
+    *ret_length = length;
+    return 0;
+}
+
+int line_file_open(const char *path, struct line_file **ret_file, int64_t *ret_lines, struct error *error)
 {
     CLEANUP(line_file_close_cleanup) struct line_file *file = calloc(1, sizeof *file);
+    int64_t lines = 0;
     if (!file)
         return error_set_memory(error);
-    file->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0644);
+    file->fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
     if (file->fd < 0)
         return error_set_errno(error, ERROR_OWNER_RIG, errno, "write '%s'", path);
+    if (measure(file->fd, &lines, &file->length_bytes) || ftruncate(file->fd, file->length_bytes))
+        return error_set_errno(error, ERROR_OWNER_RIG, errno, "go on with '%s'", path);
     file->path = strdup(path);
     if (!file->path)
         return error_set_memory(error);
+    if (ret_lines)
+        *ret_lines = lines;
     *ret_file = TAKE(file);
     return 0;
+}
+
+void line_file_sync(struct line_file *file)
+{
+    if (fdatasync(file->fd) && errno == EIO)
+        error_set_errno(&file->first_error, ERROR_OWNER_RIG, errno, "write '%s'", file->path);
 }
 
 /* Bytes written, less than asked for when the system refused; then errno says why. */

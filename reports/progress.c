@@ -50,10 +50,14 @@ static void draw(struct progress *progress)
 void progress_row(struct progress *progress, const char *row, deadline_t deadline)
 {
     progress->row = row;
-    progress->row_number++;
     progress->row_started_us = clock_mono_us(progress->clock);
     progress->row_deadline = deadline;
     progress_step(progress, "starts");
+}
+
+void progress_set_number(struct progress *progress, size_t number)
+{
+    progress->row_number = number;
 }
 
 void progress_step(struct progress *progress, const char *format, ...)
@@ -89,12 +93,11 @@ void progress_verdict(struct progress *progress, const struct result_row *row)
     if (!progress->file)
         return;
     wipe(progress);
-    if (progress->is_many)
-        progress->row_number++;
+    char name[RESULT_NAME_BYTES];
     fprintf(progress->file, "[%zu/%zu] %s%s%s %s%s%s, %.1f s%s%s\n", progress->row_number, progress->row_total,
-            colour_of(progress, row->verdict), verdict_name(row->verdict), progress->has_colour ? "\033[0m" : "", row->id,
-            progress->names_device ? " @" : "", progress->names_device && row->device ? row->device : "", (double)row->duration_ms / 1000,
-            row->reason.text ? ": " : "", row->reason.text ? row->reason.text : "");
+            colour_of(progress, row->verdict), verdict_name(row->verdict), progress->has_colour ? "\033[0m" : "",
+            result_row_name(row, name), progress->names_device ? " @" : "", progress->names_device && row->device ? row->device : "",
+            (double)row->duration_ms / 1000, row->reason.text ? ": " : "", row->reason.text ? row->reason.text : "");
     fflush(progress->file);
     progress->row = NULL;
 }

@@ -35,6 +35,8 @@ struct progress {
 void progress_init(struct progress *progress, FILE *file, const struct clock *clock, size_t row_total);
 /* A row begins; `deadline`: the latest end of its attempt. */
 void progress_row(struct progress *progress, const char *row, deadline_t deadline);
+/* Rows are counted from one verdict to the next; whoever repeats some says what the number of the next is. */
+void progress_set_number(struct progress *progress, size_t number);
 /* What it does, or waits for, now. */
 void progress_step(struct progress *progress, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Several rows at once, in words; their verdicts come by progress_verdict in any order. */

@@ -57,7 +57,7 @@ struct result_finding {
     char *source; /* where it is known from */
 };
 
-enum { RESULT_ASSUMED_MAX = 16, RESULT_FINDINGS_MAX = 16, RESULT_ALSO_MAX = 8 };
+enum { RESULT_ASSUMED_MAX = 16, RESULT_FINDINGS_MAX = 16, RESULT_ALSO_MAX = 8, RESULT_ATTEMPTS_MAX = 10 };
 
 /* Why a row has its verdict. Members that do not apply are NULL. */
 struct result_reason {
@@ -66,6 +66,26 @@ struct result_reason {
     char *place;    /* "cases/refused/wrong-chain.yaml:14:7": the expectation */
     char *expected; /* the expectation in words */
     char *got;      /* what came instead */
+};
+
+/* One run of a row that was tried more than once. */
+struct result_attempt {
+    enum verdict verdict;
+    char *reason;       /* NULL: it passed */
+    char *certificates; /* as result_row */
+    int64_t started_unix_us;
+    int64_t duration_ms;
+    int64_t timeline_first;
+    int64_t timeline_last;
+};
+
+/* Somebody has said that the row is not to be relied on until a day. Members are NULL when nobody has. */
+struct result_quarantine {
+    char *reason;
+    char *owner;
+    char *expires; /* "2026-12-24": the last day */
+    char *place;   /* "cases/quarantine.yaml:4:5" */
+    bool is_over;  /* the day has passed: the row counts again */
 };
 
 /* What a person reads first about a row that failed, or whose device was refused. Members that do not apply are NULL. */
@@ -101,6 +121,12 @@ struct result_row {
     int64_t credential_writes; /* credentials written to or deleted from the modem for it */
     int64_t timeline_first;    /* lines of timeline.jsonl, from 1; 0: none */
     int64_t timeline_last;
+    unsigned repetition;                                 /* from 1; 0: the run repeats nothing */
+    unsigned interruptions;                              /* so often a kill or a power cut ended it, and it was run again */
+    bool is_unstable;                                    /* some attempts were good and some not: the verdict is never the good one */
+    struct result_attempt attempts[RESULT_ATTEMPTS_MAX]; /* all of them, in their order, when there were more than one */
+    size_t attempt_count;
+    struct result_quarantine quarantine;
     char *timeline_folder; /* of that file, below the run's; NULL: the run's own */
     struct result_finding findings[RESULT_FINDINGS_MAX];
     size_t finding_count;
@@ -116,6 +142,16 @@ void result_setf(char **member, const char *format, ...) __attribute__((format(p
 void result_add_finding(struct result_row *row, enum result_finding_kind kind, const char *text, const char *source);
 /* Once an id; more than RESULT_ASSUMED_MAX are dropped. */
 void result_add_assumed(struct result_row *row, const char *id);
+/*
+ * The row was tried again. The row is that of the worst attempt, the first of equals: nothing is upgraded. `attempt` is taken over and emptied. More
+ * than RESULT_ATTEMPTS_MAX change the verdict, and are not listed.
+ */
+void result_row_add_attempt(struct result_row *row, struct result_row *attempt);
+/* A quarantine is in force: the row is reported as it is, and counts for nothing. */
+bool result_row_is_quarantined(const struct result_row *row);
+/* "refused/wrong-chain:azure", with " #2" behind it for the second repetition, into `text`. */
+enum { RESULT_NAME_BYTES = 320 };
+const char *result_row_name(const struct result_row *row, char text[RESULT_NAME_BYTES]);
 /* The next free place in `also`; NULL when it is full. Lent. */
 struct result_reason *result_add_also(struct result_row *row);
 
@@ -134,17 +170,26 @@ struct result_run {
     cJSON *versions;  /* object; owned */
     struct result_row *rows;
     size_t row_count;
-    size_t planned_count; /* rows that were selected */
+    size_t planned_count;       /* rows that were selected */
+    struct result_row *not_run; /* rows that were selected and did not run: id, case_id, title, device, repetition, reason.text */
+    size_t not_run_count;
+    char *shard;          /* "2/5"; NULL: the whole */
+    unsigned resumptions; /* so often the run was taken up again */
 };
 
 void result_run_done(struct result_run *run);
 /* Takes the row over (and empties it), also on failure. */
 int result_run_add(struct result_run *run, struct result_row *row, struct error *error);
+/* Likewise, to those that did not run. */
+int result_run_add_not_run(struct result_run *run, struct result_row *row, struct error *error);
 
 struct result_counts {
     size_t by_verdict[VERDICT_COUNT];
     size_t findings; /* of any kind */
     size_t fixed;    /* of kind fixed */
+    size_t unstable;
+    size_t quarantined;            /* rows under a quarantine that is in force */
+    size_t counted[VERDICT_COUNT]; /* by_verdict without those */
 };
 struct result_counts result_run_count(const struct result_run *run);
 
@@ -156,11 +201,12 @@ enum {
     EXIT_RIG_TROUBLE = 3,
     EXIT_OUR_BUG = 4,
     EXIT_NOTHING_SELECTED = 5,
+    EXIT_NOT_ALL_RAN = 6,
     EXIT_ALL_SKIPPED = 77,
     EXIT_INTERRUPTED = 130,
 };
 /*
- * From the verdicts of what ran; an interrupted run is EXIT_INTERRUPTED, one that was broken off EXIT_RIG_TROUBLE, one without any row
+ * From the verdicts of what ran and is not quarantined; when nothing of that went wrong and rows did not run, EXIT_NOT_ALL_RAN. An interrupted run is EXIT_INTERRUPTED, one that was broken off EXIT_RIG_TROUBLE, one without any row
  * EXIT_NOTHING_SELECTED.
  */
 int result_run_exit_code(const struct result_run *run);

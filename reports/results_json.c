@@ -116,13 +116,52 @@ static cJSON *assumed_to_json(const struct result_row *row)
     return TAKE(list);
 }
 
-static cJSON *timeline_to_json(const struct result_row *row)
+static cJSON *lines_to_json(const char *folder, int64_t first, int64_t last)
 {
     CLEANUP_JSON cJSON *json = cJSON_CreateObject();
-    if (!json || json_set_string(json, "folder", row->timeline_folder) || json_set_integer(json, "first", row->timeline_first) ||
-        json_set_integer(json, "last", row->timeline_last))
+    if (!json || json_set_string(json, "folder", folder) || json_set_integer(json, "first", first) || json_set_integer(json, "last", last))
         return NULL;
     return TAKE(json);
+}
+
+static cJSON *attempt_to_json(const struct result_attempt *attempt, const char *folder)
+{
+    CLEANUP_JSON cJSON *json = cJSON_CreateObject();
+    if (!json || json_set_string(json, "verdict", verdict_name(attempt->verdict)) || json_set_string(json, "reason", attempt->reason) ||
+        json_set_string(json, "certificates", attempt->certificates) || set_time(json, "started", attempt->started_unix_us) ||
+        json_set_integer(json, "duration_ms", attempt->duration_ms) ||
+        (attempt->timeline_first && json_set(json, "timeline", lines_to_json(folder, attempt->timeline_first, attempt->timeline_last))))
+        return NULL;
+    return TAKE(json);
+}
+
+static cJSON *attempts_to_json(const struct result_row *row)
+{
+    CLEANUP_JSON cJSON *list = cJSON_CreateArray();
+    for (size_t i = 0; list && i < row->attempt_count; i++)
+        if (!cJSON_AddItemToArray(list, attempt_to_json(&row->attempts[i], row->timeline_folder)))
+            return NULL;
+    return TAKE(list);
+}
+
+static cJSON *quarantine_to_json(const struct result_quarantine *quarantine)
+{
+    CLEANUP_JSON cJSON *json = cJSON_CreateObject();
+    if (!json || json_set_string(json, "reason", quarantine->reason) || json_set_string(json, "owner", quarantine->owner) ||
+        json_set_string(json, "expires", quarantine->expires) || json_set_string(json, "place", quarantine->place) ||
+        json_set_bool(json, "is_over", quarantine->is_over))
+        return NULL;
+    return TAKE(json);
+}
+
+/* What a night adds to a row. */
+static int add_night(cJSON *json, const struct result_row *row)
+{
+    return (row->repetition && json_set_integer(json, "repetition", row->repetition)) ||
+           (row->interruptions && json_set_integer(json, "interruptions", row->interruptions)) ||
+           (row->is_unstable && json_set_bool(json, "is_unstable", true)) ||
+           (row->attempt_count && json_set(json, "attempts", attempts_to_json(row))) ||
+           (row->quarantine.reason && json_set(json, "quarantine", quarantine_to_json(&row->quarantine)));
 }
 
 /* What a reader wants first stands first. */
@@ -143,7 +182,9 @@ cJSON *results_row_to_json(const struct result_row *row)
         json_set_integer(json, "credential_writes", row->credential_writes) || json_set(json, "findings", findings_to_json(row)) ||
         (row->assumed_count && json_set(json, "assumed", assumed_to_json(row))))
         return NULL;
-    if (row->timeline_first && json_set(json, "timeline", timeline_to_json(row)))
+    if (row->timeline_first && json_set(json, "timeline", lines_to_json(row->timeline_folder, row->timeline_first, row->timeline_last)))
+        return NULL;
+    if (add_night(json, row))
         return NULL;
     return TAKE(json);
 }
@@ -157,7 +198,10 @@ static cJSON *summary_to_json(const struct result_run *run)
     for (int i = 0; i < VERDICT_COUNT; i++)
         if (json_set_integer(json, verdict_name((enum verdict)i), (int64_t)counts.by_verdict[i]))
             return NULL;
-    return json_set_integer(json, "findings", (int64_t)counts.findings) || json_set_integer(json, "fixed", (int64_t)counts.fixed)
+    return json_set_integer(json, "findings", (int64_t)counts.findings) || json_set_integer(json, "fixed", (int64_t)counts.fixed) ||
+                   json_set_integer(json, "unstable", (int64_t)counts.unstable) ||
+                   json_set_integer(json, "quarantined", (int64_t)counts.quarantined) ||
+                   json_set_integer(json, "not_run", (int64_t)run->not_run_count)
                ? NULL
                : TAKE(json);
 }
@@ -185,6 +229,25 @@ static int add_rows(cJSON *json, const struct result_run *run)
     return rows ? 0 : -1;
 }
 
+static cJSON *not_run_to_json(const struct result_row *row)
+{
+    CLEANUP_JSON cJSON *json = cJSON_CreateObject();
+    if (!json || json_set_string(json, "id", row->id) || json_set_string(json, "case", row->case_id) ||
+        json_set_string(json, "title", row->title) || json_set_string(json, "device", row->device) ||
+        json_set_string(json, "reason", row->reason.text) || (row->repetition && json_set_integer(json, "repetition", row->repetition)))
+        return NULL;
+    return TAKE(json);
+}
+
+static int add_not_run(cJSON *json, const struct result_run *run)
+{
+    cJSON *rows = run->not_run_count ? cJSON_AddArrayToObject(json, "not_run") : NULL;
+    for (size_t i = 0; i < run->not_run_count; i++)
+        if (!rows || !cJSON_AddItemToArray(rows, not_run_to_json(&run->not_run[i])))
+            return -1;
+    return 0;
+}
+
 static int add_end(cJSON *json, const struct result_run *run)
 {
     if (!run->ended_unix_us)
@@ -201,7 +264,8 @@ cJSON *results_to_json(const struct result_run *run)
         json_set_string(json, "broken_off", run->broken_off) || json_set(json, "time_scale", cJSON_CreateNumber(run->time_scale)) ||
         json_set(json, "rig", rig_to_json(run)) ||
         json_set(json, "versions", run->versions ? cJSON_Duplicate(run->versions, true) : cJSON_CreateObject()) ||
-        json_set(json, "summary", summary_to_json(run)) || add_rows(json, run))
+        json_set_string(json, "shard", run->shard) || (run->resumptions && json_set_integer(json, "resumptions", run->resumptions)) ||
+        json_set(json, "summary", summary_to_json(run)) || add_rows(json, run) || add_not_run(json, run))
         return NULL;
     return TAKE(json);
 }
@@ -266,6 +330,15 @@ static void read_assumed(const cJSON *json, struct result_row *row)
     }
 }
 
+static int64_t read_time(const cJSON *json, const char *name)
+{
+    struct tm utc = {0};
+    const char *text = json_string(json, name, "");
+    const char *rest = strptime(text, "%Y-%m-%dT%H:%M:%S", &utc);
+    int64_t microseconds = rest && *rest == '.' ? strtol(rest + 1, NULL, 10) : 0;
+    return rest ? (int64_t)timegm(&utc) * 1000000 + microseconds : 0;
+}
+
 static int read_verdict(const cJSON *json, enum verdict *ret_verdict)
 {
     const char *name = json_string(json, "verdict", "");
@@ -277,21 +350,50 @@ static int read_verdict(const cJSON *json, enum verdict *ret_verdict)
     return -1;
 }
 
+static void read_attempts(const cJSON *json, struct result_row *row)
+{
+    const cJSON *item;
+    cJSON_ArrayForEach(item, json_member(json, "attempts"))
+    {
+        struct result_attempt *attempt = &row->attempts[row->attempt_count];
+        if (row->attempt_count == RESULT_ATTEMPTS_MAX || read_verdict(item, &attempt->verdict))
+            return;
+        row->attempt_count++;
+        read_text(item, "reason", &attempt->reason);
+        read_text(item, "certificates", &attempt->certificates);
+        attempt->started_unix_us = read_time(item, "started");
+        attempt->duration_ms = json_integer(item, "duration_ms", 0);
+        attempt->timeline_first = json_integer(json_member(item, "timeline"), "first", 0);
+        attempt->timeline_last = json_integer(json_member(item, "timeline"), "last", 0);
+    }
+}
+
+static unsigned read_count(const cJSON *json, const char *name)
+{
+    int64_t count = json_integer(json, name, 0);
+    return count > 0 && count < INT32_MAX ? (unsigned)count : 0;
+}
+
+static void read_night(const cJSON *json, struct result_row *row)
+{
+    const cJSON *quarantine = json_member(json, "quarantine");
+    row->repetition = read_count(json, "repetition");
+    row->interruptions = read_count(json, "interruptions");
+    row->is_unstable = json_bool(json, "is_unstable", false);
+    read_attempts(json, row);
+    read_text(quarantine, "reason", &row->quarantine.reason);
+    read_text(quarantine, "owner", &row->quarantine.owner);
+    read_text(quarantine, "expires", &row->quarantine.expires);
+    read_text(quarantine, "place", &row->quarantine.place);
+    row->quarantine.is_over = json_bool(quarantine, "is_over", false);
+}
+
 /* A name below the run's folder, and nothing else: who shows a run reads a file there. */
 static void read_folder(const cJSON *timeline, char **member)
 {
     const char *name = json_string(timeline, "folder", "");
     if (*name && *name != '.' && !strchr(name, '/'))
         read_text(timeline, "folder", member);
-}
-
-static int64_t read_time(const cJSON *json, const char *name)
-{
-    struct tm utc = {0};
-    const char *text = json_string(json, name, "");
-    const char *rest = strptime(text, "%Y-%m-%dT%H:%M:%S", &utc);
-    int64_t microseconds = rest && *rest == '.' ? strtol(rest + 1, NULL, 10) : 0;
-    return rest ? (int64_t)timegm(&utc) * 1000000 + microseconds : 0;
 }
 
 static int read_row(const cJSON *json, struct result_row *row)
@@ -312,6 +414,7 @@ static int read_row(const cJSON *json, struct result_row *row)
     read_also(json, row);
     read_findings(json, row);
     read_assumed(json, row);
+    read_night(json, row);
     return 0;
 }
 
@@ -342,6 +445,23 @@ static int read_rows(const cJSON *json, const char *name, struct result_run *run
     return 0;
 }
 
+static int read_not_run(const cJSON *json, struct result_run *run, struct error *error)
+{
+    const cJSON *item;
+    cJSON_ArrayForEach(item, json_member(json, "not_run"))
+    {
+        CLEANUP(result_row_done) struct result_row row = {.verdict = VERDICT_SKIP, .repetition = read_count(item, "repetition")};
+        read_text(item, "id", &row.id);
+        read_text(item, "case", &row.case_id);
+        read_text(item, "title", &row.title);
+        read_text(item, "device", &row.device);
+        read_text(item, "reason", &row.reason.text);
+        if (result_run_add_not_run(run, &row, error))
+            return -1;
+    }
+    return 0;
+}
+
 static int check_version(const cJSON *json, const char *name, struct error *error)
 {
     int64_t version = json_integer(json, "v", 0);
@@ -365,6 +485,8 @@ static void read_head(const cJSON *json, struct result_run *run)
     read_text(json, "run", &run->id);
     read_text(rig, "file", &run->rig_file);
     read_text(json, "broken_off", &run->broken_off);
+    read_text(json, "shard", &run->shard);
+    run->resumptions = read_count(json, "resumptions");
     run->time_scale = json_number(json, "time_scale", 1);
     run->is_interrupted = json_bool(json, "is_interrupted", false);
     run->ended_unix_us = json_bool(json, "is_complete", false);
@@ -379,7 +501,7 @@ static void read_head(const cJSON *json, struct result_run *run)
 int results_from_json(const cJSON *json, const char *name, struct result_run *ret_run, struct error *error)
 {
     CLEANUP(result_run_done) struct result_run run = {0};
-    if (check_version(json, name, error) || read_rows(json, name, &run, error))
+    if (check_version(json, name, error) || read_rows(json, name, &run, error) || read_not_run(json, &run, error))
         return -1;
     read_head(json, &run);
     *ret_run = run;
@@ -387,11 +509,22 @@ int results_from_json(const cJSON *json, const char *name, struct result_run *re
     return 0;
 }
 
+cJSON *results_read_json(const char *directory, struct error *error)
+{
+    CLEANUP_FREE char *path = path_join(directory, RESULTS_FILE);
+    CLEANUP(bytes_done) struct bytes text = {0};
+    if (!path) {
+        error_set_memory(error);
+        return NULL;
+    }
+    return file_read(path, RESULTS_MAX_BYTES, &text, error) ? NULL : json_parse(bytes_text(&text), text.length_bytes, path, error);
+}
+
 int results_read(const char *directory, struct result_run *ret_run, struct error *error)
 {
     CLEANUP_FREE char *path = path_join(directory, RESULTS_FILE);
     if (!path)
         return error_set_memory(error);
-    CLEANUP_JSON cJSON *json = json_read_file(path, error);
+    CLEANUP_JSON cJSON *json = results_read_json(directory, error);
     return json ? results_from_json(json, path, ret_run, error) : -1;
 }

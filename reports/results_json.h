@@ -1,9 +1,10 @@
 /*
- * reports/results_json.h - results.json, version 3
+ * reports/results_json.h - results.json, version 4
  *
  * What:     the machine's report (docs/results.md). Rewritten as a whole, atomically, after every row: a kill at any moment leaves a
  *           valid document that lacks at most the row in flight. And back again, for whoever shows a run later.
- * Version:  2 knows the verdict `known`; documents of version 1 are read too.
+ * Version:  2 knows the verdict `known`, 4 attempts, repetitions, quarantine and rows that did not run; documents of all versions before are read too.
+ * Limits:   RESULTS_MAX_BYTES to read.
  * Reading:  members that this version does not know are skipped; a document of a newer version is refused.
  */
 #ifndef REPORTS_RESULTS_JSON_H
@@ -11,7 +12,7 @@
 
 #include "reports/result.h"
 
-enum { RESULTS_VERSION = 3 };
+enum { RESULTS_VERSION = 4, RESULTS_MAX_BYTES = 64 * 1024 * 1024 };
 #define RESULTS_FILE "results.json"
 
 /* The document; NULL when out of memory. */
@@ -32,6 +33,8 @@ int results_write(const struct result_run *run, struct error *error);
  */
 int results_from_json(const cJSON *json, const char *name, struct result_run *ret_run, struct error *error);
 /* DIRECTORY/results.json. NOT_FOUND (file): there is none, so DIRECTORY is no run's folder. */
+/* The document itself. Given. */
+cJSON *results_read_json(const char *directory, struct error *error);
 int results_read(const char *directory, struct result_run *ret_run, struct error *error);
 
 #endif

@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-enum { CELL_MAX_BYTES = 16 * 1024, TIME_COLUMNS = 8, GAP_COLUMNS = 2, WHAT_COLUMNS_MIN = 30, LABEL_COLUMNS = 10 };
+enum { CELL_MAX_BYTES = 16 * 1024, TIME_COLUMNS = 8, GAP_COLUMNS = 2, WHAT_COLUMNS_MIN = 30, LABEL_COLUMNS = 10, NOT_RUN_SHOWN_MAX = 20 };
 
 struct layout {
     int row_columns;
@@ -36,7 +36,8 @@ static bool has_many_devices(const struct result_run *run)
 
 static void name_row(const struct result_row *row, bool names_device, struct bytes *out)
 {
-    bytes_append_text(out, text_or(row->id, "?"));
+    char name[RESULT_NAME_BYTES];
+    bytes_append_text(out, result_row_name(row, name));
     if (names_device)
         bytes_printf(out, " @%s", text_or(row->device, "?"));
 }
@@ -60,8 +61,19 @@ static struct layout lay_out(const struct result_run *run, int width)
 }
 
 /* What a reader wants to know first: why it is not a pass; else what happened, with the rule that decided. More stands below the table. */
+static void tell_marks(const struct result_row *row, struct bytes *out)
+{
+    if (result_row_is_quarantined(row))
+        bytes_printf(out, "[quarantined until %s] ", text_or(row->quarantine.expires, "?"));
+    if (row->is_unstable)
+        bytes_printf(out, "[unstable: %zu attempts] ", row->attempt_count);
+    if (row->interruptions)
+        bytes_append_text(out, "[interrupted, run again] ");
+}
+
 static void tell(const struct result_row *row, struct bytes *out)
 {
+    tell_marks(row, out);
     if (row->reason.text) {
         bytes_append_text(out, row->reason.text);
         return;
@@ -126,6 +138,27 @@ static void print_account(FILE *file, const struct result_row *row, int width)
         print_labelled(file, lines[i].label, lines[i].text, width);
 }
 
+static void print_attempt(FILE *file, const struct result_attempt *attempt, size_t number, int width)
+{
+    CLEANUP(bytes_done) struct bytes text = {.max_bytes = CELL_MAX_BYTES};
+    bytes_printf(&text, "%zu: %s%s%s", number, verdict_name(attempt->verdict), attempt->reason ? ", " : "", text_or(attempt->reason, ""));
+    print_labelled(file, "attempt", bytes_text(&text), width);
+}
+
+static void print_night(FILE *file, const struct result_row *row, int width)
+{
+    CLEANUP(bytes_done) struct bytes text = {.max_bytes = CELL_MAX_BYTES};
+    const struct result_quarantine *quarantine = &row->quarantine;
+    for (size_t i = 0; i < row->attempt_count; i++)
+        print_attempt(file, &row->attempts[i], i + 1, width);
+    if (row->interruptions)
+        print_labelled(file, "note", "a kill or a power cut ended it; it was run again", width);
+    if (quarantine->reason)
+        bytes_printf(&text, "%s%s, %s: %s (%s)", quarantine->is_over ? "ended " : "until ", text_or(quarantine->expires, "?"),
+                     text_or(quarantine->owner, "?"), quarantine->reason, text_or(quarantine->place, "?"));
+    print_labelled(file, "quarantine", bytes_text(&text), width);
+}
+
 /* Not what the account says anyway. */
 static const char *heading_reason(const struct result_row *row)
 {
@@ -147,6 +180,7 @@ static void print_failed(FILE *file, const struct result_run *run, const struct 
         const char *reason = heading_reason(row);
         fprintf(file, "%s%s\n", *reason ? ", " : "", reason);
         print_account(file, row, options->width);
+        print_night(file, row, options->width);
     }
 }
 
@@ -162,6 +196,7 @@ void table_print_page(FILE *file, const struct result_run *run, const struct res
     if (!row->account.got)
         print_labelled(file, "got", row->outcome, options->width);
     print_account(file, row, options->width);
+    print_night(file, row, options->width);
     for (size_t i = 0; i < row->also_count; i++) {
         print_labelled(file, "also", row->also[i].expected, options->width);
         print_labelled(file, "  got", row->also[i].got, options->width);
@@ -271,10 +306,35 @@ static void print_assumed(FILE *file, const struct result_run *run)
         fprintf(file, "; `dpsbench sim fidelity --evidence assumed`\n");
 }
 
+static void print_not_run(FILE *file, const struct result_run *run, bool names_device)
+{
+    for (size_t i = 0; i < run->not_run_count && i < NOT_RUN_SHOWN_MAX; i++) {
+        CLEANUP(bytes_done) struct bytes name = {.max_bytes = CELL_MAX_BYTES};
+        name_row(&run->not_run[i], names_device, &name);
+        fprintf(file, "%s  %s: %s\n", i ? "" : "\nNot run:\n", bytes_text(&name), text_or(run->not_run[i].reason.text, "?"));
+    }
+    if (run->not_run_count > NOT_RUN_SHOWN_MAX)
+        fprintf(file, "  and %zu more (results.json has them all)\n", run->not_run_count - NOT_RUN_SHOWN_MAX);
+}
+
+/* What a night leaves behind beside verdicts; nothing on other days. */
+static void print_marks(FILE *file, const struct result_run *run)
+{
+    struct result_counts counts = result_run_count(run);
+    const struct {
+        size_t count;
+        const char *what;
+    } marks[] = {
+        {counts.unstable, "unstable"}, {counts.quarantined, "quarantined: they count for nothing"}, {run->not_run_count, "not run"}};
+    for (size_t i = 0; i < sizeof marks / sizeof marks[0]; i++)
+        if (marks[i].count)
+            fprintf(file, "%zu row%s %s\n", marks[i].count, marks[i].count == 1 ? "" : "s", marks[i].what);
+}
+
 void table_closing_line(const struct result_run *run, char *text)
 {
     struct result_counts counts = result_run_count(run);
-    const size_t *n = counts.by_verdict;
+    const size_t *n = counts.counted;
     snprintf(text, TABLE_CLOSING_BYTES, "%zu passed, %zu failed, %zu skipped", n[VERDICT_PASS],
              n[VERDICT_FAIL] + n[VERDICT_INCONCLUSIVE] + n[VERDICT_ERROR], n[VERDICT_SKIP]);
 }
@@ -287,6 +347,7 @@ void table_print(FILE *file, const struct result_run *run, const struct table_op
     for (size_t i = 0; i < run->row_count; i++)
         print_row(file, &run->rows[i], &layout, options->has_colour);
     print_failed(file, run, options, layout.names_device);
+    print_not_run(file, run, layout.names_device);
     size_t known = print_findings(file, run, RESULT_FINDING_NOTE);
     known += print_findings(file, run, RESULT_FINDING_FAILS);
     size_t fixed = print_findings(file, run, RESULT_FINDING_FIXED);
@@ -300,6 +361,7 @@ void table_print(FILE *file, const struct result_run *run, const struct table_op
     table_closing_line(run, closing);
     fprintf(file, "\nreport: %s/results.json\n", run->directory);
     print_assumed(file, run);
+    print_marks(file, run);
     print_finding_count(file, run, known, fixed);
     fprintf(file, "%s\n", closing);
 }

@@ -19,7 +19,7 @@ int timeline_open(const char *directory, struct timeline **ret_timeline, struct 
     CLEANUP_FREE char *path = path_join(directory, TIMELINE_FILE);
     if (!timeline || !path)
         return error_set_memory(error);
-    if (line_file_open(path, &timeline->file, error))
+    if (line_file_open(path, &timeline->file, &timeline->line, error))
         return -1;
     *ret_timeline = TAKE(timeline);
     return 0;
@@ -41,6 +41,11 @@ int timeline_add(struct timeline *timeline, const cJSON *event, struct error *er
         return -1;
     timeline->line++;
     return 0;
+}
+
+void timeline_sync(struct timeline *timeline)
+{
+    line_file_sync(timeline->file);
 }
 
 int64_t timeline_line(const struct timeline *timeline)

@@ -5,6 +5,7 @@
 #include "base/files.h"
 #include "harness/case/case_internal.h"
 #include "harness/case/known_findings.h"
+#include "harness/case/quarantine.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -381,7 +382,7 @@ static bool is_folder(const char *path)
 static bool is_case(const char *id)
 {
     size_t length = strlen(id);
-    return length > 5 && strcmp(id + length - 5, ".yaml") == 0 && strcmp(id, KNOWN_FINDINGS_FILE) != 0;
+    return length > 5 && strcmp(id + length - 5, ".yaml") == 0 && strcmp(id, KNOWN_FINDINGS_FILE) != 0 && strcmp(id, QUARANTINE_FILE) != 0;
 }
 
 static int read_folder(const char *path, const char *shown, const char *id, int depth, const struct case_options *options,

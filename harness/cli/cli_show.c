@@ -298,8 +298,7 @@ static int show_rows_as_json(const struct result_run *run, const char *selector,
 static int show_run_as_json(const char *folder)
 {
     struct error error = ERROR_INIT;
-    CLEANUP_FREE char *path = path_join(folder, RESULTS_FILE);
-    CLEANUP_JSON cJSON *json = path ? json_read_file(path, &error) : NULL;
+    CLEANUP_JSON cJSON *json = results_read_json(folder, &error);
     return json ? print_json(json) : command_fail(&error);
 }
 

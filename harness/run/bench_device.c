@@ -280,7 +280,7 @@ static int make_folder(struct bench *bench, struct error *error)
     if (bench_has_many_devices(bench) && timeline_open(bench->device_directory, &bench->timeline, error))
         return -1;
     bench->has_own_timeline = bench_has_many_devices(bench);
-    return line_file_open(log_path, &bench->console_log, error);
+    return line_file_open(log_path, &bench->console_log, NULL, error);
 }
 
 /* Before the port is opened: they may bring it about. */

@@ -1,10 +1,12 @@
 #include "harness/run/plan.h"
 
 #include "base/cleanup.h"
+#include "base/files.h"
 #include "base/json.h"
 #include "base/yaml.h"
 #include "harness/case/select.h"
 #include "harness/device/dialect.h"
+#include "harness/run/shard.h"
 
 #include <string.h>
 
@@ -28,20 +30,45 @@ static int drop_console(struct case_list *list, struct error *error)
     return 0;
 }
 
+/* A file that was named must be there; the one beside the cases may. */
+static int read_quarantine(const struct run_options *options, struct quarantine *ret_quarantine, struct error *error)
+{
+    if (options->quarantine_file)
+        return quarantine_read(options->quarantine_file, options->quarantine_file, ret_quarantine, error);
+    CLEANUP_FREE char *path = path_join(options->cases_directory, QUARANTINE_FILE);
+    CLEANUP_FREE char *shown = path_join(options->cases_shown, QUARANTINE_FILE);
+    if (!path || !shown)
+        return error_set_memory(error);
+    return path_exists(path) ? quarantine_read(path, shown, ret_quarantine, error) : 0;
+}
+
+static int keep_shard(const struct run_options *options, struct case_list *list, struct error *error)
+{
+    size_t selected = list->count;
+    if (options->shard_count == 0)
+        return 0;
+    if (shard_keep(list, options->shard_index, options->shard_count, error))
+        return -1;
+    return list->count ? 0
+                       : error_set(error, ERROR_OWNER_FILE, ERROR_NOT_FOUND,
+                                   "nothing selected: %zu row%s have no shard %u of %u; take fewer shards", selected,
+                                   selected == 1 ? "" : "s", options->shard_index, options->shard_count);
+}
+
 /* `rig_device`: NULL when nobody runs the rows. */
 static int read_rows(const struct run_options *options, const struct case_device *device, const struct rig_device *rig_device,
-                     const struct known_findings *known, struct case_list *list, struct error *error)
+                     const struct known_findings *known, const struct quarantine *quarantine, struct case_list *list, struct error *error)
 {
     const struct case_options case_options = {.vocabulary = vocabulary(), .device = *device};
     const struct known_device known_device = {.dialect = rig_device ? rig_device->dialect : NULL,
                                               .client = rig_device ? rig_device->client : NULL,
                                               .personality = rig_device && rig_device->is_virtual ? rig_device->personality : NULL};
     if (cases_read(options->cases_directory, options->cases_shown, &case_options, list, error) ||
-        known_findings_mark(known, rig_device ? &known_device : NULL, list, error))
+        known_findings_mark(known, rig_device ? &known_device : NULL, list, error) || quarantine_check(quarantine, list, error))
         return -1;
     if (rig_device && !rig_device->dialect && drop_console(list, error))
         return -1;
-    return select_rows(list, options->selectors, options->selector_count, error);
+    return select_rows(list, options->selectors, options->selector_count, error) || keep_shard(options, list, error) ? -1 : 0;
 }
 
 static int add_device(const struct run_options *options, const struct rig_device *device, struct plan *plan, struct error *error)
@@ -53,7 +80,7 @@ static int add_device(const struct run_options *options, const struct rig_device
     size_t index = plan->device_count++;
     plan->devices[index].device = device;
     struct case_list *rows = &plan->devices[index].rows;
-    if (read_rows(options, &variables, device, &plan->known, rows, error))
+    if (read_rows(options, &variables, device, &plan->known, &plan->quarantine, rows, error))
         return -1;
     return device_plan_make(device, rows, options->keeps_order, &plan->devices[index].plan, error);
 }
@@ -83,8 +110,11 @@ static bool is_chosen(const struct run_options *options, const struct rig_device
 int plan_make(const struct run_options *options, struct plan *ret_plan, struct error *error)
 {
     *ret_plan = (struct plan){0};
-    if (check_device(options, error) || read_known(options, &ret_plan->known, error))
+    if (check_device(options, error) || read_known(options, &ret_plan->known, error) ||
+        read_quarantine(options, &ret_plan->quarantine, error)) {
+        plan_done(ret_plan);
         return -1;
+    }
     for (size_t i = 0; i < options->rig->device_count; i++) {
         const struct rig_device *device = &options->rig->devices[i];
         if (is_chosen(options, device) && add_device(options, device, ret_plan, error)) {
@@ -105,6 +135,7 @@ void plan_done(struct plan *plan)
         case_list_done(&plan->devices[i].rows);
     plan->device_count = 0;
     known_findings_done(&plan->known);
+    quarantine_done(&plan->quarantine);
 }
 
 size_t plan_row_count(const struct plan *plan)
@@ -170,7 +201,9 @@ int plan_list(const char *cases_directory, const char *cases_shown, const char *
         .cases_directory = cases_directory, .cases_shown = cases_shown, .selectors = selectors, .selector_count = count};
     struct case_list list = {0};
     CLEANUP(known_findings_done) struct known_findings known = {0};
-    if (read_known(&options, &known, error) || read_rows(&options, &nobody, NULL, &known, &list, error)) {
+    CLEANUP(quarantine_done) struct quarantine quarantine = {0};
+    if (read_known(&options, &known, error) || read_quarantine(&options, &quarantine, error) ||
+        read_rows(&options, &nobody, NULL, &known, &quarantine, &list, error)) {
         case_list_done(&list);
         return -1;
     }

@@ -5,11 +5,13 @@
 #define HARNESS_RUN_PLAN_H
 
 #include "harness/case/known_findings.h"
+#include "harness/case/quarantine.h"
 #include "harness/plan/device_plan.h"
 #include "harness/run/run.h"
 
 struct plan {
     struct known_findings known; /* lent to the rows */
+    struct quarantine quarantine;
     struct {
         const struct rig_device *device; /* lent from the rig */
         struct case_list rows;           /* in the order in which they run */

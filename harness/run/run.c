@@ -10,59 +10,10 @@
 #include "reports/junit.h"
 #include "reports/results_json.h"
 
-#include <errno.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 
-enum { RUN_ID_MAX_BYTES = 48, CLOSE_TURNS_MAX = 1000 };
-
-/* ---- the run's own folder ---- */
-
-static int refuse_folder(const char *directory, struct error *error)
-{
-    return error_set(error, ERROR_OWNER_FILE, ERROR_EXISTS, "folder '%s' is not empty: a run needs a folder of its own", directory);
-}
-
-static int check_empty(const char *directory, struct error *error)
-{
-    char **names = NULL;
-    if (dir_list(directory, "", &names, error))
-        return -1;
-    bool is_empty = !names[0];
-    names_free(names);
-    return is_empty ? 0 : refuse_folder(directory, error);
-}
-
-static int make_directory(struct run *run, struct error *error)
-{
-    const char *directory = run->options->directory, *private_directory;
-    run->bench.private_directory = private_directory = run->private_directory = path_join(directory, ".private");
-    if (!private_directory)
-        return error_set_memory(error);
-    if (dir_make(directory, 0755, error))
-        return room_add_mend(error);
-    if (check_empty(directory, error) || room_check(directory, error))
-        return -1;
-    /* Two runs may have found it empty: one of them makes this. */
-    if (mkdir(private_directory, 0700))
-        return errno == EEXIST ? refuse_folder(directory, error)
-                               : error_set_errno(error, ERROR_OWNER_RIG, errno, "make folder '%s'", private_directory);
-    if (sweeper_start(private_directory, &run->sweeper, error)) {
-        rmdir(private_directory);
-        return -1;
-    }
-    /* Of several devices each writes its own, in its folder. */
-    return bench_has_many_devices(&run->bench) ? 0 : timeline_open(directory, &run->bench.timeline, error);
-}
-
-/* By ourselves: the sweeper would wait for what a hook left running. */
-static void remove_private(struct run *run)
-{
-    struct error error = ERROR_INIT;
-    if (dir_remove(run->private_directory, &error))
-        progress_say(&run->progress, "%s", error.text);
-}
+enum { RUN_ID_MAX_BYTES = 48, CLOSE_TURNS_MAX = 1000, ROWS_EACH = 256, ROWS_PART = 32 };
 
 /* ---- set-up ---- */
 
@@ -139,9 +90,14 @@ static int set_up(struct run *run, struct error *error)
     struct waiting_options waiting = {.loop = &run->loop, .clock = bench->clock, .tick = tick, .user = &run->progress};
     bench->keys = key_cache_new();
     bench->pkis = pki_store_new();
-    if (!bench->keys || !bench->pkis || !run->result.devices)
+    run->old_leases = cJSON_CreateArray();
+    if (!bench->keys || !bench->pkis || !run->result.devices || !run->old_leases)
         return error_set_memory(error);
-    return make_directory(run, error) || waiting_new(&waiting, &bench->waiting, error) ? -1 : 0;
+    if (options->time_budget_s)
+        run->budget_end = deadline_in_ms(bench->clock, options->time_budget_s * 1000);
+    if (options->shard_count)
+        result_setf(&run->result.shard, "%u/%u", options->shard_index, options->shard_count);
+    return run_open_folder(run, error) || waiting_new(&waiting, &bench->waiting, error) ? -1 : 0;
 }
 
 /* Handles close on the loop. Bounded: a handle that somebody forgot must not hang the end. */
@@ -154,10 +110,7 @@ static void drain_loop(uv_loop_t *loop)
 
 static void tear_down(struct run *run)
 {
-    if (run->sweeper)
-        remove_private(run);
-    sweeper_dismiss(TAKE(run->sweeper));
-    free(TAKE(run->private_directory));
+    run_close_folder(run);
     timeline_close(TAKE(run->bench.timeline));
     pki_store_free(TAKE(run->bench.pkis));
     key_cache_free(TAKE(run->bench.keys));
@@ -176,45 +129,92 @@ static void record_simulator(struct run *run)
         json_set_string(json, names[i], json_string(run->bench.ready, names[i], NULL));
     if (json)
         json_set_bool(json, "is_ours", run->bench.is_simulator_ours);
+    cJSON_Delete(TAKE(run->result.simulator));
+    cJSON_Delete(TAKE(run->result.versions));
     run->result.simulator = json;
     run->result.versions = evidence_versions(&run->bench);
+    run_note_simulator(run);
 }
 
 /* ---- rows ---- */
 
 /* The report cannot be written any more: the run ends with the row in flight. */
-static void break_off(struct run *run, const struct error *error)
+void run_break_off(struct run *run, const struct error *error)
 {
     if (!run->result.broken_off)
         result_set(&run->result.broken_off, error->text);
 }
 
+/* Of a long list each change costs as much as the whole: then not every row is worth it. The journal has them all. */
+static bool is_worth_writing(const struct run *run)
+{
+    size_t count = run->result.row_count, fresh = count - run->rows_in_results;
+    return count <= ROWS_EACH || fresh > count / ROWS_PART || run->result.ended_unix_us;
+}
+
 static int write_report(struct run *run)
 {
     struct error error = ERROR_INIT;
+    if (!is_worth_writing(run))
+        return 0;
     if (results_write(&run->result, &error)) {
-        break_off(run, &error);
+        run_break_off(run, &error);
         return -1;
     }
     run->rows_in_results = run->result.row_count;
     if (junit_write(&run->result, &error)) {
-        break_off(run, &error);
+        run_break_off(run, &error);
         return -1;
     }
     run->rows_in_junit = run->result.row_count;
     return 0;
 }
 
+int run_account_row(struct run *run, struct turn *turn, struct result_row *row, struct error *error)
+{
+    bool is_first = turn->attempts == 0;
+    schedule_take(&run->schedule, turn, row->verdict);
+    if (!is_first) {
+        result_row_add_attempt(&run->result.rows[turn->result], row);
+        return 0;
+    }
+    turn->result = run->result.row_count;
+    return result_run_add(&run->result, row, error);
+}
+
+static void tell_retry(struct run *run, const struct turn *turn)
+{
+    const struct result_row *row = &run->result.rows[turn->result];
+    char name[RESULT_NAME_BYTES];
+    if (turn->attempts > 1 && row->is_unstable && turn->state == TURN_DONE)
+        progress_say(&run->progress, "%s is unstable: attempt %u went well; the verdict stays %s", result_row_name(row, name),
+                     turn->attempts, verdict_name(row->verdict));
+}
+
+/* A row that somebody interrupted, or that could not be written down, is not done: the journal does not have it. */
 void run_take_row(struct run *run, struct turn *turn, struct result_row *row, const char *unwritten)
 {
     struct error error = ERROR_INIT;
-    schedule_take(&run->schedule, turn, row->verdict);
+    run_mark_row(run, turn, row);
     if (unwritten && !run->result.broken_off)
         result_set(&run->result.broken_off, unwritten);
+    if (!unwritten && !run_is_interrupted(run))
+        run_note_row(run, turn, row);
+    turn->interruptions = 0;
+    progress_set_number(&run->progress, run->result.row_count + (turn->attempts == 0));
     progress_verdict(&run->progress, row);
-    if (result_run_add(&run->result, row, &error))
+    if (run_account_row(run, turn, row, &error))
         progress_say(&run->progress, "%s", error.text);
+    else
+        tell_retry(run, turn);
     write_report(run);
+}
+
+/* The lease is for whoever goes on after a kill; no reader of the report needs it. */
+static void note_device(struct run *run, cJSON *device)
+{
+    run_note_device(run, device, json_string(device, "lease", NULL));
+    cJSON_DeleteItemFromObjectCaseSensitive(device, "lease");
 }
 
 /* One that is opened again (its worker was) takes the place of its earlier self. */
@@ -231,6 +231,8 @@ void run_take_device(struct run *run, cJSON *device, const char *problem)
         progress_say(&run->progress, "%s", problem);
     if (!earlier && json_string(device, "judged_on", NULL))
         progress_say(&run->progress, "%s is judged on %s; what it prints is recorded", id, json_string(device, "judged_on", ""));
+    if (device && run->journal)
+        note_device(run, device);
     if (device && earlier)
         cJSON_ReplaceItemViaPointer(run->result.devices, earlier, device);
     else if (device)
@@ -246,13 +248,16 @@ bool run_is_over(struct run *run)
 {
     struct error error = ERROR_INIT;
     if (!run->result.broken_off && room_check(run->options->directory, &error))
-        break_off(run, &error);
+        run_break_off(run, &error);
     return run_is_interrupted(run) || run->result.broken_off;
 }
 
 struct turn *run_next_turn(struct run *run, size_t device)
 {
-    return run_is_over(run) ? NULL : schedule_next(&run->schedule, device, NULL, NULL);
+    struct turn *turn = run_is_over(run) ? NULL : schedule_next(&run->schedule, device, run_has_time_for, run);
+    if (turn)
+        run_note_begin(run, device, turn);
+    return turn;
 }
 
 /* In this process. `broken`: why there is no simulator; NULL: there is. */
@@ -265,6 +270,7 @@ static void run_device(struct run *run, size_t index, const struct error *broken
     run_take_device(run, device, station.broken.code && !broken ? station.broken.text : NULL);
     while ((turn = run_next_turn(run, index))) {
         struct result_row row = {0};
+        progress_set_number(&run->progress, run->result.row_count + (turn->attempts == 0));
         station_run(&station, turn->row, (struct station_turn){turn->repetition, turn->attempts + 1}, &row);
         run_take_row(run, turn, &row, station_unwritten(&station));
     }
@@ -298,6 +304,9 @@ static void say_what_is_safe(struct run *run)
 static void finish(struct run *run)
 {
     run->result.is_interrupted = run_is_interrupted(run);
+    run_list_not_run(run);
+    if (run->schedule.is_stopped)
+        run->result.planned_count = run->result.row_count;
     run->result.ended_unix_us = clock_unix_us(run->bench.clock);
     run->result.exit_code = result_run_exit_code(&run->result);
     /* Whoever asks for a report and gets none must not read "all passed". */
@@ -305,6 +314,20 @@ static void finish(struct run *run)
         run->result.exit_code = result_run_exit_code(&run->result);
     if (run->result.broken_off)
         say_what_is_safe(run);
+}
+
+/* A killed run's leases would keep its lanes until they expire. Those of a simulator of its own went with it. */
+static void release_old_leases(struct run *run)
+{
+    const cJSON *lease;
+    cJSON_ArrayForEach(lease, run->old_leases)
+    {
+        cJSON *params = cJSON_CreateObject();
+        struct error gone = ERROR_INIT;
+        if (params && json_set_string(params, "lease", lease->valuestring) == 0)
+            bench_call(&run->bench, "lane.release", TAKE(params), NULL, &gone);
+        cJSON_Delete(params);
+    }
 }
 
 /* Only a case that names an unknown knob is an error here: it is the first moment at which that can be known. */
@@ -316,11 +339,29 @@ static int run_all(struct run *run, struct error *error)
     if (is_broken && !run_is_interrupted(run))
         progress_say(&run->progress, "simulator: %s", broken.text);
     record_simulator(run);
+    if (!is_broken && !run->bench.is_simulator_ours)
+        release_old_leases(run);
     if (!failed)
         run_devices(run, is_broken ? &broken : NULL);
     bench_close_simulator(&run->bench);
+    return failed;
+}
+
+static bool has_work(const struct run *run)
+{
+    for (size_t i = 0; i < run->schedule.device_count; i++)
+        if (schedule_has_more(&run->schedule, i))
+            return true;
+    return false;
+}
+
+/* A run that was resumed behind its last row has nothing to start anything for. */
+static int work(struct run *run, struct error *error)
+{
+    run_tell_quarantines(run);
+    int failed = has_work(run) ? run_all(run, error) : 0;
     /* Before the report: on a full disk it makes the room for it. */
-    remove_private(run);
+    run_remove_private(run);
     if (!failed)
         finish(run);
     return failed;
@@ -328,8 +369,12 @@ static int run_all(struct run *run, struct error *error)
 
 int run_suite(const struct run_options *options, struct result_run *ret_result, struct error *error)
 {
-    struct run run = {.options = options};
-    const struct schedule_options schedule = {.repeat = 1};
+    struct run run = {.options = options, .lock_fd = -1};
+    const struct schedule_options schedule = {.repeat = options->is_until_fail ? options->repeat
+                                                        : options->repeat      ? options->repeat
+                                                                               : 1,
+                                              .retries = options->retries,
+                                              .is_until_fail = options->is_until_fail};
     if (check_scale(options, error) || plan_make(options, &run.plan, error))
         return -1;
     if (check_flash(options, &run.plan, error) || schedule_make(&run.plan, &schedule, &run.schedule, error)) {
@@ -337,7 +382,7 @@ int run_suite(const struct run_options *options, struct result_run *ret_result, 
         return -1;
     }
     uv_loop_init(&run.loop);
-    int failed = set_up(&run, error) || run_all(&run, error) ? -1 : 0;
+    int failed = set_up(&run, error) || work(&run, error) ? -1 : 0;
     tear_down(&run);
     schedule_done(&run.schedule);
     plan_done(&run.plan);

@@ -9,6 +9,7 @@
 
 #include "harness/rig/sweeper.h"
 #include "harness/run/bench.h"
+#include "harness/run/journal.h"
 #include "harness/run/schedule.h"
 
 struct run {
@@ -18,6 +19,11 @@ struct run {
     struct schedule schedule;
     struct bench bench; /* of this process: with a device only when rows run here */
     struct progress progress;
+    int lock_fd; /* of the run's folder: nobody else writes there */
+    struct journal *journal;
+    cJSON *old_leases;     /* of a run that was killed: ids */
+    deadline_t budget_end; /* {0}: no time budget */
+    bool is_out_of_time;   /* a row did not begin because of it */
     char *private_directory;
     struct sweeper *sweeper; /* of the private folder */
     struct result_run result;
@@ -25,6 +31,38 @@ struct run {
     size_t rows_in_junit;
 };
 
+/* ---- run_folder.c ---- */
+
+/*
+ * The run's folder, locked, with its private part and its journal: a new one, or, when the run is resumed, the one that is there, with everything in it
+ * already accounted for. Errors: as run_suite.
+ */
+int run_open_folder(struct run *run, struct error *error);
+/* By ourselves: the sweeper would wait for what a hook left running. */
+void run_remove_private(struct run *run);
+void run_close_folder(struct run *run);
+/* An attempt begins, or has ended: into the journal. A journal that cannot be written is the end of the run. */
+void run_note_begin(struct run *run, size_t device, const struct turn *turn);
+void run_note_row(struct run *run, const struct turn *turn, const struct result_row *row);
+void run_note_simulator(struct run *run);
+void run_note_device(struct run *run, const cJSON *device, const char *lease);
+
+/* ---- run_night.c ---- */
+
+/* Is there time for it? */
+bool run_has_time_for(void *run, const struct case_row *row);
+/* What the schedule and the quarantine say of a row that has ended. */
+void run_mark_row(const struct run *run, const struct turn *turn, struct result_row *row);
+/* Quarantines that are over: told once. */
+void run_tell_quarantines(struct run *run);
+/* At the end: what the time budget left out. */
+void run_list_not_run(struct run *run);
+
+/* ---- run.c ---- */
+
+/* The turn's attempt: into the results; the row is taken over. */
+int run_account_row(struct run *run, struct turn *turn, struct result_row *row, struct error *error);
+void run_break_off(struct run *run, const struct error *error);
 /* The next turn of a device; NULL: there is none, or the run is over. */
 struct turn *run_next_turn(struct run *run, size_t device);
 /* A device was opened: into the report. `device`: taken over; problem NULL: it is well. */

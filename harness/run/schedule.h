@@ -11,7 +11,7 @@
 
 #include "harness/run/plan.h"
 
-enum { SCHEDULE_TURNS_MAX = 20000 };
+enum { SCHEDULE_TURNS_MAX = 10000 };
 
 enum turn_state { TURN_WAITING, TURN_RUNNING, TURN_DONE };
 

@@ -65,6 +65,8 @@ void station_open(struct station *station, const struct rig_device *device, cons
         json_set(json, "identity", identity);
     if (json)
         json_set_string(json, "lane", bench->lane);
+    if (json)
+        json_set_string(json, "lease", bench->lease);
     *ret_device = TAKE(json);
 }
 
@@ -91,6 +93,8 @@ static void begin_row(struct station *station, const struct case_row *row, struc
 
 static void note_timeline(const struct bench *bench, struct result_row *result)
 {
+    if (bench->timeline)
+        timeline_sync(bench->timeline);
     result->timeline_last = bench->timeline ? timeline_line(bench->timeline) : 0;
     if (result->timeline_last < result->timeline_first)
         result->timeline_first = result->timeline_last = 0;

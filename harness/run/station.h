@@ -27,7 +27,7 @@ struct station_turn {
  * Open the device. A failure is no error of the call: `broken` says it, and each row.
  *
  * broken      why there is no simulator; NULL: there is one.
- * ret_device  the device as results.json has it; given; NULL when memory is short.
+ * ret_device  the device as results.json has it, and its `lease`; given; NULL when memory is short.
  */
 void station_open(struct station *station, const struct rig_device *device, const struct error *broken, cJSON **ret_device);
 /* ret_row: result_row_done() it. */

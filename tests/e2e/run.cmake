@@ -1,4 +1,4 @@
-foreach(name suite report disk known verdicts faults board network ports certificate certs many exec)
+foreach(name suite report disk known verdicts faults board network ports certificate certs many night exec)
   dpsbench_e2e_test(e2e_run_${name} COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/run_${name}.sh TIMEOUT 300)
 endforeach()
 # Real time: a board's.

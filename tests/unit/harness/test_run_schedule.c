@@ -145,7 +145,7 @@ static void refuses_more_turns_than_it_can_hold(void **state)
     struct error error = ERROR_INIT;
     assert_int_equal(schedule_make(&of.plan, &(struct schedule_options){.repeat = 5000}, &schedule, &error), -1);
     assert_int_equal(error.code, ERROR_LIMIT);
-    assert_string_equal(error.text, "--repeat 5000 of 6 rows makes 30000: at most 20000 rows are run at once");
+    assert_string_equal(error.text, "--repeat 5000 of 6 rows makes 30000: at most 10000 rows are run at once");
     assert_null(schedule.devices[0].turns);
 }
 

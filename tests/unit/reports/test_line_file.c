@@ -11,7 +11,7 @@ static void appends_whole_lines(void **state)
 {
     struct line_file *file = NULL;
     const char *path = scratch_path(state, "lines");
-    assert_int_equal(line_file_open(path, &file, NULL), 0);
+    assert_int_equal(line_file_open(path, &file, NULL, NULL), 0);
     assert_int_equal(line_file_append(file, "one", NULL), 0);
     assert_int_equal(line_file_append(file, "", NULL), 0);
     assert_int_equal(line_file_append(file, "three", NULL), 0);
@@ -25,7 +25,7 @@ static void says_which_file_cannot_be_made(void **state)
 {
     struct line_file *file = NULL;
     struct error error = ERROR_INIT;
-    assert_int_equal(line_file_open(scratch_path(state, "no/such/folder"), &file, &error), -1);
+    assert_int_equal(line_file_open(scratch_path(state, "no/such/folder"), &file, NULL, &error), -1);
     assert_int_equal(error.owner, ERROR_OWNER_RIG);
     assert_non_null(strstr(error.text, "no/such/folder"));
     assert_null(file);
@@ -44,7 +44,7 @@ static void keeps_whole_lines_without_a_hole_when_the_disk_is_full(void **state)
     memset(line, 'x', TEXT_BYTES);
     line[TEXT_BYTES] = 0;
     scratch_write(scratch_path(state, "disk/ballast"), line);
-    assert_int_equal(line_file_open(scratch_path(state, "disk/lines"), &file, NULL), 0);
+    assert_int_equal(line_file_open(scratch_path(state, "disk/lines"), &file, NULL, NULL), 0);
     int lines = 0;
     while (lines < 100 && line_file_append(file, line, &error) == 0)
         lines++;

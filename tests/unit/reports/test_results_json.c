@@ -42,7 +42,7 @@ static void says_what_a_reader_needs(void **state)
     CLEANUP(result_run_done) struct result_run run = {0};
     fill(&run, "out");
     CLEANUP_JSON cJSON *json = results_to_json(&run);
-    assert_int_equal(json_integer(json, "v", 0), 3);
+    assert_int_equal(json_integer(json, "v", 0), 4);
     assert_string_equal(json_string(json, "run", ""), "20260101T000000Z-1");
     assert_string_equal(json_string(json, "started", ""), "2026-01-01T00:00:00.000000Z");
     const cJSON *row = first_row(json);
@@ -148,7 +148,7 @@ static void refuses_what_is_no_results_json(void **state)
         {"{}", "no version"},
         {"[]", "no version"},
         {"{\"v\":\"1\",\"rows\":[]}", "no version"},
-        {"{\"v\":4,\"version\":\"9.0\",\"rows\":[]}", "written by a newer dpsbench (9.0)"},
+        {"{\"v\":5,\"version\":\"9.0\",\"rows\":[]}", "written by a newer dpsbench (9.0)"},
         {"{\"v\":1}", "no rows"},
         {"{\"v\":1,\"rows\":{}}", "no rows"},
         {"{\"v\":1,\"rows\":[{\"id\":\"a\",\"verdict\":\"pass\"},3]}", "row 2 has no id"},
