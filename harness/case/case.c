@@ -467,6 +467,7 @@ void case_row_free(struct case_row *row)
     free_service(&row->service);
     for (int i = 0; i < CASE_VIEW_COUNT; i++) {
         free_expectations(&row->views[i].in_order);
+        free_expectations(&row->views[i].in_any_order);
         free_expectations(&row->views[i].never);
     }
     for (size_t i = 0; i < row->finding_count; i++) {
@@ -481,10 +482,11 @@ bool case_row_drop_view(struct case_row *row, enum case_view view)
 {
     size_t left = 0;
     free_expectations(&row->views[view].in_order);
+    free_expectations(&row->views[view].in_any_order);
     free_expectations(&row->views[view].never);
     row->views[view] = (struct case_view_expectations){0};
     for (int i = 0; i < CASE_VIEW_COUNT; i++)
-        left += row->views[i].in_order.count;
+        left += row->views[i].in_order.count + row->views[i].in_any_order.count;
     return left > 0;
 }
 

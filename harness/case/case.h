@@ -31,6 +31,7 @@ struct case_expectations {
 
 struct case_view_expectations {
     struct case_expectations in_order;
+    struct case_expectations in_any_order;
     struct case_expectations never;
 };
 

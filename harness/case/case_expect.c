@@ -29,7 +29,7 @@ static int read_only(const struct case_reader *reader, struct yaml_node only, bo
     return 0;
 }
 
-enum list_kind { LIST_IN_ORDER, LIST_NEVER };
+enum list_kind { LIST_IN_ORDER, LIST_IN_ANY_ORDER, LIST_NEVER };
 
 static int read_after(struct yaml_node node, bool is_first, struct expectation *expectation, struct error *error)
 {
@@ -56,6 +56,7 @@ static int read_one(struct case_reader *reader, struct yaml_node node, enum even
                     struct case_expectations *list, struct error *error)
 {
     static const char *const keys[][6] = {[LIST_IN_ORDER] = {"event", "where", "only", "after_s", "catches"},
+                                          [LIST_IN_ANY_ORDER] = {"event", "where", "only", "catches"},
                                           [LIST_NEVER] = {"event", "where", "only", "more_than", "catches"}};
     struct expectation limits = {0};
     bool belongs;
@@ -99,12 +100,13 @@ static int read_list(struct case_reader *reader, struct yaml_node node, enum eve
 
 static int read_view(struct case_reader *reader, struct yaml_node node, enum case_view view, struct error *error)
 {
-    static const char *const keys[] = {"in_order", "never", NULL};
+    static const char *const keys[] = {"in_order", "in_any_order", "never", NULL};
     struct case_view_expectations *expectations = &reader->row->views[view];
     if (yaml_is_null(node))
         return 0;
     if (yaml_check_keys(node, "a view's expectations", keys, error) ||
-        read_list(reader, yaml_get(node, "in_order"), event_views[view], LIST_IN_ORDER, &expectations->in_order, error))
+        read_list(reader, yaml_get(node, "in_order"), event_views[view], LIST_IN_ORDER, &expectations->in_order, error) ||
+        read_list(reader, yaml_get(node, "in_any_order"), event_views[view], LIST_IN_ANY_ORDER, &expectations->in_any_order, error))
         return -1;
     return read_list(reader, yaml_get(node, "never"), event_views[view], LIST_NEVER, &expectations->never, error);
 }
@@ -118,10 +120,12 @@ int case_read_views(struct case_reader *reader, struct yaml_node expect, struct 
     for (int i = 0; i < CASE_VIEW_COUNT; i++) {
         if (read_view(reader, yaml_get(expect, keys[i]), (enum case_view)i, error))
             return -1;
-        positive += reader->row->views[i].in_order.count;
+        positive += reader->row->views[i].in_order.count + reader->row->views[i].in_any_order.count;
     }
     /* A row that only forbids would pass on a device that is switched off. */
-    return positive ? 0 : yaml_fail(expect, error, "nothing is expected to happen: at least one view needs `in_order` for this row");
+    return positive ? 0
+                    : yaml_fail(expect, error,
+                                "nothing is expected to happen: at least one view needs `in_order` or `in_any_order` for this row");
 }
 
 /* ---- what catches which weakness ---- */
@@ -140,6 +144,7 @@ static int visit_all(const struct case_row *row, visit_fn *visit, void *user, st
 {
     for (int i = 0; i < CASE_VIEW_COUNT; i++)
         if (visit_list(&row->views[i].in_order, (enum case_view)i, visit, user, error) ||
+            visit_list(&row->views[i].in_any_order, (enum case_view)i, visit, user, error) ||
             visit_list(&row->views[i].never, (enum case_view)i, visit, user, error))
             return -1;
     return 0;

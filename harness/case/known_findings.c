@@ -203,7 +203,8 @@ static size_t mark_row(const struct case_row *row, const struct known_failure *f
     size_t count = 0;
     for (int i = 0; i < CASE_VIEW_COUNT; i++) {
         if (failure->list != KNOWN_LIST_NEVER)
-            count += mark_list(&row->views[i].in_order, &failure->wanted, finding);
+            count += mark_list(&row->views[i].in_order, &failure->wanted, finding) +
+                     mark_list(&row->views[i].in_any_order, &failure->wanted, finding);
         if (failure->list != KNOWN_LIST_IN_ORDER)
             count += mark_list(&row->views[i].never, &failure->wanted, finding);
     }

@@ -120,7 +120,8 @@ static cJSON *catches_to_json(const struct case_row *row)
 {
     CLEANUP_JSON cJSON *json = cJSON_CreateObject();
     for (int i = 0; json && i < CASE_VIEW_COUNT; i++)
-        if (add_places(json, &row->views[i].in_order) || add_places(json, &row->views[i].never))
+        if (add_places(json, &row->views[i].in_order) || add_places(json, &row->views[i].in_any_order) ||
+            add_places(json, &row->views[i].never))
             return NULL;
     return TAKE(json);
 }

@@ -172,6 +172,18 @@ static void advance(struct watch *watch, struct watch_view *view, const struct c
     cJSON_Delete(TAKE(view->nearest));
 }
 
+/* The first that still waits takes the event: of two that are equal, each needs one of its own. */
+static void take_any(struct watch *watch, struct watch_view *view, const struct case_expectations *any, const cJSON *event)
+{
+    for (size_t i = 0; i < any->count; i++) {
+        if (view->any_seen[i] || !expectation_matches(&any->items[i], event))
+            continue;
+        keep_refusal(watch, &any->items[i], event);
+        view->any_seen[i] = true;
+        return;
+    }
+}
+
 static void check_findings(struct watch *watch, const cJSON *event)
 {
     for (size_t i = 0; i < watch->row->finding_count; i++)
@@ -203,6 +215,7 @@ void watch_event(struct watch *watch, const cJSON *event)
     keep_landmarks(watch, kind, event);
     check_never(watch, view, &watch->row->views[index].never, event);
     advance(watch, view, &watch->row->views[index].in_order, event);
+    take_any(watch, view, &watch->row->views[index].in_any_order, event);
     check_findings(watch, event);
     keep_assumed(watch, event);
 }
@@ -216,10 +229,19 @@ static size_t find_missing(const struct watch_view *view, const struct case_expe
     return index;
 }
 
+static bool has_all(const struct watch_view *view, const struct case_expectations *any)
+{
+    for (size_t i = 0; i < any->count; i++)
+        if (!view->any_seen[i] && !any->items[i].known)
+            return false;
+    return true;
+}
+
 static bool is_view_met(const struct watch *watch, int view)
 {
-    const struct case_expectations *in_order = &watch->row->views[view].in_order;
-    return find_missing(&watch->views[view], in_order) == in_order->count;
+    const struct case_view_expectations *expected = &watch->row->views[view];
+    return find_missing(&watch->views[view], &expected->in_order) == expected->in_order.count &&
+           has_all(&watch->views[view], &expected->in_any_order);
 }
 
 bool watch_is_met(const struct watch *watch)
@@ -268,15 +290,24 @@ bool watch_is_overdue(struct watch *watch, int64_t now_us)
     return has_known && watch_is_met(watch);
 }
 
+static size_t count_seen(const struct watch_view *view, const struct case_expectations *any)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < any->count; i++)
+        count += view->any_seen[i];
+    return count;
+}
+
 void watch_progress(const struct watch *watch, char *text)
 {
     size_t length = 0;
     text[0] = 0;
     for (int i = 0; i < CASE_VIEW_COUNT; i++) {
-        size_t count = watch->row->views[i].in_order.count;
+        const struct case_expectations *any = &watch->row->views[i].in_any_order;
+        size_t count = watch->row->views[i].in_order.count + any->count;
         if (count)
             length += (size_t)snprintf(text + length, WATCH_TEXT_BYTES - length, "%s%s %zu/%zu", length ? ", " : "", view_names[i],
-                                       watch->views[i].met, count);
+                                       watch->views[i].met + count_seen(&watch->views[i], any), count);
     }
 }
 
@@ -382,7 +413,7 @@ struct failure {
     const struct watch_view *view;
 };
 
-enum { FAILURES_MAX = WATCH_VIOLATIONS_MAX + CASE_VIEW_COUNT * CASE_EXPECTATIONS_MAX };
+enum { FAILURES_MAX = WATCH_VIOLATIONS_MAX + 2 * CASE_VIEW_COUNT * CASE_EXPECTATIONS_MAX };
 
 struct failures {
     struct failure items[FAILURES_MAX];
@@ -403,6 +434,10 @@ static void find_unmet(const struct watch *watch, enum case_view index, bool is_
     for (size_t i = 0; i < in_order->count && i <= missing; i++)
         if (!view->seen[i] && (in_order->items[i].known != NULL) == is_known)
             add_failure(failures, (struct failure){.expectation = &in_order->items[i], .view = view});
+    const struct case_expectations *any = &watch->row->views[index].in_any_order;
+    for (size_t i = 0; i < any->count; i++)
+        if (!view->any_seen[i] && (any->items[i].known != NULL) == is_known)
+            add_failure(failures, (struct failure){.expectation = &any->items[i], .view = view});
 }
 
 static void find_violations(const struct watch *watch, bool is_known, struct failures *failures)
@@ -487,6 +522,7 @@ static void tell_fixed(const struct watch *watch, const struct failures *failure
 {
     for (int i = 0; i < CASE_VIEW_COUNT; i++) {
         tell_fixed_in(&watch->row->views[i].in_order, failures, result);
+        tell_fixed_in(&watch->row->views[i].in_any_order, failures, result);
         tell_fixed_in(&watch->row->views[i].never, failures, result);
     }
 }

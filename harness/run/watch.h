@@ -2,7 +2,8 @@
  * harness/run/watch.h - one row's expectations against the events that come
  *
  * What:     follows `in_order` and `never` of the three views, event by event, keeps the nearest miss, and says what the verdict is and why.
- *           A view's expectations are met in their order; other events may come between, and what the device is known to fail may be left out.
+ *           A view's expectations are met in their order, or in any; other events may come between, and what the device is known to fail may be
+ *           left out. An event meets one expectation of each list.
  * Not here: which events belong to the row (attempt.h decides), deadlines, the rig's own troubles.
  */
 #ifndef HARNESS_RUN_WATCH_H
@@ -13,11 +14,12 @@
 
 /* One view's progress. */
 struct watch_view {
-    size_t met;                       /* the next of in_order to come; all before it came, or are known to fail */
-    bool seen[CASE_EXPECTATIONS_MAX]; /* of in_order: it came, in time */
-    int64_t met_us;                   /* when the last of them did, on its source's monotonic clock */
-    size_t noticed;                   /* `met` when watch_is_overdue last looked, and ... */
-    int64_t noticed_us;               /* ... since when it is so, on the bench's clock */
+    size_t met;                           /* the next of in_order to come; all before it came, or are known to fail */
+    bool seen[CASE_EXPECTATIONS_MAX];     /* of in_order: it came, in time */
+    bool any_seen[CASE_EXPECTATIONS_MAX]; /* of in_any_order */
+    int64_t met_us;                       /* when the last of them did, on its source's monotonic clock */
+    size_t noticed;                       /* `met` when watch_is_overdue last looked, and ... */
+    int64_t noticed_us;                   /* ... since when it is so, on the bench's clock */
     size_t never_counts[CASE_EXPECTATIONS_MAX];
     cJSON *nearest; /* the event that came nearest to the next expectation */
     int nearness;   /* conditions that it met; -1: none came */
@@ -56,7 +58,7 @@ void watch_init(struct watch *watch, const struct case_row *row, double time_sca
 void watch_done(struct watch *watch);
 /* Lent event, of any view; kinds of the bench are ignored. */
 void watch_event(struct watch *watch, const cJSON *event);
-/* Every in_order is complete, but for what is known to fail. */
+/* Every in_order and in_any_order is complete, but for what is known to fail. */
 bool watch_is_met(const struct watch *watch);
 /* Something happened that must never, and that is not known to happen. */
 bool watch_is_violated(const struct watch *watch);

@@ -171,7 +171,35 @@ static void bears_as_many_as_the_case_allows(void **state)
 }
 
 #define TWO_STEPS "in_order: [{event: mqtt.puback}, {event: mqtt.publish, after_s: {min: 3}}]"
+
 #define ONE_STEP "in_order: [{event: tls.handshake, where: {chain: {count: 2}}}]"
+#define ANY_ORDER                                                                                                                          \
+    "in_order: [{event: mqtt.connect}], in_any_order: [{event: mqtt.suback, catches: [accepts-any-server]}, {event: mqtt.publish}, "       \
+    "{event: mqtt.publish}]"
+
+static void takes_events_in_any_order_and_each_for_one_expectation(void **state)
+{
+    struct fixture *fixture = *state;
+    read_row(fixture, ONE_STEP ",\n         never: [{event: mqtt.connect, catches: [accepts-any-server]}]", ANY_ORDER);
+    show(fixture, "mqtt.publish", "{}");
+    show(fixture, "mqtt.connect", "{}");
+    show(fixture, "mqtt.suback", "{}");
+    show(fixture, "attestation.verdict", REFUSED);
+    show(fixture, "console.connection-rejected", "{\"return_code\":5}");
+    assert_false(watch_is_met(&fixture->watch)); /* one publication is not two */
+    char text[WATCH_TEXT_BYTES];
+    watch_progress(&fixture->watch, text);
+    assert_non_null(strstr(text, "wire 3/4"));
+    struct result_row early = {0};
+    watch_judge(&fixture->watch, &early);
+    assert_int_equal(early.verdict, VERDICT_FAIL);
+    assert_string_equal(early.reason.expected, "mqtt.publish");
+    result_row_done(&early);
+    show(fixture, "mqtt.publish", "{}");
+    assert_true(watch_is_met(&fixture->watch));
+    judge(fixture);
+    assert_int_equal(fixture->result.verdict, VERDICT_PASS);
+}
 
 static void what_comes_too_early_in_device_seconds_fails(void **state)
 {
@@ -375,6 +403,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(remembers_known_findings_without_judging_them, set_up, tear_down),
         cmocka_unit_test_setup_teardown(counts_its_progress_by_view, set_up, tear_down),
         cmocka_unit_test_setup_teardown(bears_as_many_as_the_case_allows, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(takes_events_in_any_order_and_each_for_one_expectation, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_comes_too_early_in_device_seconds_fails, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_waits_long_enough_does_not, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_work_of_the_machine_makes_nothing_late, set_up, tear_down),
