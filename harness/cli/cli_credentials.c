@@ -122,6 +122,32 @@ static int delete_slot(const struct credential_arguments *arguments, struct cred
     return EXIT_ALL_PASSED;
 }
 
+/* What is above belongs to the modem itself. */
+static bool is_deletable(const struct credential_entry *entry)
+{
+    return entry->sec_tag <= CREDENTIAL_SEC_TAG_MAX;
+}
+
+static int delete_all(const struct credential_arguments *arguments, struct credential_session *session, struct error *error)
+{
+    CLEANUP_FREE struct credential_list *found = calloc(1, sizeof *found);
+    if (!found)
+        return error_set_memory(error);
+    if (modem_link_list(session->link, found, error))
+        return -1;
+    for (size_t i = 0; i < found->count; i++) {
+        const struct credential_entry *entry = &found->entries[i];
+        if (!is_deletable(entry))
+            continue;
+        if (!arguments->is_dry_run && modem_link_delete(session->link, entry->sec_tag, entry->type, NULL, error))
+            return error_prefix(error, "sec tag %u, %s", entry->sec_tag, credential_kind_word(entry->type));
+        printf("%s in secure tag %u %s\n", credential_kind_word(entry->type), entry->sec_tag,
+               arguments->is_dry_run ? "would be deleted" : "deleted");
+    }
+    puts(arguments->is_dry_run ? "nothing was deleted" : "All credentials deleted.");
+    return EXIT_ALL_PASSED;
+}
+
 static int imei(const struct credential_arguments *arguments, struct credential_session *session, struct error *error)
 {
     const char *text = modem_link_identity(session->link)->imei;
@@ -241,6 +267,20 @@ static int run_delete(int argc, char **argv)
     return credentials_run(&arguments, delete_slot);
 }
 
+static int run_delete_all(int argc, char **argv)
+{
+    static const struct argp_option options[] = {
+        {"dry-run", CREDENTIAL_OPTION_DRY_RUN, NULL, 0, "Say what would be done, do nothing", 1}, CREDENTIAL_DEVICE_OPTIONS, {0}};
+    static const struct argp argp = {.options = options,
+                                     .args_doc = "PORT",
+                                     .doc = "Delete all credentials but the modem's own (sec tags above 2147483647)."
+                                            "\vExamples:\n  dpsbench credentials deleteall /dev/ttyACM0 --dry-run\n"};
+    struct credential_arguments arguments;
+    credential_arguments_parse(&argp, argc, argv, &arguments);
+    credentials_refuse_words(&arguments, 0);
+    return credentials_run(&arguments, delete_all);
+}
+
 static int run_imei(int argc, char **argv)
 {
     static const struct argp_option options[] = {CREDENTIAL_DEVICE_OPTIONS, {0}};
@@ -257,6 +297,7 @@ const struct command cli_credentials_commands[] = {
     {"write", "Write files into the modem: checked together first, only what differs, verified", credentials_write, NULL},
     {"verify", "Compare the modem with local files, and say what is wrong", credentials_verify, NULL},
     {"delete", "Delete one credential", run_delete, NULL},
+    {"deleteall", "Delete all credentials but the modem's own", run_delete_all, NULL},
     {"keygen", "A key made in the modem: CSR, and with a CA its certificate, written and verified", credentials_keygen, NULL},
     {"generate", "As keygen, by the word of nrfcredstore", credentials_keygen, NULL},
     {"imei", "Print the modem's IMEI", run_imei, NULL},

@@ -28,9 +28,8 @@ static int take_words(const struct credential_arguments *arguments, struct local
     int64_t sec_tag;
     const struct credential_kind *kind;
     if (arguments->word_count != 3)
-        return error_set(
-            error, ERROR_OWNER_FILE, ERROR_USAGE,
-            "what is to be written? SECTAG TYPE FILE, as in: 56 CLIENT_CERT chain.pem; or --tag 56 --root FILE --cert FILE --key FILE");
+        return error_set(error, ERROR_OWNER_FILE, ERROR_USAGE,
+                         "which files? SECTAG TYPE FILE, as in: 56 CLIENT_CERT chain.pem; or --tag 56 --root FILE --cert FILE --key FILE");
     if (credential_tag_read(arguments->words[0], &sec_tag, error) || credential_kind_read(arguments->words[1], &kind, error))
         return -1;
     files->sec_tag = (uint32_t)sec_tag;

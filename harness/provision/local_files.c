@@ -42,10 +42,17 @@ static int check_psk(const struct wanted_credential *wanted, struct error *error
 /* DER and base64 are read by people's tools, not by a modem. */
 static int check_is_pem(const struct wanted_credential *wanted, struct error *error)
 {
-    if (strstr(bytes_text(&wanted->text), "-----BEGIN "))
+    if (wanted->type > TYPE_KEY || strstr(bytes_text(&wanted->text), "-----BEGIN "))
         return 0;
     return error_set(error, ERROR_OWNER_FILE, ERROR_SYNTAX,
-                     "%s: the modem wants PEM; convert it: openssl x509 -in FILE -inform DER -out NEW.pem", wanted->path);
+                     "%s: this is DER or base64, and the modem wants PEM; convert it: openssl %s -inform DER -in FILE -out NEW.pem",
+                     wanted->path, wanted->type == TYPE_KEY ? "pkey" : "x509");
+}
+
+/* DER begins with a SEQUENCE; its bytes would be refused one by one below. */
+static bool is_der(const struct wanted_credential *wanted)
+{
+    return wanted->text.length_bytes > 1 && wanted->text.data[0] == 0x30 && wanted->text.data[1] >= 0x80;
 }
 
 static int interpret(struct local_files *files, const struct wanted_credential *wanted, struct error *error)
@@ -107,6 +114,8 @@ int local_files_add_text(struct local_files *files, int type, const char *path, 
     if (wanted->had_cr)
         notes_add(&files->notes, NOTE_REMARK, "file.crlf", "%s has CR LF line ends: LF is stored, which is what Azure's documentation does",
                   path);
+    if (is_der(wanted) && check_is_pem(wanted, error))
+        return -1;
     return check_passes(wanted, error) || interpret(files, wanted, error) ? -1 : 0;
 }
 

@@ -51,6 +51,10 @@ for _ in 1 2 3 4 5 6; do cat "$root"; done >"$scratch/long.pem"
 credentials write /dev/no-such-port 56 ROOT_CA_CERT "$scratch/long.pem"
 exits 2
 holds "$scratch/stderr" 'one AT command carries'
+openssl x509 -in "$root" -outform DER -out "$scratch/root.der"
+credentials write /dev/no-such-port 56 ROOT_CA_CERT "$scratch/root.der"
+exits 2
+holds "$scratch/stderr" 'openssl x509 -inform DER'
 printf 'xyz' >"$scratch/psk"
 credentials write /dev/no-such-port 56 PSK "$scratch/psk"
 exits 2
@@ -144,6 +148,16 @@ is "$(jq '.[] | select(.sec_tag == 57 and .type == 2).key_generations' "$scratch
 is "$(jq '.[] | select(.sec_tag == 13 and .type == 1) | [.writes, .deletions] | add' "$scratch/stdout")" 2
 credentials list "$port" --tag 56 --wear
 is "$(awk '$1 == 56 { print $NF }' "$scratch/stdout" | sort -u)" 1
+
+it 'deletes all, and says so before'
+credentials deleteall "$port" --dry-run
+exits 0
+is "$(tail -n 1 "$scratch/stdout")" 'nothing was deleted'
+credentials deleteall "$port"
+exits 0
+is "$(tail -n 1 "$scratch/stdout")" 'All credentials deleted.'
+credentials list "$port" --json
+is "$(jq '.credentials | length' "$scratch/stdout")" 0
 
 it 'says which device is meant, and who holds the port'
 credentials list
