@@ -97,6 +97,7 @@ static int read_ttl(const struct call *call, int64_t *ret_ttl_s)
 static int simulator_info(struct call *call)
 {
     call->result = call->control->options.info(call->control->options.user);
+    json_set_integer(call->result, "unix_us", clock_unix_us(call->control->options.clock));
     json_set_integer(call->result, "lost_events", (int64_t)publisher_lost_count(call->control->options.publisher));
     return call->result ? 0 : error_set_memory(call->error);
 }

@@ -83,6 +83,7 @@ static const struct command commands[] = {
     {"try", "Try a device's own files, without a board: would DPS assign it, and if not, why", cli_try, NULL},
     {"probe", "Register from this host with a device's own credentials: are they wrong, or is the device", cli_probe, NULL},
     {"devices", "List the serial ports of boards, and what answers there", cli_devices, NULL},
+    {"doctor", "Look whether everything is there that a run needs, and say what to do", cli_doctor, NULL},
     {"rig", rig_text, NULL, cli_rig_commands},
     {"credentials", "The credentials in a modem: list, plan, write, verify, delete, keygen, wear", cli_credentials,
      cli_credentials_commands},

@@ -11,6 +11,7 @@ int cli_main(int argc, char **argv);
 
 int cli_run(int argc, char **argv);
 int cli_devices(int argc, char **argv);
+int cli_doctor(int argc, char **argv);
 int cli_list(int argc, char **argv);
 int cli_calibrate(int argc, char **argv);
 int cli_plan(int argc, char **argv);

@@ -64,7 +64,7 @@ static void print_port(const struct port_info *port, const struct port_probe *pr
            port_answer_name(probe->answer), port->kind ? port->kind->name : port->product);
     if (*port->by_id)
         printf("    %s\n", port->by_id);
-    if (probe->answer == PORT_AT_HOST && !*probe->text)
+    if (*probe->identity.model)
         printf("    %s, %s, IMEI %s, CFUN %d\n", probe->identity.model, probe->identity.firmware,
                *probe->identity.imei ? probe->identity.imei : "none", probe->identity.cfun);
     if (*probe->text)

@@ -147,7 +147,7 @@ static void say_what_next(const struct rig_draft *draft, const struct init_argum
     if (draft->gap_count)
         log_info("%zu value%s left to fill in: look for FILL IN", draft->gap_count, draft->gap_count == 1 ? " is" : "s are");
     else if (!is_stdout(arguments))
-        log_info("next: dpsbench run --rig %s", word ? word : "FILE");
+        log_info("next: dpsbench doctor --rig %s", word ? word : "FILE");
 }
 
 static int init(int argc, char **argv)

@@ -80,13 +80,15 @@ static void on_identity(void *user, const struct dk_identity *identity, const st
     struct contact *contact = user;
     contact->is_done = true;
     if (identity) {
-        set_answer(contact->result, PORT_AT_HOST, NULL);
+        bool is_shell = dk_transport(contact->dk) == AT_TRANSPORT_SHELL;
+        set_answer(contact->result, is_shell ? PORT_SHELL : PORT_AT_HOST, NULL);
         contact->result->identity = *identity;
     } else if (error->code == ERROR_REFUSED) {
         /* It has an AT host; what it is, it does not say. */
         set_answer(contact->result, PORT_AT_HOST, error);
     } else if (contact->has_prompt) {
-        set_answer(contact->result, PORT_SHELL, NULL);
+        /* A shell without the command `at`. */
+        set_answer(contact->result, PORT_SHELL, error);
     } else {
         set_answer(contact->result, contact->has_text ? PORT_TALKS : PORT_NOTHING, NULL);
     }

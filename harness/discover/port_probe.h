@@ -31,8 +31,9 @@ enum port_answer {
 
 struct port_probe {
     enum port_answer answer;
-    char text[ERROR_TEXT_MAX_BYTES]; /* who holds it, or why it cannot be opened, with the mend; "" else */
-    struct dk_identity identity;     /* of PORT_AT_HOST; texts are "" and cfun is DK_CFUN_UNKNOWN else */
+    char text
+        [ERROR_TEXT_MAX_BYTES];  /* who holds it, why it cannot be opened, with the mend, or why its shell takes no AT command; "" else */
+    struct dk_identity identity; /* when AT commands are answered; else its texts are "" and cfun is DK_CFUN_UNKNOWN */
 };
 
 enum { PORT_PROBE_DEADLINE_MS = 15000 };

@@ -114,6 +114,7 @@ static void put_comment(struct rig_draft *draft, const char *indent, const char 
 static void put_head(struct rig_draft *draft)
 {
     bytes_append_text(&draft->text, "# Written by `dpsbench rig init`; docs/rig.md is the manual. Where FILL IN stands, a person must.\n"
+                                    "# Then: dpsbench doctor --rig FILE\n"
                                     "format: 1\n"
                                     "devices:\n");
 }
@@ -169,7 +170,7 @@ static struct board find_board(const struct survey *survey, size_t first)
     while (board.end < survey->list.count && port_is_same_board(&ports[first], &ports[board.end]))
         board.end++;
     for (size_t i = first; i < board.end && !board.probe; i++)
-        if (survey->is_chosen[i] && (survey->probes[i].answer == PORT_AT_HOST || survey->probes[i].answer == PORT_SHELL)) {
+        if (survey->is_chosen[i] && *survey->probes[i].identity.model) {
             board.probe = &survey->probes[i];
             board.port = &ports[i];
         }
@@ -204,7 +205,9 @@ static void put_other_ports(struct rig_draft *draft, const struct board *board)
     for (size_t i = board->first; i < board->end; i++) {
         const struct port_info *port = &board->survey->list.items[i];
         const struct port_probe *probe = &board->survey->probes[i];
-        if (port != board->port)
+        if (port != board->port && probe->answer == PORT_TALKS)
+            put_key(draft, "console", port_name(port));
+        else if (port != board->port)
             put_comment(draft, "    ", "its port %d, %s: %s%s%s", port->vcom, port_name(port), port_answer_text(probe->answer),
                         *probe->text ? ": " : "", probe->text);
     }

@@ -497,7 +497,8 @@ const char *rig_lane_name(const struct rig *rig)
 static bool is_named(const struct rig_device *device, const char *word)
 {
     return strcmp(device->id, word) == 0 || strcmp(device->id + strspn(device->id, "0"), word) == 0 ||
-           (device->serial && strcmp(device->serial, word) == 0) || (device->imei && strcmp(device->imei, word) == 0);
+           (device->serial && strcmp(device->serial, word) == 0) || (device->imei && strcmp(device->imei, word) == 0) ||
+           strcmp(device->registration_id, word) == 0;
 }
 
 static bool is_described(const struct rig_device *device, const char *word)

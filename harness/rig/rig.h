@@ -137,7 +137,7 @@ void rig_done(struct rig *rig); /* NULL allowed */
 /* Devices that are connected, hence used. */
 size_t rig_connected_count(const struct rig *rig);
 /*
- * The connected device that a person means: by its id (zeros before it may be left out), port or IMEI, or by a platform or product that one
+ * The connected device that a person means: by its id (zeros before it may be left out), port, IMEI or registration ID, or by a platform or product that one
  * device alone has. NOT_FOUND (file): none, the text lists the devices. USAGE (file): several, the text lists them.
  */
 int rig_find_device(const struct rig *rig, const char *word, const struct rig_device **ret_device, struct error *error);

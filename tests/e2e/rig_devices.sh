@@ -38,14 +38,14 @@ vdk() {
         --registration-id "r-$name" --sec-tag 56 --time-scale "$DPSBENCH_TIME_SCALE" "$@"
 }
 
-# command ARGUMENT...: dpsbench; its exit status in $code, output in $scratch/stdout and $scratch/stderr.
-command() {
+# tool ARGUMENT...: dpsbench; its exit status in $code, output in $scratch/stdout and $scratch/stderr.
+tool() {
     code=0
     "$dpsbench" "$@" >"$scratch/stdout" 2>"$scratch/stderr" || code=$?
 }
 
 json() {
-    jq -r "$1" "$scratch/stdout"
+    jq -r "$@" "$scratch/stdout"
 }
 
 mkdir "$scratch/dks"
@@ -68,7 +68,7 @@ started+=("$holder")
 read -ru "$note_fd"
 
 it 'lists ports with USB ids, serial numbers, by-id names and VCOMs, and who answers there'
-command devices --json
+tool devices --json
 exits 0
 is "$(json '[.ports[].path] | map(split("/")[-1]) | join(" ")')" 'ttyACM0 ttyACM1 ttyACM10 ttyACM9 ttyUSB0'
 is "$(json '.ports[0] | [.vcom, .usb.vendor_id, .usb.product_id, .usb.serial, .usb.location, .board, .platform, .answers, .imei, .cfun] | join(" ")')" \
@@ -85,57 +85,57 @@ it 'shows foreign bytes of descriptors as what they are not'
 is "$(json '.ports[0].usb.product')" 'J-?[7mLink'
 
 it 'prints the same for a person'
-command devices 960054321 1051216197
+tool devices 960054321 1051216197
 exits 0
 holds "$scratch/stdout" 'mfw_nrf91x1_2.0.2, IMEI 352656100000002, CFUN 1'
 holds "$scratch/stdout" 'held by sleep'
 
 it 'never guesses between two equal boards'
-command devices nrf9160dk
+tool devices nrf9160dk
 exits 2
 holds "$scratch/stderr" "'nrf9160dk' fits 2 boards: 000960012345 ($machine/dev/ttyACM0), 000960054321 ($machine/dev/ttyACM10); name one by"
-command rig init nrf9160dk --output "$scratch/never.yaml"
+tool rig init nrf9160dk --output "$scratch/never.yaml"
 exits 2
 holds "$scratch/stderr" "'nrf9160dk' fits 2 boards"
 missing "$scratch/never.yaml"
 
 it 'takes a board by its number, its place, its port or the folder of a virtual DK'
 for word in 960054321 1-2.1 ttyACM10 "$machine/dev/ttyACM10" "$scratch/dks/two"; do
-    command devices "$word" --json
+    tool devices "$word" --json
     exits 0
     is "$(json '[.ports[].imei] | join(" ")')" 352656100000002
 done
-command devices --no-probe --json 352656100000002
+tool devices --no-probe --json 352656100000002
 exits 2
 holds "$scratch/stderr" "no board here is '352656100000002'; there are: 000960012345 ($machine/dev/ttyACM0), 000960054321"
 
-it 'knows a shell by its prompt'
-vdk shell --misbehaviour mosh-shell
-command devices "$scratch/dks/shell" --json
+it 'asks through a shell'
+vdk shell --misbehaviour mosh-shell --imei 352656100000005
+tool devices "$scratch/dks/shell" --json
 exits 0
-is "$(json '.ports[0].answers')" shell
+is "$(json '.ports[0] | [.answers, .imei] | join(" ")')" 'shell 352656100000005'
 
 it 'writes a rig file of what it found, with what a person must fill in'
-command rig init --output "$scratch/gaps.yaml"
+tool rig init --output "$scratch/gaps.yaml"
 exits 0
 holds "$scratch/stderr" '6 values are left to fill in'
 holds "$scratch/gaps.yaml" "# left out: 001051216197, $machine/dev/ttyACM9: busy: open"
-command run --rig "$scratch/gaps.yaml"
+tool run --rig "$scratch/gaps.yaml"
 exits 2
-holds "$scratch/stderr" "gaps.yaml:12:5: key 'registration_id' is missing its value"
+holds "$scratch/stderr" "gaps.yaml:13:5: key 'registration_id' is missing its value"
 
 it 'does not write over a file unasked'
-command rig init --output "$scratch/gaps.yaml"
+tool rig init --output "$scratch/gaps.yaml"
 exits 2
 holds "$scratch/stderr" '--force writes over it'
 
 it 'does not give two boards one registration ID'
-command rig init 960012345 960054321 --output "$scratch/never.yaml" --id-scope 0ne000AAAA1 --sec-tag 56 --registration-id r
+tool rig init 960012345 960054321 --output "$scratch/never.yaml" --id-scope 0ne000AAAA1 --sec-tag 56 --registration-id r
 exits 2
 holds "$scratch/stderr" "--registration-id 'r' would be that of 2 devices"
 
 it 'writes a rig file that run takes'
-command rig init 960012345 --output "$scratch/rig.yaml" --id-scope 0ne000AAAA1 --sec-tag 56 --registration-id 'nrf-{imei}'
+tool rig init 960012345 --output "$scratch/rig.yaml" --id-scope 0ne000AAAA1 --sec-tag 56 --registration-id 'nrf-{imei}'
 exits 0
 holds "$scratch/rig.yaml" 'registration_id: nrf-352656100000001'
 run_cases --rig "$scratch/rig.yaml" no-such-row
@@ -160,7 +160,7 @@ MAP
 run_cases --rig "$scratch/map.yml"
 exits 2
 holds "$scratch/stderr" "map.yml:7:3: a hardware map does not say the registration_id of '000960054321'"
-command rig init --from "$scratch/map.yml" --output - --id-scope 0ne000AAAA1 --sec-tag 56 --registration-id r1
+tool rig init --from "$scratch/map.yml" --output - --id-scope 0ne000AAAA1 --sec-tag 56 --registration-id r1
 exits 0
 cp "$scratch/stdout" "$scratch/from-map.yaml"
 holds "$scratch/from-map.yaml" "reset: {preset: jlink, serial_number: '960054321', timeout_s: 180}"
@@ -175,6 +175,87 @@ exits 3
 holds "$scratch/stdout" 'has IMEI 352656100000001, the rig file says 352656100000009'
 
 it 'says so when there is nothing'
-DPSBENCH_PORTS_ROOT=$scratch/nowhere command devices
+DPSBENCH_PORTS_ROOT=$scratch/nowhere tool devices
 exits 5
 holds "$scratch/stderr" 'no serial port found'
+
+# ---- doctor
+
+start_program sim "$DPSBENCH_BIN/dpsbench-sim" --state "$scratch/state" --listen 127.0.0.1:0 --host localhost --id-scope 0ne000AAAA1
+sed "s/^simulator.*/simulator: {ready: '${scratch//\//\\/}\/state'}/; s/^    sec_tag: .*/&\n    dps_host: localhost\n    hooks: {reset: ['true'], chip_erase: ['true']}/" \
+    "$scratch/rig.yaml" >"$scratch/good.yaml"
+
+# finding CHECK [SUBJECT]: its result and text.
+finding() {
+    # shellcheck disable=SC2016 # the variables are jq's
+    json --arg check "$1" --arg subject "${2-}" '.findings[] | select(.check == $check and (.subject // "") == $subject) | .result + ": " + .text'
+}
+
+it 'finds nothing bad on a bench that is as it should be'
+tool doctor --rig "$scratch/good.yaml" --json
+exits 0
+is "$(json '[.findings[] | select(.result != "ok") | .check] - ["clock"] | length')" 0
+is "$(json '[.findings[].check] | unique | length')" 22
+is "$(finding imei 000960012345)" 'ok: IMEI 352656100000001'
+is "$(finding certificate localhost | cut -c1-3)" ok:
+
+it 'says for each thing that is wrong what to do'
+mkdir -p "$machine/proc/77" "$machine/run/udev/data"
+echo ModemManager >"$machine/proc/77/comm"
+vdk bad --misbehaviour no-sim --imei 352656100000004 --mfw mfw_nrf9160_1.2.0
+cat >"$scratch/bad.yaml" <<RIG
+format: 1
+devices:
+  - {id: bad, serial: '$(ready bad pty)', registration_id: a, id_scope: 0ne000OTHER, sec_tag: 1, imei: '352656100000009', dps_host: localhost}
+  - {id: held, serial: '$machine/dev/ttyACM9', registration_id: b, id_scope: 0ne000OTHER, sec_tag: 1}
+  - {id: gone, serial: '$scratch/nowhere', registration_id: c, id_scope: 0ne000OTHER, sec_tag: 1}
+  - {id: mute, serial: '$machine/dev/ttyACM1', registration_id: d, id_scope: 0ne000OTHER, sec_tag: 1}
+  - {id: virtual, virtual: {}, registration_id: e, id_scope: 0ne000OTHER, sec_tag: 1}
+simulator: {ready: $scratch/state}
+RIG
+tool doctor --rig "$scratch/bad.yaml" --json
+exits 3
+is "$(finding modem-manager bad)" 'bad: ModemManager runs and may take this port: it sends AT commands of its own'
+is "$(finding hooks bad)" 'bad: there is no hook that resets it: no row can start'
+is "$(finding imei bad)" 'bad: IMEI 352656100000004 answers, the rig file says 352656100000009'
+is "$(finding firmware bad)" 'warning: mfw_nrf9160_1.2.0 has neither AT%KEYGEN nor hashes of credentials'
+is "$(finding sim-card bad)" 'bad: the modem finds no SIM card'
+is "$(finding registration bad)" 'bad: not registered: the SIM card fails'
+is "$(finding reset-loop bad | cut -d: -f1)" not-checked
+finding free held | grep -qF "held by sleep (pid $holder)" || fail "$(finding free held)"
+is "$(finding port gone)" "bad: '$scratch/nowhere': No such file or directory"
+is "$(finding at mute | cut -d: -f1)" bad
+is "$(finding port virtual | cut -d: -f1)" not-checked
+is "$(finding id-scope bad)" "bad: the rig says '0ne000OTHER', the simulator has '0ne000AAAA1'"
+is "$(json '[.findings[] | select(.result == "bad" and .mend == null) | .check] | join(" ")')" ''
+
+it 'believes udev about ModemManager'
+printf 'E:ID_MM_DEVICE_IGNORE=1\n' >"$machine/run/udev/data/c$((0x$(stat -L -c %t "$(ready bad pty)"))):$((0x$(stat -L -c %T "$(ready bad pty)")))"
+tool doctor --rig "$scratch/bad.yaml" --device bad --json
+is "$(finding modem-manager bad)" 'ok: ModemManager runs, and udev tells it to leave this port alone'
+rm -r "$machine/proc"
+
+it 'hears of a reset loop when it may switch the modem on anew'
+vdk looping --misbehaviour reset-loop
+cat >"$scratch/looping.yaml" <<RIG
+format: 1
+devices: [{id: dk, serial: '$(ready looping pty)', registration_id: a, id_scope: 0ne000AAAA1, sec_tag: 1}]
+RIG
+tool doctor --rig "$scratch/looping.yaml" --restart-modem --json
+exits 3
+is "$(finding reset-loop dk)" 'bad: the modem restricts attaching: it was reset too often without AT+CFUN=0'
+
+it 'knows a name that the certificate is not for, a closed port, and a name that leads to Azure'
+tool doctor --sim "$scratch/state" --public 127.1 --json
+exits 3
+finding certificate 127.1 | grep -qF "is not for the name '127.1'" || fail "$(finding certificate 127.1)"
+is "$(finding reach 127.1 | cut -d: -f1)" bad
+tool doctor --sim "$scratch/state" --public localhost:1 --json
+is "$(finding reach localhost)" 'bad: connect to 127.0.0.1:1: Connection refused'
+tool doctor --sim "$scratch/state" --public global.azure-devices-provisioning.net --json
+is "$(finding name global.azure-devices-provisioning.net | cut -d: -f1)" bad
+
+it 'says so when no simulator runs'
+tool doctor --sim "$scratch/nowhere" --json
+exits 3
+finding simulator | grep -q '^bad: ' || fail "$(finding simulator)"
