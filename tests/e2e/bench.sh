@@ -48,13 +48,14 @@ forget_installed() {
 it 'helps, with examples, and knows its verbs'
 is "$(bench help)" 0
 holds "$scratch/out" './bench run --rig'
-for verb in setup build run test check perf clean help; do
+for verb in setup build run test check perf year clean help; do
     holds "$scratch/out" "  $verb"
 done
 is "$(bench)" 0
 is "$(bench nonsense)" 2
 holds "$scratch/err" "no verb 'nonsense'"
 is "$(bench test --lang)" 2
+is "$(bench year many)" 2
 
 it 'says what it installs before it does, and how the package mosquitto behaves'
 forget_installed
