@@ -3,9 +3,9 @@
 #include "base/cleanup.h"
 #include "base/files.h"
 #include "base/log.h"
-#include "base/ready.h"
 #include "harness/cli/cli.h"
 #include "harness/control/control.h"
+#include "harness/control/simulator_place.h"
 #include "harness/provision/board.h"
 #include "harness/provision/local_files.h"
 #include "harness/provision/provision.h"
@@ -85,7 +85,8 @@ static const struct argp_option options[] = {
     {"days", OPTION_DAYS, "N", 0, "How long certificates are valid (365), never longer than their CA", 3},
     {"tag", OPTION_TAG, "N", 0, "The sec tag (default: the rig's)", 3},
     {"replace", OPTION_REPLACE, NULL, 0, "Make new keys where there are some already", 3},
-    {"state", OPTION_STATE, "DIR", 0, "The simulator against which each board proves itself (default: the rig's)", 4},
+    {"state", OPTION_STATE, "DIR", 0,
+     "The simulator against which each board proves itself: its state folder, or a ticket (default: the rig's)", 4},
     {"enroll", OPTION_ENROLL, "NAME", 0, "Make an enrollment group of the CA there, when it has none", 4},
     {"ca-root", OPTION_CA_ROOT, "FILE", 0, "The root above the CA, uploaded there as verified (default: the CA, if it signs itself)", 4},
     {"no-proof", OPTION_NO_PROOF, NULL, 0, "Write and verify, register nowhere", 4},
@@ -244,7 +245,10 @@ static int read_simulator(const struct provision_arguments *arguments, const str
         return error_set(error, ERROR_OWNER_FILE, ERROR_USAGE,
                          "against which simulator do the boards prove themselves? --state DIR, `simulator: {ready: DIR}` in the rig file, "
                          "or --no-proof");
-    return ready_read(folder, "dpsbench-sim", &job->ready, error);
+    if (simulator_place_is_ticket(folder) && !arguments->root)
+        return error_set(error, ERROR_OWNER_FILE, ERROR_USAGE,
+                         "%s: a ticket does not hold the simulator's server root: --root FILE (`root_ca` of its ready.json)", folder);
+    return simulator_place_read(folder, &job->ready, error);
 }
 
 static int read_root(const struct provision_arguments *arguments, struct provision_job *job, struct error *error)
