@@ -78,7 +78,8 @@ provision --root "$DPSBENCH_SOURCE/fixtures/roots/DigiCertGlobalRootG2.crt.pem" 
 exits 0
 is "$(ended 'done')" 3
 is "$(manifest '[.boards[] | select(.proof.kind)] | length')" 3
-is "$("$dpsbench" credentials wear --json | jq -c '[.[] | [.type, .writes, .key_generations]] | unique')" '[[0,2,0],[1,1,0],[2,0,1]]'
+# the board that was killed may lack the count that was under way
+is "$("$dpsbench" credentials wear --device "imei:$(imei_of 1)" --json | jq -c '[.[] | [.type, .writes, .key_generations]]')" '[[0,2,0],[1,1,0],[2,0,1]]'
 provision
 exits 0
 is "$(ended 'done')" 3
