@@ -47,6 +47,8 @@
 enum {
     CONNECT_MS = 10000, /* connection, negotiation and settings together; gensio waits 4 s for a server that knows no RFC 2217 */
     FAREWELL_MS = 200,
+    QUIET_MS = 1000,          /* after so long without a word of the server it is asked for the baud rate, ... */
+    ANSWER_MS = 3000,         /* ... and is gone when this brings none: before an AT command times out, and the device is blamed */
     SEND_BUFFER_BYTES = 4096, /* small: what waits there is counted as sent already */
     CHUNK_BYTES = 4096,
     ADDRESSES_MAX = 4, /* of one name */
@@ -79,9 +81,12 @@ struct link {
     struct gensio *io;
     bool is_stopping;
     bool is_closed;
+    bool is_reading_paused; /* the program does not take what came */
     bool is_far_end_closed;
     bool is_watching;
     size_t setting; /* that the server was asked for last */
+    int64_t heard_us;
+    int64_t asked_us; /* 0: no question is open */
     size_t tx_start, tx_length;
     unsigned char tx[CHUNK_BYTES];
 };
@@ -180,6 +185,7 @@ static void fail_open(struct link *link, int gensio_error)
 
 static void pause_reading_network(struct link *link, bool is_paused)
 {
+    link->is_reading_paused = is_paused;
     gensio_set_read_callback_enable(link->io, !is_paused);
     sel_set_fd_write_handler(link->selector, link->far_fd, is_paused ? SEL_FD_HANDLER_ENABLED : SEL_FD_HANDLER_DISABLED);
 }
@@ -257,6 +263,12 @@ static void on_stop(int fd, void *user)
     ((struct link *)user)->is_stopping = true;
 }
 
+static void hear(struct link *link, const unsigned char *data, gensiods *length)
+{
+    link->heard_us = clock_mono_us(&clock_system);
+    to_program(link, data, length);
+}
+
 static int on_event(struct gensio *io, void *user, int event, int error, unsigned char *data, gensiods *length, const char *const *auxdata)
 {
     (void)io;
@@ -265,7 +277,7 @@ static int on_event(struct gensio *io, void *user, int event, int error, unsigne
     if (event == GENSIO_EVENT_READ && error)
         on_network_error(link, error);
     else if (event == GENSIO_EVENT_READ)
-        to_program(link, data, length);
+        hear(link, data, length);
     else if (event == GENSIO_EVENT_WRITE_READY && flush_tx(link))
         pause_reading_program(link, false);
     return event == GENSIO_EVENT_READ || event == GENSIO_EVENT_WRITE_READY ? 0 : GE_NOTSUP;
@@ -431,6 +443,44 @@ static void turn(struct link *link, int64_t ms)
     gensio_os_funcs_service(link->os, &timeout);
 }
 
+/* A server that stands still, or a network that is cut without a word: TCP would tell after a quarter of an hour. */
+static void on_answer(struct sergensio *serial, int error, unsigned int value, void *user)
+{
+    (void)serial;
+    (void)value;
+    struct link *link = user;
+    link->asked_us = 0;
+    if (!error)
+        link->heard_us = clock_mono_us(&clock_system);
+}
+
+static void ask(struct link *link, int64_t now_us)
+{
+    struct sergensio *serial = gensio_to_sergensio(link->io);
+    link->asked_us = now_us;
+    lsan_disable();
+    if (!serial || sergensio_baud(serial, 0, on_answer, link))
+        link->asked_us = 0;
+    lsan_enable();
+}
+
+/* Not while the program does not read: then the answer waits behind what it has not taken. */
+static void look_after_server(struct link *link)
+{
+    int64_t now_us = clock_mono_us(&clock_system);
+    struct error error = ERROR_INIT;
+    if (link->is_reading_paused) {
+        link->heard_us = now_us;
+        link->asked_us = link->asked_us ? now_us : 0;
+    }
+    if (link->asked_us && now_us - link->asked_us > (int64_t)ANSWER_MS * 1000 && now_us - link->heard_us > (int64_t)ANSWER_MS * 1000) {
+        error_set(&error, ERROR_OWNER_RIG, ERROR_TIMEOUT, "the server does not answer any more");
+        give_up(link, &error);
+    } else if (!link->asked_us && now_us - link->heard_us > (int64_t)QUIET_MS * 1000) {
+        ask(link, now_us);
+    }
+}
+
 static void serve(struct link *link)
 {
     deadline_t deadline = deadline_in_ms(&clock_system, CONNECT_MS);
@@ -438,8 +488,12 @@ static void serve(struct link *link)
         turn(link, deadline_left_ms(&clock_system, deadline));
     if (!link->is_stopping && is_connecting(link))
         fail_open(link, GE_TIMEDOUT);
-    while (!link->is_stopping)
-        turn(link, CONNECT_MS);
+    link->heard_us = clock_mono_us(&clock_system);
+    while (!link->is_stopping) {
+        turn(link, QUIET_MS);
+        if (link->address.is_rfc2217 && !link->is_stopping)
+            look_after_server(link);
+    }
 }
 
 static void on_closed(struct gensio *io, void *user)

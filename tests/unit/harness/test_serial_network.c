@@ -21,6 +21,7 @@ struct server {
     int listen_fd;
     unsigned int baud; /* what it says that it set; 0: what was asked for */
     bool hangs_up;     /* as soon as it is spoken to */
+    bool falls_silent; /* when the line is set up */
     unsigned char heard[OPTIONS_MAX_BYTES];
     size_t heard_length;
 };
@@ -304,6 +305,9 @@ static void reply(int fd, const unsigned char *option, size_t length)
 /* One option: "SB 44 command value... SE" without its frame. Our values hold no 255. */
 static void take_option(struct server *server, int fd, unsigned char *option, size_t length)
 {
+    static const unsigned char asks_for_baud[] = {1, 0, 0, 0, 0};
+    if (server->falls_silent && length == 5 && memcmp(option, asks_for_baud, 5) == 0)
+        return;
     if (length == 5 && option[0] == 1 && server->baud) {
         uint32_t baud = htonl(server->baud);
         memcpy(option + 1, &baud, sizeof(baud));
@@ -428,6 +432,31 @@ static void says_that_a_server_hung_up_while_it_was_asked(void **state)
     assert_non_null(strstr(error.text, "another client"));
 }
 
+static void notices_a_server_that_stands_still(void **state)
+{
+    struct bench *bench = *state;
+    struct server server = {.falls_silent = true};
+    struct error error = ERROR_INIT;
+    if (open_rfc2217(bench, &server, &error))
+        fail_msg("%s", error.text);
+    assert_true(run_until(&bench->loop, is_gone, bench));
+    end_server(bench, &server);
+    assert_string_equal(bench->reason, "the server does not answer any more");
+}
+
+static void leaves_a_server_alone_that_answers(void **state)
+{
+    struct bench *bench = *state;
+    struct server server = {0};
+    struct error error = ERROR_INIT;
+    if (open_rfc2217(bench, &server, &error))
+        fail_msg("%s", error.text);
+    run_for(&bench->loop, 4500);
+    assert_int_equal(bench->gone_count, 0);
+    end_server(bench, &server);
+    assert_true(was_asked(&server, "\377\372\054\001\000\000\000\000\377\360", 10));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -442,6 +471,8 @@ int main(void)
         TEST(asks_for_hardware_flow_control),
         TEST(refuses_a_server_that_sets_another_baud_rate),
         TEST(says_that_a_server_hung_up_while_it_was_asked),
+        TEST(notices_a_server_that_stands_still),
+        TEST(leaves_a_server_alone_that_answers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
