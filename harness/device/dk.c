@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-enum { DK_FAULT_MAX_BYTES = 256 };
+enum { DK_FAULT_MAX_BYTES = 256, IDENTIFY_BOOTS_MAX = 3 };
 
 struct boot_wait {
     dk_boot_fn *on_boot; /* NULL: nobody waits */
@@ -49,6 +49,7 @@ struct dk {
     void *identify_user;
     struct dk_identity identity;
     size_t identify_step;
+    unsigned identify_boots; /* that came in between */
 };
 
 /* ---- boots */
@@ -339,6 +340,11 @@ static void on_answer(void *user, const struct at_reply *reply)
 {
     struct dk *dk = user;
     bool is_refused = reply->result == AT_ERROR || reply->result == AT_CME_ERROR || reply->result == AT_CMS_ERROR;
+    /* It was switched on or programmed just now: then its answers come after this boot. */
+    if (reply->result == AT_BOOTED && dk->identify_boots++ < IDENTIFY_BOOTS_MAX) {
+        step_identify(dk);
+        return;
+    }
     if (reply->result != AT_OK && (!is_refused || questions[dk->identify_step].is_needed)) {
         fail_identify(dk, reply);
         return;
@@ -392,7 +398,7 @@ int dk_identify(struct dk *dk, dk_identify_fn *on_done, void *user, struct error
     if (dk->on_identity)
         return error_set(error, ERROR_OWNER_OURS, ERROR_BUSY, "%s: is being identified already", dk->name);
     dk->identity = (struct dk_identity){.cfun = DK_CFUN_UNKNOWN};
-    dk->identify_step = 0;
+    dk->identify_step = dk->identify_boots = 0;
     dk->identify_user = user;
     if (at_sync(dk->at, DK_SYNC_TRIES, on_sync, dk, error))
         return -1;

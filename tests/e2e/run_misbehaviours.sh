@@ -56,9 +56,13 @@ check_rows counts-resets
 it 'never lets a modem run into its reset loop'
 is "$(report '[.rows[] | select(.id != "server/long-chain" and .verdict != "pass")] | length')" 0
 
+rig_of crashes-when-refused >"$scratch/crashes.yaml"
+run_cases --rig "$scratch/crashes.yaml" --order listed provisioning/sub-ca refused/wrong-chain:connack
+check_rows crashes-when-refused
+
 others=()
 for name in "${names[@]}"; do
-    [[ $name == counts-resets ]] || others+=("$name")
+    [[ $name == counts-resets || $name == crashes-when-refused ]] || others+=("$name")
 done
 rig_of "${others[@]}" >"$scratch/all.yaml"
 run_cases --rig "$scratch/all.yaml" --cases "$cases" --jobs 6 --order listed provisioning/sub-ca server/root-missing server/long-chain

@@ -272,6 +272,19 @@ static void identifies_it(void **state)
     assert_int_equal(dk_unexpected_boot_count(bench->dk), 0);
 }
 
+static void identifies_it_although_it_boots_meanwhile(void **state)
+{
+    struct bench *bench = *state;
+    for (int i = 0; i < 5; i++) {
+        bench->done_count = 0;
+        assert_int_equal(dk_identify(bench->dk, on_identity, bench, NULL), 0);
+        run_for(&bench->loop, 5 + 3 * i);
+        child_signal(bench->child, SIGHUP);
+        wait_done(bench);
+        assert_string_equal(bench->identity.firmware, "mfw_nrf91x1_2.0.2");
+    }
+}
+
 static void sees_its_boot_and_why_it_gave_up(void **state)
 {
     static const char *const kinds[] = {
@@ -453,6 +466,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(identifies_it),
+        TEST(identifies_it_although_it_boots_meanwhile),
         TEST(sees_its_boot_and_why_it_gave_up),
         TEST(tells_a_boot_that_nobody_asked_for),
         TEST(writes_credentials_once_and_finds_them_after_a_reset),
