@@ -145,7 +145,11 @@ static int virtual_rig(const struct rig_device *device, const char *firmware, st
         device->registration_id, device->id_scope, device->dps_host, *name ? ", mfw: " : "", name);
     if (length < 0)
         return error_set_memory(error);
-    return rig_read_text(yaml, (size_t)length, "the virtual DK", ret_rig, error);
+    if (rig_read_text(yaml, (size_t)length, "the virtual DK", ret_rig, error))
+        return -1;
+    /* As the built-in rig: there is no file that a journal could look at. */
+    free(TAKE(ret_rig->file));
+    return 0;
 }
 
 struct calibration {
@@ -253,6 +257,12 @@ int cli_calibrate(int argc, char **argv)
     if (rig_connected_count(&rig) > 1 && !arguments.device) {
         error_set(&error, ERROR_OWNER_FILE, ERROR_USAGE, "the rig has %zu connected devices: which one? --device ID",
                   rig_connected_count(&rig));
+        return command_fail(&error);
+    }
+    if (device_of(&rig, arguments.device)->is_exec) {
+        error_set(&error, ERROR_OWNER_FILE, ERROR_USAGE,
+                  "%s: a program has no modem to compare with the virtual DK's: calibrate is for boards",
+                  device_of(&rig, arguments.device)->place);
         return command_fail(&error);
     }
     if (make_paths(arguments.out, &calibration, &error) || measure(&rig, &arguments, &calibration, &error) ||
