@@ -11,7 +11,7 @@ _dpsbench_commands() {
 
 # Long options with all their names, '=' behind those that take a value.
 _dpsbench_options() {
-    sed '/^Examples:/,$d' | grep -E '^ +(-., +)?--[a-z]' | sed -E 's/^(.*--[^ ]*)   +.*$/\1/; s/^(.*[^ ]) {3,}.*$/\1/' |
+    sed '/^Examples:/,$d' | grep -E '^  (-., |    )--[a-z]' | sed -E 's/^(.*--[^ ]*)   +.*$/\1/; s/^(.*[^ ]) {3,}.*$/\1/' |
         grep -oE -e '--[a-z][a-z-]*=?' | sort -u
 }
 

@@ -71,7 +71,7 @@ body() {
         }
         is_usage && /^ +[A-Z-]/ { block($0); next }
         { is_usage = 0 }
-        /^ +(-., +)?--[a-z]/ || /^  -[?A-Za-z], / { option($0); next }
+        /^  (-., |    )--[a-z]/ || /^  -[?A-Za-z], / { option($0); next }
         is_option && /^               / { sub(/^ +/, ""); if ($0 != "") print_text($0); next }
         /^$/ { plain(); is_option = 0; print ".PP"; next }
         { is_option = 0 }

@@ -15,7 +15,7 @@ commands() {
 
 # long_options COMMAND...: all names of all its long options.
 long_options() {
-    ARGP_HELP_FMT=rmargin=4000 "$@" --help | sed '/^Examples:/,$d' | sed -nE '/^ +(-., +)?--[a-z]/{s/^ +//;s/   +.*$//;p}' |
+    ARGP_HELP_FMT=rmargin=4000 "$@" --help | sed '/^Examples:/,$d' | sed -nE '/^  (-., |    )--[a-z]/{s/^ +//;s/   +.*$//;p}' |
         { grep -oE -e '--[a-z][a-z-]*' || true; } | sort -u
 }
 
@@ -206,3 +206,35 @@ done
 holds "$scratch/unpacked/usr/lib/systemd/system/dpsbench-sim.service" 'ExecStart=/usr/bin/dpsbench-sim --state'
 lacks "$scratch/unpacked/usr/lib/systemd/system/dpsbench-nightly@.service" "$DPSBENCH_SOURCE"
 runs_a_row "$scratch/unpacked/usr"
+
+# Where a namespace of one's own and an overlay are allowed: dpkg itself, on a copy of this system that is gone afterwards.
+it 'is installed and removed by dpkg'
+cat >"$scratch/in-a-copy.sh" <<'COPY'
+set -e
+copy=$1 package=$2
+mount -t tmpfs tmpfs "$copy"
+mkdir "$copy/upper" "$copy/work" "$copy/root"
+mount -t overlay overlay -o "lowerdir=/,upperdir=$copy/upper,workdir=$copy/work" "$copy/root"
+mount -t proc proc "$copy/root/proc"
+mount --rbind /dev "$copy/root/dev"
+[[ $package ]] || exit 0
+cp "$package" "$copy/root/package.deb"
+chroot "$copy/root" sh -ec '
+    dpkg --install /package.deb
+    id dpsbench
+    cd /root
+    dpsbench run refused/cn-mismatch:connack
+    dpkg --purge dpsbench
+    test ! -e /usr/bin/dpsbench'
+COPY
+mkdir "$scratch/copy"
+if unshare --mount bash "$scratch/in-a-copy.sh" "$scratch/copy" '' >/dev/null 2>&1; then
+    unshare --mount bash "$scratch/in-a-copy.sh" "$scratch/copy" "$package" >"$scratch/stdout" 2>"$scratch/stderr" ||
+        fail "$(tail -n 20 "$scratch/stdout" "$scratch/stderr")"
+    holds "$scratch/stdout" '1 passed, 0 failed, 0 skipped'
+    if command -v systemd-sysusers >/dev/null; then
+        grep -qE '^uid=[0-9]+\(dpsbench\).*\(dialout\)' "$scratch/stdout" || fail "no user: $(cat "$scratch/stdout")"
+    fi
+else
+    echo '  (no overlay here)'
+fi
