@@ -27,7 +27,7 @@ options() {
     local which=$1 pattern='[[:space:]]--[a-z-]+='
     shift
     [[ $which == value ]] || pattern='[[:space:]]--[a-z-]+([[:space:]]|$)'
-    "$@" --help | sed '/^Examples:/,$d' | grep -E '^  (-., |    )--' | { grep -oE -e "$pattern" || true; } | tr -d ' =' | sort -u | head -n "$options_max"
+    "$@" --help | sed '/^Examples:/,$d' | grep -E '^  (-., |    )--' | sed -E 's/([^ ])  +.*$/\1/' | { grep -oE -e "$pattern" || true; } | tr -d ' =' | sort -u | head -n "$options_max"
 }
 
 options_max=99
