@@ -2,6 +2,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/detach.h"
 #include "base/files.h"
 #include "base/json.h"
 
@@ -11,11 +12,10 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-enum { KILL_GRACE_MS = 2000, STOP_GRACE_MS = 2000, PIPE_FD = 3 };
+enum { KILL_GRACE_MS = 2000, STOP_GRACE_MS = 2000 };
 
 /* What goes through the pipe: the pid to watch, or QUIT. */
 enum { QUIT = -1 };
@@ -54,7 +54,7 @@ static bool wait_for_end(int *pid_fd)
 {
     for (;;) {
         int pid;
-        ssize_t got = read(PIPE_FD, &pid, sizeof pid);
+        ssize_t got = read(DETACHED_PIPE_FD, &pid, sizeof pid);
         if (got < 0 && errno == EINTR)
             continue;
         if (got != (ssize_t)sizeof pid)
@@ -67,32 +67,10 @@ static bool wait_for_end(int *pid_fd)
     }
 }
 
-/* Ctrl-C and a closing terminal reach the whole foreground group; the keeper must outlive them. */
-static void leave_terminal(void)
-{
-    sigset_t all;
-    sigfillset(&all);
-    sigprocmask(SIG_SETMASK, &all, NULL);
-    setsid();
-    prctl(PR_SET_NAME, "dpsbench-keeper");
-    if (chdir("/"))
-        return; /* then it keeps a folder busy, no more */
-}
-
-static void keep_only(int pipe_fd)
-{
-    dup2(pipe_fd, PIPE_FD);
-    int null_fd = open("/dev/null", O_RDWR);
-    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
-        dup2(null_fd, fd);
-    close_range(PIPE_FD + 1, ~0U, 0);
-}
-
 static void run(int pipe_fd, pid_t owner, const char *runtime_dir, const char *ready_path)
 {
     int pid_fd = -1;
-    leave_terminal();
-    keep_only(pipe_fd);
+    detach(pipe_fd, "dpsbench-keeper");
     if (wait_for_end(&pid_fd)) {
         kill_and_wait(pid_fd);
         dir_remove(runtime_dir, NULL);

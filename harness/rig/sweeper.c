@@ -1,6 +1,7 @@
 #include "harness/rig/sweeper.h"
 
 #include "base/cleanup.h"
+#include "base/detach.h"
 #include "base/files.h"
 
 #include <errno.h>
@@ -8,11 +9,8 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-
-enum { PIPE_FD = 3 };
 
 struct sweeper {
     pid_t pid;
@@ -21,36 +19,13 @@ struct sweeper {
 
 /* ---- the fork ---- */
 
-/* Ctrl-C and a closing terminal reach the whole foreground group; the sweeper must outlive them. */
-static void leave_terminal(void)
-{
-    sigset_t all;
-    sigfillset(&all);
-    sigprocmask(SIG_SETMASK, &all, NULL);
-    setsid();
-    prctl(PR_SET_NAME, "dpsbench-sweep");
-    if (chdir("/"))
-        return; /* then it keeps a folder busy, no more */
-}
-
-/* Whoever reads our output through a pipe must not wait for the sweeper. */
-static void keep_only(int pipe_fd)
-{
-    dup2(pipe_fd, PIPE_FD);
-    int null_fd = open("/dev/null", O_RDWR);
-    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
-        dup2(null_fd, fd);
-    close_range(PIPE_FD + 1, ~0U, 0);
-}
-
 static void sweep(const char *path, int pipe_fd)
 {
     char byte;
     ssize_t got;
-    leave_terminal();
-    keep_only(pipe_fd);
+    detach(pipe_fd, "dpsbench-sweep");
     do
-        got = read(PIPE_FD, &byte, 1);
+        got = read(DETACHED_PIPE_FD, &byte, 1);
     while (got > 0 || (got < 0 && errno == EINTR));
     dir_remove(path, NULL);
     _exit(0);
