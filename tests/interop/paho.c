@@ -1,4 +1,4 @@
-/* plain STATE-PORT ROOT CERT KEY ID USER - libpaho-mqtt (the synchronous C client) as a device: registers, and prints the last topic and body. */
+/* paho STATE-PORT ROOT CERT KEY ID USER - libpaho-mqtt (the synchronous C client) as a device: registers, and prints the last topic and body. */
 #include <MQTTClient.h>
 #include <stdio.h>
 #include <stdlib.h>
