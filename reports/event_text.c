@@ -262,7 +262,40 @@ static void tell_twin(const cJSON *data, struct bytes *out)
     bytes_printf(out, "twin %s, %lld", datum(data, "operation"), (long long)json_integer(data, "status", 0));
 }
 
+static void tell_hub_connection(const cJSON *data, struct bytes *out)
+{
+    bytes_printf(out, "%s is %s at %s", datum(data, "device_id"), datum(data, "state"), datum(data, "hub"));
+}
+
+static void tell_message(const cJSON *data, struct bytes *out)
+{
+    bytes_printf(out, "message %s to the device: %s (%lld bytes)", datum(data, "message_id"), datum(data, "state"),
+                 (long long)json_integer(data, "payload_bytes", 0));
+}
+
+static void tell_method(const cJSON *data, struct bytes *out)
+{
+    int64_t status = json_integer(data, "status", -1), error_code = json_integer(data, "error_code", 0);
+    bytes_printf(out, "method %s: %s", datum(data, "method"), datum(data, "outcome"));
+    if (status >= 0)
+        bytes_printf(out, ", %lld", (long long)status);
+    if (error_code)
+        bytes_printf(out, ", errorCode %lld", (long long)error_code);
+}
+
 /* ---- bench ---- */
+
+static void tell_http_request(const cJSON *data, struct bytes *out)
+{
+    bytes_printf(out, "%s %s, %lld", datum(data, "method"), datum(data, "path"), (long long)json_integer(data, "status", 0));
+    append_text(out, data, "reason");
+}
+
+static void tell_http_refused(const cJSON *data, struct bytes *out)
+{
+    bytes_printf(out, "from %s", datum(data, "peer"));
+    append_text(out, data, "reason");
+}
 
 static void tell_reason(const cJSON *data, struct bytes *out)
 {
@@ -343,6 +376,12 @@ static tell_fn *const tellers[EVENT_KIND_COUNT] = {
     [EVENT_HUB_VERDICT] = tell_hub_verdict,
     [EVENT_HUB_TELEMETRY] = tell_telemetry,
     [EVENT_HUB_TWIN] = tell_twin,
+    [EVENT_HUB_CONNECTION] = tell_hub_connection,
+    [EVENT_HUB_MESSAGE] = tell_message,
+    [EVENT_HUB_METHOD] = tell_method,
+    [EVENT_HTTP_REQUEST] = tell_http_request,
+    [EVENT_HTTP_REFUSED] = tell_http_refused,
+    [EVENT_STORE_FAILED] = tell_reason,
     [EVENT_SIMULATOR_ENDING] = tell_reason,
     [EVENT_BROKER_DOWN] = tell_reason,
     [EVENT_STATE_CHANGED] = tell_state,

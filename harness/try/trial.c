@@ -263,22 +263,6 @@ static cJSON *take_data(const struct trial *trial, const char *kind, int64_t ses
     return event ? cJSON_Duplicate(event_data(event), true) : NULL;
 }
 
-static void gather(struct trial *trial)
-{
-    struct trial_result *result = &trial->result;
-    const cJSON *verdict = find_last(trial, "attestation.verdict", 0);
-    int64_t session = verdict ? json_integer(verdict, "session", 0) : 0;
-    if (!verdict)
-        return;
-    result->verdict = cJSON_Duplicate(event_data(verdict), true);
-    result->handshake = take_data(trial, "tls.handshake", session);
-    result->alert = is_alert(result->verdict) ? take_data(trial, "tls.alert", session) : NULL;
-    result->connack = take_data(trial, "mqtt.connack", session);
-    result->reply = take_data(trial, "dps.reply", session);
-    result->assigned = take_data(trial, "dps.assigned", session);
-    result->hub_verdict = take_data(trial, "hub.verdict", 0);
-}
-
 /* The state folder of the try is gone when a person reads this. */
 static char *without_folder(const struct trial *trial, const char *text)
 {
@@ -293,6 +277,40 @@ static char *without_folder(const struct trial *trial, const char *text)
     return strdup(bytes_text(&out));
 }
 
+static int forget_folder(const struct trial *trial, cJSON *object)
+{
+    const char *mend = json_string(object, "mend", NULL);
+    CLEANUP_FREE char *text = mend ? without_folder(trial, mend) : NULL;
+    return text ? json_set_string(object, "mend", text) : 0;
+}
+
+static void forget_folders(const struct trial *trial, cJSON *verdict)
+{
+    cJSON *rule;
+    forget_folder(trial, verdict);
+    cJSON_ArrayForEach(rule, json_member(verdict, "rules"))
+    {
+        forget_folder(trial, rule);
+    }
+}
+
+static void gather(struct trial *trial)
+{
+    struct trial_result *result = &trial->result;
+    const cJSON *verdict = find_last(trial, "attestation.verdict", 0);
+    int64_t session = verdict ? json_integer(verdict, "session", 0) : 0;
+    if (!verdict)
+        return;
+    result->verdict = cJSON_Duplicate(event_data(verdict), true);
+    forget_folders(trial, result->verdict);
+    result->handshake = take_data(trial, "tls.handshake", session);
+    result->alert = is_alert(result->verdict) ? take_data(trial, "tls.alert", session) : NULL;
+    result->connack = take_data(trial, "mqtt.connack", session);
+    result->reply = take_data(trial, "dps.reply", session);
+    result->assigned = take_data(trial, "dps.assigned", session);
+    result->hub_verdict = take_data(trial, "hub.verdict", 0);
+}
+
 /* The judge's other findings: what also refuses, and what it takes and another service would not. */
 static void note_findings(struct trial *trial)
 {
@@ -302,12 +320,11 @@ static void note_findings(struct trial *trial)
     cJSON_ArrayForEach(rule, rules)
     {
         const char *id = json_string(rule, "id", ""), *severity = json_string(rule, "severity", "");
-        CLEANUP_FREE char *mend = without_folder(trial, json_string(rule, "mend", ""));
         bool is_deciding = is_first && strcmp(id, deciding) == 0;
         is_first = false;
         if (!is_deciding)
             notes_copy(&trial->result.notes, strcmp(severity, "note") == 0 ? NOTE_REMARK : NOTE_WARNING, id, json_string(rule, "text", ""),
-                       mend);
+                       json_string(rule, "mend", ""));
     }
 }
 

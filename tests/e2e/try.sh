@@ -161,6 +161,8 @@ holds lines 'AZURE_IOT_HUB_DPS_REG_STATUS_ASSIGNED'
 holds lines 'Event was successfully sent'
 
 it 'the CA uploaded and not verified, and the steps that prove it'
+try "${thread[@]}" --registration-id "$uuid" --unverified --json
+is "$(jq -r '.attestation.mend, (.attestation.rules[] | .mend)' "$scratch/stdout" | grep -c -e '--state DIR')" 2
 try "${thread[@]}" --registration-id "$uuid" --unverified
 exits 1
 says 'ca.not-verified (C10)'
