@@ -21,6 +21,7 @@ struct seat {
     bool was_started;   /* a worker of it, some time */
     bool has_ended;     /* its worker has: to be freed by the main line */
     bool is_done;       /* nothing more of this device */
+    char *lease;        /* of its worker; NULL: none */
     char reason[ERROR_TEXT_MAX_BYTES];
 };
 
@@ -95,6 +96,7 @@ static void give_next(struct seat *seat)
 static void on_device(void *user, const cJSON *device, const char *problem)
 {
     struct seat *seat = user;
+    result_set(&seat->lease, json_string(device, "lease", NULL));
     run_take_device(seat->crew->run, cJSON_Duplicate(device, true), problem);
     give_next(seat);
 }
@@ -160,6 +162,9 @@ static void clear_seat(struct seat *seat)
     struct turn *turn = TAKE(seat->turn);
     worker_free(TAKE(seat->worker));
     seat->has_ended = false;
+    /* One that died gave nothing back, and what it had put into the service is in the way of the next. */
+    run_release_lease(run, seat->lease);
+    result_set(&seat->lease, NULL);
     if (turn && run_is_interrupted(run))
         schedule_put_back(turn);
     else if (turn)

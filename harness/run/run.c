@@ -282,8 +282,6 @@ static void run_device(struct run *run, size_t index, const struct error *broken
 static void run_devices(struct run *run, const struct error *broken)
 {
     if (!broken && run->plan.device_count > 1) {
-        /* The workers talk to the simulator; it is ours to start and end. */
-        control_close(TAKE(run->bench.control));
         crew_run(run);
         return;
     }
@@ -316,17 +314,22 @@ static void finish(struct run *run)
         say_what_is_safe(run);
 }
 
+void run_release_lease(struct run *run, const char *lease)
+{
+    struct error gone = ERROR_INIT;
+    cJSON *params = lease && run->bench.control ? cJSON_CreateObject() : NULL;
+    if (params && json_set_string(params, "lease", lease) == 0)
+        bench_call(&run->bench, "lane.release", TAKE(params), NULL, &gone);
+    cJSON_Delete(params);
+}
+
 /* A killed run's leases would keep its lanes until they expire. Those of a simulator of its own went with it. */
 static void release_old_leases(struct run *run)
 {
     const cJSON *lease;
     cJSON_ArrayForEach(lease, run->old_leases)
     {
-        cJSON *params = cJSON_CreateObject();
-        struct error gone = ERROR_INIT;
-        if (params && json_set_string(params, "lease", lease->valuestring) == 0)
-            bench_call(&run->bench, "lane.release", TAKE(params), NULL, &gone);
-        cJSON_Delete(params);
+        run_release_lease(run, lease->valuestring);
     }
 }
 

@@ -63,6 +63,8 @@ void run_list_not_run(struct run *run);
 /* The turn's attempt: into the results; the row is taken over. */
 int run_account_row(struct run *run, struct turn *turn, struct result_row *row, struct error *error);
 void run_break_off(struct run *run, const struct error *error);
+/* Give a lease back for somebody who died; one that is gone already, or NULL, is fine. */
+void run_release_lease(struct run *run, const char *lease);
 /* The next turn of a device; NULL: there is none, or the run is over. */
 struct turn *run_next_turn(struct run *run, size_t device);
 /* A device was opened: into the report. `device`: taken over; problem NULL: it is well. */

@@ -5,6 +5,7 @@ endforeach()
 dpsbench_e2e_test(e2e_run_dialect COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/run_dialect.sh LABELS long TIMEOUT 300)
 # The first fifty runs of the compressed year; `./bench year` has them all.
 dpsbench_e2e_test(e2e_year COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/year.sh 50 1 LABELS long TIMEOUT 900)
+dpsbench_e2e_test(e2e_run_nights COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/run_nights.sh LABELS long TIMEOUT 600)
 # All rows once more: the long tier's.
 dpsbench_e2e_test(e2e_run_reference COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/run_reference.sh LABELS long TIMEOUT 300)
 dpsbench_e2e_test(e2e_run_misbehaviours COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/run_misbehaviours.sh LABELS long TIMEOUT 600)
