@@ -208,6 +208,8 @@ static int open_link(const struct credential_arguments *arguments, struct creden
                  .baud = (int)baud,
                  .transport = device ? (enum at_transport)device->transport : AT_TRANSPORT_AUTO,
                  .command_max_bytes = device ? (size_t)device->command_limit : 0,
+                 .tx_chunk_bytes = device ? (size_t)device->pacing_bytes : 0,
+                 .tx_gap_ms = device ? device->pacing_gap_ms : 0,
                  .has_flow_control = arguments->has_flow_control || (device && device->has_flow_control)},
         .ledger = session->ledger,
         .wear_id = device ? device->id : NULL,

@@ -147,6 +147,8 @@ static int open_link(struct examination *at, struct error *error)
                  .console_path = device->console,
                  .transport = (enum at_transport)device->transport,
                  .command_max_bytes = (size_t)device->command_limit,
+                 .tx_chunk_bytes = (size_t)device->pacing_bytes,
+                 .tx_gap_ms = device->pacing_gap_ms,
                  .reopen_ms = -1,
                  .sink = {.emit = on_event, .user = at}},
     };

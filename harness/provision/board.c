@@ -141,6 +141,8 @@ static int open_link(struct board *board, struct error *error)
                                                         .has_flow_control = device->has_flow_control,
                                                         .transport = (enum at_transport)device->transport,
                                                         .command_max_bytes = (size_t)device->command_limit,
+                                                        .tx_chunk_bytes = (size_t)device->pacing_bytes,
+                                                        .tx_gap_ms = device->pacing_gap_ms,
                                                         .dialect = board->dialect},
                                                .ledger = board->job->ledger,
                                                .wear_id = device->id};

@@ -123,6 +123,20 @@ static int read_transport(struct rig_device *device, struct yaml_node map, struc
     return yaml_fail(yaml_get(map, "transport"), error, "transport '%.40s': auto, at-host or at-shell", name);
 }
 
+static int read_pacing(struct rig_device *device, struct yaml_node map, struct error *error)
+{
+    static const char *const keys[] = {"bytes", "gap_ms", NULL};
+    struct yaml_node bytes, gap;
+    if (!yaml_is_there(map))
+        return 0;
+    if (yaml_check_keys(map, "pacing", keys, error) || yaml_require(map, "bytes", &bytes, error) ||
+        yaml_require(map, "gap_ms", &gap, error))
+        return -1;
+    return yaml_read_integer(bytes, 1, 4096, &device->pacing_bytes, error) || yaml_read_integer(gap, 1, 1000, &device->pacing_gap_ms, error)
+               ? -1
+               : 0;
+}
+
 static int read_port(struct rig_device *device, struct yaml_node map, struct error *error)
 {
     struct yaml_node baud = yaml_get(map, "baud"), serial = yaml_get(map, "serial");
@@ -135,7 +149,8 @@ static int read_port(struct rig_device *device, struct yaml_node map, struct err
     device->baud = 115200;
     if (!yaml_is_null(baud) && yaml_read_integer(baud, 300, 4000000, &device->baud, error))
         return -1;
-    if (read_port_name(map, "console", &device->console, error) || read_transport(device, map, error))
+    if (read_port_name(map, "console", &device->console, error) || read_transport(device, map, error) ||
+        read_pacing(device, yaml_get(map, "pacing"), error))
         return -1;
     return read_port_name(map, "serial", &device->serial, error) || read_bool(map, "flow_control", &device->has_flow_control, error) ? -1
                                                                                                                                      : 0;
@@ -191,10 +206,11 @@ static int read_description(struct rig_device *device, struct yaml_node map, str
 
 static int read_device(struct rig *rig, struct yaml_node map, struct error *error)
 {
-    static const char *const keys[] = {
-        "id",    "platform",        "product",  "runner",   "connected", "serial",        "baud",    "notes",        "fixtures",
-        "hooks", "registration_id", "id_scope", "dps_host", "sec_tag",   "dialect",       "virtual", "flow_control", "imei",
-        "kind",  "command",         "client",   "console",  "transport", "command_limit", NULL};
+    static const char *const keys[] = {"id",       "platform", "product",  "runner",  "connected",       "serial",
+                                       "baud",     "notes",    "fixtures", "hooks",   "registration_id", "id_scope",
+                                       "dps_host", "sec_tag",  "dialect",  "virtual", "flow_control",    "imei",
+                                       "kind",     "command",  "client",   "console", "transport",       "command_limit",
+                                       "pacing",   NULL};
     struct rig_device *device = &rig->devices[rig->device_count];
     *device = (struct rig_device){.is_connected = true};
     rig->device_count++;

@@ -81,6 +81,8 @@ struct rig_device {
     char *serial;  /* the port; NULL for a virtual device */
     char *console; /* a second port of the same board; NULL: none */
     enum rig_transport transport;
+    int64_t pacing_bytes; /* at most so many, then a pause of pacing_gap_ms; 0: as the transport needs it */
+    int64_t pacing_gap_ms;
     int64_t command_limit; /* bytes that the device takes in one line; 0: by the transport */
     int64_t baud;
     bool has_flow_control;

@@ -183,6 +183,8 @@ static int open_port(struct bench *bench, struct error *error)
         .has_flow_control = device->has_flow_control,
         .transport = (enum at_transport)device->transport,
         .command_max_bytes = (size_t)device->command_limit,
+        .tx_chunk_bytes = (size_t)device->pacing_bytes,
+        .tx_gap_ms = device->pacing_gap_ms,
         .dialect = bench->dialect,
         .raw_path = raw_path,
         .console_raw_path = second_raw_path,

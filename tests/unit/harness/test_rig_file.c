@@ -340,6 +340,9 @@ static void reads_ports_and_transport_of_a_board(void **state)
         {"serial: /dev/x, transport: shell}\n", "auto, at-host or at-shell"},
         {"serial: /dev/x, command_limit: 4096}\n", "from 64 to 4095"},
         {"virtual: {}, console: /dev/x}\n", "leave `console` out"},
+        {"serial: /dev/x, pacing: {bytes: 16, gap_ms: 100}}\n", NULL},
+        {"serial: /dev/x, pacing: {bytes: 16}}\n", "gap_ms"},
+        {"serial: /dev/x, pacing: {bytes: 0, gap_ms: 1}}\n", "from 1 to 4096"},
     };
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
         struct rig rig;
@@ -357,6 +360,8 @@ static void reads_ports_and_transport_of_a_board(void **state)
             fail_msg("%s", error.text);
         assert_int_equal(rig.devices[0].transport, i == 0 ? RIG_TRANSPORT_AT_SHELL : RIG_TRANSPORT_AUTO);
         assert_int_equal(rig.devices[0].command_limit, i == 0 ? 255 : 0);
+        assert_int_equal(rig.devices[0].pacing_bytes, strstr(table[i].keys, "pacing") ? 16 : 0);
+        assert_int_equal(rig.devices[0].pacing_gap_ms, strstr(table[i].keys, "pacing") ? 100 : 0);
         rig_done(&rig);
     }
 }
