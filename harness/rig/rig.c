@@ -314,12 +314,12 @@ static int read_simulator(struct rig *rig, struct yaml_node map, struct error *e
 
 static int read_rig(struct rig *rig, struct yaml_node root, struct error *error)
 {
-    static const char *const keys[] = {"format", "devices", "simulator", NULL};
+    static const char *const keys[] = {"format", "devices", "simulator", "health", NULL};
     struct yaml_node devices;
     return yaml_check_format(root, "rig files", RIG_FORMAT, error) || yaml_check_keys(root, "a rig file", keys, error) ||
                    yaml_require(root, "devices", &devices, error) || read_devices(rig, devices, error) ||
                    check_one_scope(rig, devices, error) || check_own_ids(rig, devices, error) ||
-                   read_simulator(rig, yaml_get(root, "simulator"), error)
+                   read_simulator(rig, yaml_get(root, "simulator"), error) || rig_read_optional(root, "health", NULL, &rig->health, error)
                ? -1
                : 0;
 }
@@ -430,6 +430,7 @@ void rig_done(struct rig *rig)
         free_device(&rig->devices[i]);
     free(rig->file);
     free(rig->simulator_ready);
+    free(rig->health);
     free(rig->simulator_listen);
     *rig = (struct rig){0};
 }

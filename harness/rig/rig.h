@@ -19,6 +19,7 @@ enum { RIG_FORMAT = 1, RIG_DEVICES_MAX = 128, RIG_ARGUMENTS_MAX = 32, RIG_WORDS_
 
 #define RIG_DPS_HOST_DEFAULT "global.azure-devices-provisioning.net"
 #define RIG_DIALECT_DEFAULT "nordic"
+#define RIG_HEALTH_NONE "none"
 /* The fixture of a device whose application forgets the stored assignment at every boot (docs/rig.md). */
 #define RIG_FORGETS_AT_BOOT "forgets-assignment"
 
@@ -117,6 +118,7 @@ struct rig {
     char *simulator_ready;  /* state folder of a running simulator; NULL: start one */
     char *simulator_listen; /* "ADDR:PORT" for one that we start; never NULL */
     enum rig_lane lane;
+    char *health; /* the row that opens and closes a run on each device; RIG_HEALTH_NONE; NULL: the default of harness/run */
 };
 
 /*

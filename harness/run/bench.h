@@ -88,7 +88,7 @@ struct bench {
 
     /* for the row in flight */
     const char *row_id;           /* NULL: none is */
-    unsigned repetition;          /* from 1; 0: as 1 */
+    unsigned repetition;          /* from 1; 0: a health check */
     unsigned attempt;             /* likewise */
     struct watch *watch;          /* NULL: events only go to the timeline */
     bool has_booted;              /* console events count from the boot on */

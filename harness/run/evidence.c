@@ -25,7 +25,9 @@ char *evidence_folder(const struct bench *bench, const char *row)
 {
     const char *device = bench_has_many_devices(bench) ? strrchr(bench->device_directory, '/') : NULL;
     char *folder, again[AGAIN_MAX_BYTES] = "";
-    if (bench->repetition > 1 || bench->attempt > 1)
+    if (bench->repetition == 0)
+        snprintf(again, sizeof again, "+health");
+    else if (bench->repetition > 1 || bench->attempt > 1)
         snprintf(again, sizeof again, "+%u.%u", bench->repetition, bench->attempt);
     if (asprintf(&folder, "certificates%s/%s%s", device ? device : "", row, again) < 0)
         return NULL;

@@ -6,6 +6,7 @@
 #include "base/yaml.h"
 #include "harness/case/select.h"
 #include "harness/device/dialect.h"
+#include "harness/run/health.h"
 #include "harness/run/shard.h"
 
 #include <string.h>
@@ -71,6 +72,34 @@ static int read_rows(const struct run_options *options, const struct case_device
     return select_rows(list, options->selectors, options->selector_count, error) || keep_shard(options, list, error) ? -1 : 0;
 }
 
+/* Boards alone are checked unasked: a virtual device has no network that could be bad. */
+static const char *health_row(const struct rig *rig, const struct rig_device *device)
+{
+    if (rig->health)
+        return strcmp(rig->health, RIG_HEALTH_NONE) == 0 ? NULL : rig->health;
+    return device->is_virtual || device->is_exec ? NULL : HEALTH_ROW_DEFAULT;
+}
+
+static int read_health(const struct run_options *options, const struct case_device *variables, const struct rig_device *device,
+                       const struct plan *plan, struct case_list *list, struct error *error)
+{
+    const char *row = health_row(options->rig, device);
+    struct run_options alone = *options;
+    struct error missing = ERROR_INIT;
+    alone.selectors = &row;
+    alone.selector_count = 1;
+    alone.shard_count = 0;
+    if (!row || read_rows(&alone, variables, device, &plan->known, &plan->quarantine, list, &missing) == 0)
+        return 0;
+    case_list_done(list);
+    *list = (struct case_list){0};
+    /* Other people's cases need not have our row. */
+    if (!options->rig->health && missing.code == ERROR_NOT_FOUND)
+        return 0;
+    return error_set(error, missing.owner, missing.code, "%s: health: %s", options->rig->file ? options->rig->file : "the rig",
+                     missing.text);
+}
+
 static int add_device(const struct run_options *options, const struct rig_device *device, struct plan *plan, struct error *error)
 {
     char sec_tag[16];
@@ -81,6 +110,8 @@ static int add_device(const struct run_options *options, const struct rig_device
     plan->devices[index].device = device;
     struct case_list *rows = &plan->devices[index].rows;
     if (read_rows(options, &variables, device, &plan->known, &plan->quarantine, rows, error))
+        return -1;
+    if (read_health(options, &variables, device, plan, &plan->devices[index].health, error))
         return -1;
     return device_plan_make(device, rows, options->keeps_order, &plan->devices[index].plan, error);
 }
@@ -131,8 +162,10 @@ int plan_make(const struct run_options *options, struct plan *ret_plan, struct e
 
 void plan_done(struct plan *plan)
 {
-    for (size_t i = 0; i < plan->device_count; i++)
+    for (size_t i = 0; i < plan->device_count; i++) {
         case_list_done(&plan->devices[i].rows);
+        case_list_done(&plan->devices[i].health);
+    }
     plan->device_count = 0;
     known_findings_done(&plan->known);
     quarantine_done(&plan->quarantine);

@@ -16,6 +16,7 @@ struct plan {
         const struct rig_device *device; /* lent from the rig */
         struct case_list rows;           /* in the order in which they run */
         struct device_plan plan;
+        struct case_list health; /* the row of its health check, or none */
     } devices[RIG_DEVICES_MAX];
     size_t device_count;
 };

@@ -191,10 +191,55 @@ static void tell_retry(struct run *run, const struct turn *turn)
                      turn->attempts, verdict_name(row->verdict));
 }
 
+static struct health *health_of(struct run *run, const struct turn *turn)
+{
+    for (size_t i = 0; i < run->plan.device_count; i++)
+        if (health_is(&run->health[i], turn))
+            return &run->health[i];
+    return NULL;
+}
+
+static cJSON *device_in_report(const struct run *run, const char *id)
+{
+    cJSON *device;
+    cJSON_ArrayForEach(device, run->result.devices)
+    {
+        if (strcmp(json_string(device, "id", ""), id) == 0)
+            return device;
+    }
+    return NULL;
+}
+
+/* The check is told on the terminal and in the device's part of the report; it is none of the rows. Interrupted, it says nothing. */
+static void take_health(struct run *run, struct health *health, struct result_row *row)
+{
+    bool is_opening = health->phase == HEALTH_OPENING;
+    if (run_is_interrupted(run)) {
+        health->phase = HEALTH_AFTER;
+        result_row_done(row);
+        return;
+    }
+    size_t lifted = health_take(health, row, device_in_report(run, row->device), &run->result);
+    progress_say(&run->progress, "health check of '%s' %s the rows: %s%s%s", row->device, is_opening ? "before" : "after",
+                 verdict_name(row->verdict), row->reason.text ? ": " : "", row->reason.text ? row->reason.text : "");
+    if (lifted)
+        progress_say(&run->progress, "%zu row%s that failed since the last one that passed: inconclusive now", lifted,
+                     lifted == 1 ? "" : "s");
+    result_row_done(row);
+    write_report(run);
+}
+
 /* A row that somebody interrupted, or that could not be written down, is not done: the journal does not have it. */
 void run_take_row(struct run *run, struct turn *turn, struct result_row *row, const char *unwritten)
 {
     struct error error = ERROR_INIT;
+    struct health *health = health_of(run, turn);
+    if (health) {
+        if (unwritten && !run->result.broken_off)
+            result_set(&run->result.broken_off, unwritten);
+        take_health(run, health, row);
+        return;
+    }
     run_mark_row(run, turn, row);
     if (unwritten && !run->result.broken_off)
         result_set(&run->result.broken_off, unwritten);
@@ -220,13 +265,8 @@ static void note_device(struct run *run, cJSON *device)
 /* One that is opened again (its worker was) takes the place of its earlier self. */
 void run_take_device(struct run *run, cJSON *device, const char *problem)
 {
-    cJSON *earlier;
     const char *id = json_string(device, "id", "");
-    cJSON_ArrayForEach(earlier, run->result.devices)
-    {
-        if (strcmp(json_string(earlier, "id", ""), id) == 0)
-            break;
-    }
+    cJSON *earlier = device_in_report(run, id);
     if (problem && !run_is_interrupted(run))
         progress_say(&run->progress, "%s", problem);
     if (!earlier && json_string(device, "judged_on", NULL))
@@ -252,12 +292,28 @@ bool run_is_over(struct run *run)
     return run_is_interrupted(run) || run->result.broken_off;
 }
 
+/* Nothing can be learnt from it: the check before the rows has failed. */
+static void leave_out(struct run *run, size_t device, struct turn *turn)
+{
+    struct result_row row;
+    health_fail_row(&run->health[device], turn, run->plan.devices[device].device->id, &row);
+    run_take_row(run, turn, &row, NULL);
+}
+
 struct turn *run_next_turn(struct run *run, size_t device)
 {
-    struct turn *turn = run_is_over(run) ? NULL : schedule_next(&run->schedule, device, run_has_time_for, run);
+    struct health *health = &run->health[device];
+    struct turn *turn = NULL;
+    if (run_is_over(run))
+        return NULL;
+    if ((turn = health_next(health, !schedule_has_more(&run->schedule, device))))
+        return turn;
+    while ((turn = schedule_next(&run->schedule, device, run_has_time_for, run)) && health->trouble)
+        leave_out(run, device, turn);
     if (turn)
         run_note_begin(run, device, turn);
-    return turn;
+    /* The time budget may have left rows that wait: then the check closes all the same. */
+    return turn ? turn : health_next(health, true);
 }
 
 /* In this process. `broken`: why there is no simulator; NULL: there is. */
@@ -384,9 +440,13 @@ int run_suite(const struct run_options *options, struct result_run *ret_result, 
         plan_done(&run.plan);
         return -1;
     }
+    for (size_t i = 0; i < run.plan.device_count; i++)
+        health_init(&run.health[i], run.plan.devices[i].health.count ? run.plan.devices[i].health.rows[0] : NULL);
     uv_loop_init(&run.loop);
     int failed = set_up(&run, error) || work(&run, error) ? -1 : 0;
     tear_down(&run);
+    for (size_t i = 0; i < run.plan.device_count; i++)
+        health_done(&run.health[i]);
     schedule_done(&run.schedule);
     plan_done(&run.plan);
     if (failed) {

@@ -9,6 +9,7 @@
 
 #include "harness/rig/sweeper.h"
 #include "harness/run/bench.h"
+#include "harness/run/health.h"
 #include "harness/run/journal.h"
 #include "harness/run/schedule.h"
 
@@ -17,6 +18,7 @@ struct run {
     uv_loop_t loop;
     struct plan plan;
     struct schedule schedule;
+    struct health health[RIG_DEVICES_MAX];
     struct bench bench; /* of this process: with a device only when rows run here */
     struct progress progress;
     int lock_fd; /* of the run's folder: nobody else writes there */

@@ -44,10 +44,11 @@ static bool has_work(void *user)
 
 static const struct case_row *find_row(const struct server *server, const char *id)
 {
-    const struct case_list *rows = &server->plan.devices[0].rows;
-    for (size_t i = 0; i < rows->count; i++)
-        if (strcmp(rows->rows[i]->id, id) == 0)
-            return rows->rows[i];
+    const struct case_list *const lists[] = {&server->plan.devices[0].rows, &server->plan.devices[0].health};
+    for (size_t list = 0; list < ARRAY_COUNT(lists); list++)
+        for (size_t i = 0; i < lists[list]->count; i++)
+            if (strcmp(lists[list]->rows[i]->id, id) == 0)
+                return lists[list]->rows[i];
     return NULL;
 }
 

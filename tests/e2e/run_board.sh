@@ -39,6 +39,7 @@ devices:
       reset: [kill, -HUP, '$dk_pid']
       chip_erase: [kill, -USR1, '$dk_pid']
 simulator: {ready: $scratch/sim}
+health: none
 RIG
 
 it 'runs on a port with hooks, in real time, on the exclusive lane'

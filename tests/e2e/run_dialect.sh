@@ -50,6 +50,7 @@ devices:
       reset: [kill, -HUP, '$dk_pid']
       chip_erase: [kill, -USR1, '$dk_pid']
 simulator: {ready: $scratch/sim}
+health: none
 RIG
 
 it 'runs the same rows on a firmware with other words'

@@ -48,6 +48,46 @@ is "$(report .rows[1].verdict)" fail
 is "$(report .rows[2].verdict)" fail
 nobody_left "$out"
 
+checked_rig() {
+    cat >"$scratch/checked.yaml" <<RIG
+format: 1
+devices:
+  - id: virtual-dk
+    registration_id: nrf-352656100000002
+    id_scope: 0ne000BBBB2
+    sec_tag: 57
+    virtual: {personality: nordic-sample, weaknesses: [$1]}
+health: $2
+RIG
+}
+
+it 'runs no row, and blames nobody, when the health check before the rows does not pass'
+checked_rig accepts-any-server server/expired
+run_cases --rig "$scratch/checked.yaml" refused/wrong-chain
+exits 3
+is "$(report '.rows | map(.verdict) | join(",")')" inconclusive,inconclusive
+is "$(report '.rig.devices[0].health | "\(.row) \(.opened.verdict) \(.closed)"')" 'server/expired fail null'
+holds "$scratch/stdout" "the health check 'server/expired' before the rows did not pass"
+
+it 'lifts the blame since the last row that passed when the health check after the rows does not pass'
+checked_rig '' provisioning/guide
+start_run --rig "$scratch/checked.yaml" --order listed provisioning/guide provisioning/retry-after server/root-missing
+await_row 1
+await_reply
+kill -STOP "$(pid_of_dk)"
+end_run
+exits 3
+is "$(report '.rows | map(.verdict) | join(",")')" pass,inconclusive,inconclusive
+is "$(report '.rig.devices[0].health | "\(.opened.verdict) \(.closed.verdict)"')" 'pass fail'
+holds "$scratch/stdout" 'so nobody knows whose fault this is'
+nobody_left "$out"
+
+it 'names a health row that is not there'
+checked_rig '' provisioning/guid
+run_cases --rig "$scratch/checked.yaml" refused
+exits 5
+holds "$scratch/stderr" "health:"
+
 # broker_of SIMULATOR: the Mosquitto among its children.
 broker_of() {
     local child

@@ -76,6 +76,7 @@ devices:
       reset: [kill, -HUP, '$dk_pid']
       chip_erase: [kill, -USR1, '$dk_pid']
 simulator: {ready: $scratch/sim}
+health: none
 RIG
     printf '%s' "$scratch/board.yaml"
 }

@@ -83,6 +83,26 @@ static void what_cannot_be_forgotten_comes_last(void **state)
     assert_int_equal(plan.devices[0].plan.forget, FORGET_NOT);
 }
 
+static void a_board_has_a_health_check_unless_told_otherwise(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *more;
+        const char *row;
+    } cases[] = {{"", "provisioning/thread"}, {"health: none\n", NULL}, {"health: provisioning/guide\n", "provisioning/guide"}};
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        CLEANUP(rig_done) struct rig rig = {0};
+        CLEANUP(plan_done) struct plan plan = {.device_count = 0};
+        static const char *const selectors[] = {"refused/wrong-chain"};
+        plan_board(cases[i].more, selectors, 1, false, &rig, &plan);
+        const struct case_list *health = &plan.devices[0].health;
+        assert_int_equal(health->count, cases[i].row ? 1 : 0);
+        if (cases[i].row)
+            assert_string_equal(health->rows[0]->id, cases[i].row);
+        assert_int_equal(plan_row_count(&plan), 2);
+    }
+}
+
 static void a_board_without_any_hook_runs_nothing(void **state)
 {
     (void)state;
@@ -97,9 +117,8 @@ static void a_board_without_any_hook_runs_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_suite_writes_no_more_than_it_must),
-        cmocka_unit_test(rows_as_they_are_listed_stay_so),
-        cmocka_unit_test(what_cannot_be_forgotten_comes_last),
+        cmocka_unit_test(the_suite_writes_no_more_than_it_must), cmocka_unit_test(rows_as_they_are_listed_stay_so),
+        cmocka_unit_test(what_cannot_be_forgotten_comes_last),   cmocka_unit_test(a_board_has_a_health_check_unless_told_otherwise),
         cmocka_unit_test(a_board_without_any_hook_runs_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
