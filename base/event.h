@@ -71,7 +71,8 @@ enum event_view { EVENT_VIEW_CONSOLE, EVENT_VIEW_WIRE, EVENT_VIEW_SERVICE, EVENT
     X(AT_COMMAND, "at.command", CONSOLE, "an AT command was sent; content that is a secret is replaced by its SHA-256")                    \
     X(AT_REPLY, "at.reply", CONSOLE, "its final result")                                                                                   \
     X(DEVICE_RESET, "device.reset", BENCH, "the rig reset, erased or powered the device")                                                  \
-    X(DEVICE_ENDED, "device.ended", BENCH, "the program that is the device ended by itself")
+    X(DEVICE_ENDED, "device.ended", BENCH, "the program that is the device ended by itself")                                               \
+    X(HOOK_FAILED, "hook.failed", BENCH, "a hook of the rig failed")
 
 enum event_kind {
 #define X(id, name, view, text) EVENT_##id,

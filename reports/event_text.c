@@ -333,6 +333,11 @@ static void tell_ended(const cJSON *data, struct bytes *out)
     bytes_printf(out, "%s ended: %s", datum(data, "device"), datum(data, "how"));
 }
 
+static void tell_hook(const cJSON *data, struct bytes *out)
+{
+    bytes_append_text(out, datum(data, "text"));
+}
+
 static void tell_lane(const cJSON *data, struct bytes *out)
 {
     bytes_printf(out, "lane: %s", json_string(data, "recipe", json_string(data, "reason", json_string(data, "address", ""))));
@@ -392,6 +397,7 @@ static tell_fn *const tellers[EVENT_KIND_COUNT] = {
     [EVENT_LANE_RELEASED] = tell_lane,
     [EVENT_DEVICE_RESET] = tell_reset,
     [EVENT_DEVICE_ENDED] = tell_ended,
+    [EVENT_HOOK_FAILED] = tell_hook,
 };
 
 static bool begins(const char *kind, const char *prefix)
@@ -413,7 +419,7 @@ void event_text(const cJSON *event, struct bytes *out)
     if (kind == EVENT_KIND_COUNT && begins(name, "console."))
         return;
     if (kind != EVENT_KIND_COUNT && event_kind_view(kind) == EVENT_VIEW_BENCH && kind != EVENT_DEVICE_RESET && kind != EVENT_DEVICE_ENDED &&
-        kind != EVENT_STATE_CHANGED && kind != EVENT_SCENARIO_SET)
+        kind != EVENT_HOOK_FAILED && kind != EVENT_STATE_CHANGED && kind != EVENT_SCENARIO_SET)
         bytes_printf(&text, "%s: ", name);
     if (kind == EVENT_KIND_COUNT || !tellers[kind])
         tell_unknown(event, name, &text);

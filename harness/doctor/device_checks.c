@@ -44,14 +44,26 @@ static bool is_on_this_host(const struct rig_device *device)
     return !strstr(device->serial, "://");
 }
 
-static bool check_rights(const struct examination *at, const struct stat *status)
+/* A group that may open it, and that is not root's: then joining it is the mend. */
+static void rights_mend(const struct stat *status, char *mend)
 {
     const struct group *group = getgrgid(status->st_gid);
+    bool may_join = status->st_gid != 0 && (status->st_mode & (S_IRGRP | S_IWGRP)) == (S_IRGRP | S_IWGRP);
+    if (may_join && group)
+        snprintf(mend, FINDING_TEXT_BYTES, "sudo usermod -aG %s $USER, then log in again", group->gr_name);
+    else
+        snprintf(mend, FINDING_TEXT_BYTES,
+                 "install dpsbench's udev rules (70-dpsbench.rules), which give boards to group dialout, and plug it in again");
+}
+
+static bool check_rights(const struct examination *at, const struct stat *status)
+{
     char mend[FINDING_TEXT_BYTES];
-    snprintf(mend, sizeof mend, "sudo usermod -aG %s $USER, then log in again", group ? group->gr_name : "dialout");
     if (access(at->device->serial, R_OK | W_OK) == 0)
         return checkup_add(at->checkup, CHECK_RIGHTS, at->device->id, DOCTOR_OK, NULL, "this user may open it");
-    return checkup_add(at->checkup, CHECK_RIGHTS, at->device->id, DOCTOR_BAD, mend, "'%s': %s", at->device->serial, strerror(errno));
+    int errno_value = errno;
+    rights_mend(status, mend);
+    return checkup_add(at->checkup, CHECK_RIGHTS, at->device->id, DOCTOR_BAD, mend, "'%s': %s", at->device->serial, strerror(errno_value));
 }
 
 static bool check_port(const struct examination *at)
@@ -101,10 +113,9 @@ static void check_modem_manager(const struct examination *at)
     if (is_ignored(at->device->serial))
         add_plain(at, CHECK_MODEM_MANAGER, DOCTOR_OK, NULL, "ModemManager runs, and udev tells it to leave this port alone");
     else
-        add_plain(
-            at, CHECK_MODEM_MANAGER, DOCTOR_BAD,
-            "systemctl disable --now ModemManager, or a udev rule with ENV{ID_MM_DEVICE_IGNORE}=\"1\" for this board, and plug it in again",
-            "ModemManager runs and may take this port: it sends AT commands of its own");
+        add_plain(at, CHECK_MODEM_MANAGER, DOCTOR_BAD,
+                  "systemctl disable --now ModemManager, or install dpsbench's udev rules (70-dpsbench.rules), and plug it in again",
+                  "ModemManager runs and may take this port: it sends AT commands of its own");
 }
 
 /* ---- who answers ---- */

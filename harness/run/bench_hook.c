@@ -42,6 +42,16 @@ static void fill(struct environment *environment, const struct bench *bench, enu
     put(environment, "DPSBENCH_VERDICT", verdict);
 }
 
+/* Also what is nobody's verdict, as after_run, stands in the timeline. */
+static void tell_failure(struct bench *bench, enum rig_hook hook, const struct error *error)
+{
+    CLEANUP_JSON cJSON *event = event_new(EVENT_HOOK_FAILED, bench->clock, TIMELINE_SOURCE);
+    if (!event || json_set_string(event_data(event), "device", bench->device->id) ||
+        json_set_string(event_data(event), "hook", rig_hook_name(hook)) || json_set_string(event_data(event), "text", error->text))
+        return;
+    bench_take_own_event(bench, event);
+}
+
 int bench_hook(struct bench *bench, enum rig_hook hook, const char *verdict, struct error *error)
 {
     CLEANUP(environment_done) struct environment environment = {.count = 0};
@@ -60,5 +70,9 @@ int bench_hook(struct bench *bench, enum rig_hook hook, const char *verdict, str
         .environment = (const char *const *)environment.items,
     };
     progress_step(bench->progress, "hook %s", options.name);
-    return hook_run(&options, error);
+    struct error reason = ERROR_INIT;
+    if (hook_run(&options, &reason) == 0)
+        return 0;
+    tell_failure(bench, hook, &reason);
+    return error_set(error, reason.owner, reason.code, "%s", reason.text);
 }

@@ -110,6 +110,13 @@ PATH=$scratch/tools:$PATH run_cases --rig "$scratch/preset.yaml" server/root-mis
 exits 3
 is "$(report '.rows[0].reason.text')" "hook after_case ('sh'): exit status 7: no light; its output is in '$out/000960012345/hooks.log'"
 
+it 'tells of a last hook that fails, which is no row any more'
+sed -i 's/after_case: .*/after_case: ["true"]/; s/after_run: .*/after_run: [sh, -c, "exit 9"]/' "$scratch/preset.yaml"
+PATH=$scratch/tools:$PATH run_cases --rig "$scratch/preset.yaml" server/root-missing
+exits 0
+holds "$scratch/stderr" "hook after_run ('sh'): exit status 9"
+is "$(jq -r 'select(.kind == "hook.failed") | .data.hook' "$out/timeline.jsonl")" after_run
+
 it 'refuses to flash without the hook, before anything runs'
 run_cases --rig "$scratch/board.yaml" --flash server/root-missing
 exits 2

@@ -69,6 +69,8 @@ static void says_each_kind_in_one_line(void **state)
         {"scenario.fault", "\"knob\":\"status\",\"value\":\"429\"", "misbehaves as asked: status=429"},
         {"device.reset", "\"device\":\"dk\",\"action\":\"reset\"", "reset of dk"},
         {"device.ended", "\"device\":\"sdk\",\"how\":\"exit status 1\"", "sdk ended: exit status 1"},
+        {"hook.failed", "\"device\":\"dk\",\"hook\":\"after_run\",\"text\":\"hook after_run ('x'): exit status 1\"",
+         "hook after_run ('x'): exit status 1"},
         {"broker.down", "\"reason\":\"r\"", "broker.down: r"},
         {"console.assigned", "\"hub\":\"h\"", ""},
         {"tls.new_thing", "\"a\":1", "tls.new_thing {\"a\":1}"},
