@@ -60,8 +60,8 @@ every_command() {
     local child children
     children=$(commands "$@")
     if [[ -z $children ]]; then
-        # The commands of az, and those of credentials, share one reader of options: one of each is enough.
-        [[ $2 != az && $2 != central && $2 != certificate && $2 != credentials ]] || options_max=1
+        # The commands of az, and those of credentials, share one reader of options, and provision reads its own as they do: one of each is enough.
+        [[ $2 != az && $2 != central && $2 != certificate && $2 != credentials && $2 != provision ]] || options_max=1
         any_command "$@"
         options_max=99 count=$((count + 1))
         return
