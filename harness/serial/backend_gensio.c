@@ -97,8 +97,12 @@ struct serial_handle {
     struct error gone;
 };
 
-/* gensio's table of kinds is filled at its first use, for all threads. */
+/*
+ * gensio fills its tables at its first use, for all threads, and keeps the operating system functions that it was given then: a set that lives as long as the
+ * program, and that nobody turns.
+ */
 static pthread_mutex_t gensio_table = PTHREAD_MUTEX_INITIALIZER;
+static struct gensio_os_funcs *gensio_first_os;
 
 /* ---- what both sides know */
 
@@ -417,10 +421,27 @@ static int look_up(struct link *link, char *specification)
     return 0;
 }
 
+/* With the table locked. Of all kinds that we use. */
+static int fill_tables(void)
+{
+    struct selector_s *selector;
+    struct gensio *io;
+    if (gensio_first_os)
+        return 0;
+    if (sel_alloc_selector_nothread(&selector) || gensio_unix_funcs_alloc(selector, 0, &gensio_first_os))
+        return GE_NOMEM;
+    int rc = str_to_gensio("telnet(rfc2217=true),tcp(nodelay=true),127.0.0.1,1", gensio_first_os, NULL, NULL, &io);
+    if (!rc)
+        gensio_free(io);
+    return rc;
+}
+
 static int make_io(struct link *link, const char *specification)
 {
     pthread_mutex_lock(&gensio_table);
-    int rc = sel_alloc_selector_nothread(&link->selector) ? GE_NOMEM : gensio_unix_funcs_alloc(link->selector, 0, &link->os);
+    int rc = fill_tables();
+    if (!rc)
+        rc = sel_alloc_selector_nothread(&link->selector) ? GE_NOMEM : gensio_unix_funcs_alloc(link->selector, 0, &link->os);
     if (!rc)
         rc = str_to_gensio(specification, link->os, on_event, link, &link->io);
     pthread_mutex_unlock(&gensio_table);
