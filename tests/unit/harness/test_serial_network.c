@@ -13,7 +13,17 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { PATIENCE_S = 20, OPTIONS_MAX_BYTES = 4096, COM_PORT = 44, IAC = 255, DO = 253, WILL = 251, SB = 250, SE = 240 };
+enum {
+    BULK_BYTES = 8 * 1024 * 1024,
+    PATIENCE_S = 20,
+    OPTIONS_MAX_BYTES = 4096,
+    COM_PORT = 44,
+    IAC = 255,
+    DO = 253,
+    WILL = 251,
+    SB = 250,
+    SE = 240
+};
 
 /* An RFC 2217 server of a few lines, in a thread: serial_open waits for it. */
 struct server {
@@ -215,7 +225,7 @@ static void *send_much(void *user)
     static unsigned char block[65536];
     for (size_t i = 0; i < sizeof(block); i++)
         block[i] = (unsigned char)(i * 31);
-    for (size_t sent = 0; sent < bench->wanted; sent += sizeof(block))
+    for (size_t sent = 0; sent < BULK_BYTES; sent += sizeof(block))
         if (send(bench->peer_fd, block, sizeof(block), MSG_NOSIGNAL) != sizeof(block))
             break;
     return NULL;
@@ -226,12 +236,11 @@ static void loses_nothing_while_the_program_is_busy(void **state)
     struct bench *bench = *state;
     pthread_t thread;
     open_port(bench);
-    bench->wanted = 8 * 1024 * 1024;
     pthread_create(&thread, NULL, send_much, bench);
     usleep(100 * 1000); /* the loop stands still: all buffers fill up */
-    hear(bench, bench->wanted);
+    hear(bench, BULK_BYTES);
     pthread_join(thread, NULL);
-    assert_int_equal(bench->heard.length_bytes, bench->wanted);
+    assert_int_equal(bench->heard.length_bytes, BULK_BYTES);
     for (size_t i = 0; i < bench->heard.length_bytes; i++)
         if (bench->heard.data[i] != (unsigned char)(i % 65536 * 31))
             fail_msg("byte %zu differs", i);
