@@ -84,7 +84,7 @@ static const struct argp_option options[] = {
     {"time-budget", OPTION_TIME_BUDGET, "TIME", 0,
      "Begin no row that might not end within TIME (45s, 20m, 8h, 1h30m); what did not run is listed, exit code 6", 1},
     {"quarantine", OPTION_QUARANTINE, "FILE", 0,
-     "Rows that run and do not count for the exit code until a day (cases/README.md). Default: quarantine.yaml of the cases, if there is "
+     "Rows that run and do not count for the exit code until a day (docs/nights.md). Default: quarantine.yaml of the cases, if there is "
      "one",
      1},
     {"resume", OPTION_RESUME, "DIR", 0,

@@ -81,6 +81,7 @@ static void give_next(struct seat *seat)
     struct error error = ERROR_INIT;
     seat->turn = run_next_turn(run, seat->index);
     if (!seat->turn) {
+        seat->is_done = true;
         worker_dismiss(seat->worker);
         seat->guard = deadline_in_ms(run->bench.clock, END_MS + rig_hooks_longest_ms(device_of(seat)));
         return;
@@ -169,7 +170,7 @@ static void clear_seat(struct seat *seat)
         schedule_put_back(turn);
     else if (turn)
         fail_turn(seat, turn, seat->reason);
-    if (run_is_over(run) || !schedule_has_more(&run->schedule, seat->index))
+    if (seat->is_done || run_is_over(run) || !schedule_has_more(&run->schedule, seat->index))
         seat->is_done = true;
     else if (seat->rows_so_far == 0)
         fail_rest(seat, seat->reason);

@@ -167,6 +167,15 @@ resume
 exits 3
 is "$(report '.rows[0] | .verdict + " " + (.is_unstable | tostring) + " " + ([.attempts[].verdict] | join("/"))')" 'inconclusive true inconclusive/pass'
 
+it 'leaves out on each device what it has no time for'
+write_many ''
+run_cases --rig "$many" --time-budget 1s server/root-missing
+exits 6
+is "$(report '.summary.not_run')" 3
+is "$(report '.rows | length')" 0
+# Each worker was told once that nothing is left for it.
+is "$(report '[.rig.devices[].lane] | sort | join(" ")')" 'lane-1 lane-2 lane-3'
+
 it 'runs until a row does not go well'
 hooked until 3
 run_cases --rig "$many" --until-fail --device dk-2 server/root-missing
