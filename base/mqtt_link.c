@@ -93,6 +93,8 @@ static void report_closed(struct mqtt_link *link, int rc, int system_errno)
     if (link->is_disconnecting)
         rc = 0;
     link->is_disconnecting = false;
+    /* Between our look and the write. */
+    link->was_reset |= rc && link->was_established && (system_errno == ECONNRESET || system_errno == EPIPE);
     int number = !rc ? 0 : link->was_reset ? ECONNRESET : rc == MOSQ_ERR_ERRNO ? system_errno : 0;
     const char *text = number ? strerror(number) : rc ? mosquitto_strerror(rc) : "disconnected";
     if (link->callbacks.on_closed)
@@ -203,6 +205,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 static void on_misc(uv_timer_t *timer)
 {
     struct mqtt_link *link = timer->data;
+    note_reset(link);
     errno = 0;
     int rc = mosquitto_loop_misc(link->mosquitto);
     if (rc == MOSQ_ERR_SUCCESS && has_pending(link))
