@@ -229,10 +229,23 @@ static void take_health(struct run *run, struct health *health, struct result_ro
     write_report(run);
 }
 
+/* Into results and report. */
+static void report_row(struct run *run, struct turn *turn, struct result_row *row)
+{
+    struct error error = ERROR_INIT;
+    turn->interruptions = 0;
+    progress_set_number(&run->progress, run->result.row_count + (turn->attempts == 0));
+    progress_verdict(&run->progress, row);
+    if (run_account_row(run, turn, row, &error))
+        progress_say(&run->progress, "%s", error.text);
+    else
+        tell_retry(run, turn);
+    write_report(run);
+}
+
 /* A row that somebody interrupted, or that could not be written down, is not done: the journal does not have it. */
 void run_take_row(struct run *run, struct turn *turn, struct result_row *row, const char *unwritten)
 {
-    struct error error = ERROR_INIT;
     struct health *health = health_of(run, turn);
     if (health) {
         if (unwritten && !run->result.broken_off)
@@ -245,14 +258,7 @@ void run_take_row(struct run *run, struct turn *turn, struct result_row *row, co
         result_set(&run->result.broken_off, unwritten);
     if (!unwritten && !run_is_interrupted(run))
         run_note_row(run, turn, row);
-    turn->interruptions = 0;
-    progress_set_number(&run->progress, run->result.row_count + (turn->attempts == 0));
-    progress_verdict(&run->progress, row);
-    if (run_account_row(run, turn, row, &error))
-        progress_say(&run->progress, "%s", error.text);
-    else
-        tell_retry(run, turn);
-    write_report(run);
+    report_row(run, turn, row);
 }
 
 /* The lease is for whoever goes on after a kill; no reader of the report needs it. */
@@ -297,7 +303,9 @@ static void leave_out(struct run *run, size_t device, struct turn *turn)
 {
     struct result_row row;
     health_fail_row(&run->health[device], turn, run->plan.devices[device].device->id, &row);
-    run_take_row(run, turn, &row, NULL);
+    /* It never began: whoever resumes the run finds it missing in the journal. */
+    run_mark_row(run, turn, &row);
+    report_row(run, turn, &row);
 }
 
 struct turn *run_next_turn(struct run *run, size_t device)
