@@ -626,11 +626,11 @@ static int network_open(const struct serial_settings *settings, struct serial_ha
     if (network_address_read(settings->path, &address, error))
         return -1;
     struct serial_handle *handle = calloc(1, sizeof(*handle));
+    if (!handle)
+        return error_set_memory(error);
     struct link *link = new_link(settings);
-    if (!handle || !link) {
+    if (!link) {
         free(handle);
-        if (link)
-            free_link(link);
         return error_set_memory(error);
     }
     handle->link = link;
