@@ -111,6 +111,8 @@ static void keeps_both_stores_over_a_power_cut(void **state)
     vdk_expect(&scene.vdk, READY);
     vdk_signal(&scene.vdk, SIGKILL);
     assert_int_equal(child_wait(scene.vdk.child, deadline_in_ms(&clock_system, RIG_WAIT_MS), NULL, NULL), 0);
+    /* The name of its port must not lead to whoever gets the pty's number next. */
+    assert_int_equal(access(scene.vdk.pty, F_OK), -1);
     child_free(scene.vdk.child);
     close(scene.vdk.stdout_fd);
     close(scene.vdk.pty_fd);
