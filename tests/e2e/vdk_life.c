@@ -111,7 +111,10 @@ static void keeps_both_stores_over_a_power_cut(void **state)
     vdk_expect(&scene.vdk, READY);
     vdk_signal(&scene.vdk, SIGKILL);
     assert_int_equal(child_wait(scene.vdk.child, deadline_in_ms(&clock_system, RIG_WAIT_MS), NULL, NULL), 0);
-    /* The name of its port must not lead to whoever gets the pty's number next. */
+    /* The name of its port must not lead to whoever gets the pty's number next: it goes through the dead process. */
+    char target[64] = "";
+    assert_true(readlink(scene.vdk.pty, target, sizeof target - 1) > 0);
+    assert_int_equal(strncmp(target, "/proc/", 6), 0);
     assert_int_equal(access(scene.vdk.pty, F_OK), -1);
     child_free(scene.vdk.child);
     close(scene.vdk.stdout_fd);
