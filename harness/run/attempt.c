@@ -13,7 +13,7 @@
 #include <string.h>
 
 /* ENDED: real time, for what a program that is gone left on its way through the simulator. */
-enum { ENDED_MS = 1000, SETTLE_DEVICE_MS = 2000, SETTLE_MIN_MS = 50, CHAIN_MAX_BYTES = 64 * 1024 };
+enum { ENDED_MS = 1000, SETTLE_DEVICE_MS = 2000, SETTLE_MIN_MS = 50, CHAIN_MAX_BYTES = 64 * 1024, CLOCK_STEP_US = 2 * 1000 * 1000 };
 
 /* Device seconds: a first search of all bands takes minutes; a modem that one network denied tries the next. */
 enum { ATTACH_MAX_S = 300, DENIED_GRACE_S = 30 };
@@ -450,9 +450,23 @@ static int restore(struct bench *bench, struct error *error)
     return row && control_is_open(bench->control) ? service_state_remove(bench, row, error) : 0;
 }
 
+/* Certificates, tokens and the times of expectations are about the clock that somebody has set meanwhile. */
+static void look_at_clock(const struct bench *bench, int64_t skew_us, struct result_row *result)
+{
+    int64_t step_us = clock_unix_us(bench->clock) - clock_mono_us(bench->clock) - skew_us;
+    if (result->verdict != VERDICT_FAIL || llabs(step_us) < CLOCK_STEP_US)
+        return;
+    CLEANUP_FREE char *reason = result->reason.text ? strdup(result->reason.text) : NULL;
+    result_setf(&result->reason.text,
+                "the clock of this machine was set by %+.1f s while the row ran, so nobody knows whose fault this is: %s",
+                (double)step_us / 1e6, reason ? reason : "it failed");
+    result->verdict = VERDICT_INCONCLUSIVE;
+}
+
 void attempt_run(struct bench *bench, const struct case_row *row, struct result_row *result)
 {
     struct error error = ERROR_INIT;
+    int64_t skew_us = clock_unix_us(bench->clock) - clock_mono_us(bench->clock);
     CLEANUP(watch_done) struct watch watch;
     watch_init(&watch, row, bench->time_scale);
     bench->has_trouble = false;
@@ -465,6 +479,7 @@ void attempt_run(struct bench *bench, const struct case_row *row, struct result_
         attempt_blame(bench, &error, result);
     else
         watch_judge(&watch, result);
+    look_at_clock(bench, skew_us, result);
     /* What stays would be known to DPS in the rows that follow. */
     if (!control_is_open(bench->control))
         bench->left_behind = row;

@@ -12,6 +12,7 @@ struct entry {
     char *dps_host;
     struct pki *pki;
     int64_t made_us; /* monotonic */
+    int64_t skew_us; /* of the wall clock against that */
 };
 
 struct pki_store {
@@ -73,6 +74,12 @@ static int forge(const char *name, const struct forge_variables *variables, cons
     return forge_pki(recipe, variables, clock, keys, ret_pki, error);
 }
 
+static bool is_good(const struct entry *entry, int64_t now_us, int64_t skew_us)
+{
+    return entry->pki && now_us - entry->made_us < PKI_STORE_AGE_S * 1000000LL &&
+           llabs(skew_us - entry->skew_us) < PKI_STORE_STEP_S * 1000000LL;
+}
+
 static int keep(struct pki_store *store, const char *recipe, const struct forge_variables *variables, struct entry **ret_entry,
                 struct error *error)
 {
@@ -93,8 +100,8 @@ int pki_store_get(struct pki_store *store, const char *recipe, const struct forg
 {
     struct pki *pki = NULL;
     struct entry *entry = find(store, recipe, variables);
-    int64_t now_us = clock_mono_us(clock);
-    if (entry && entry->pki && now_us - entry->made_us < PKI_STORE_AGE_S * 1000000LL) {
+    int64_t now_us = clock_mono_us(clock), skew_us = clock_unix_us(clock) - now_us;
+    if (entry && is_good(entry, now_us, skew_us)) {
         *ret_pki = entry->pki;
         return 0;
     }
@@ -107,6 +114,7 @@ int pki_store_get(struct pki_store *store, const char *recipe, const struct forg
     pki_free(entry->pki);
     entry->pki = pki;
     entry->made_us = now_us;
+    entry->skew_us = skew_us;
     *ret_pki = pki;
     return 0;
 }

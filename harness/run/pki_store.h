@@ -2,14 +2,14 @@
  * harness/run/pki_store.h - what was forged for a device in this run
  *
  * What:     the same recipe for the same device gives the same certificates for as long as the run lasts, so that a modem's flash is written
- *           only when a row needs another text. What is older than PKI_STORE_AGE_S is forged anew: recipes speak of times from now.
+ *           only when a row needs another text. What is older than PKI_STORE_AGE_S is forged anew: recipes speak of times from now. So is what was forged before somebody set the clock.
  */
 #ifndef HARNESS_RUN_PKI_STORE_H
 #define HARNESS_RUN_PKI_STORE_H
 
 #include "certs/forge.h"
 
-enum { PKI_STORE_AGE_S = 6 * 3600, PKI_STORE_MAX = 256 };
+enum { PKI_STORE_AGE_S = 6 * 3600, PKI_STORE_STEP_S = 60, PKI_STORE_MAX = 256 };
 
 struct pki_store;
 

@@ -119,10 +119,14 @@ static void reads_a_hardware_map_as_it_is(void **state)
 static char *changed(const char *text, const char *from, const char *to)
 {
     const char *at = strstr(text, from);
-    char *changed = NULL;
-    assert_non_null(at);
-    assert_true(asprintf(&changed, "%.*s%s%s", (int)(at - text), text, to, at + strlen(from)) > 0);
-    return changed;
+    if (!at)
+        fail_msg("'%s' is not in the text", from);
+    size_t before = (size_t)(at - text), size = strlen(text) + strlen(to) + 1;
+    char *copy = calloc(1, size);
+    assert_non_null(copy);
+    memcpy(copy, text, before);
+    snprintf(copy + before, size - before, "%s%s", to, text + before + strlen(from));
+    return copy;
 }
 
 static void says_what_a_hardware_map_lacks(void **state)
