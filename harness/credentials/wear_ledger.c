@@ -82,8 +82,7 @@ static int check_ours(struct wear_ledger *ledger, struct error *error)
                      ledger->path);
 }
 
-static const char schema[] = "BEGIN IMMEDIATE;"
-                             "CREATE TABLE IF NOT EXISTS wear (device TEXT NOT NULL, sec_tag INTEGER NOT NULL, type INTEGER NOT NULL,"
+static const char schema[] = "CREATE TABLE IF NOT EXISTS wear (device TEXT NOT NULL, sec_tag INTEGER NOT NULL, type INTEGER NOT NULL,"
                              " writes INTEGER NOT NULL DEFAULT 0, deletions INTEGER NOT NULL DEFAULT 0,"
                              " key_generations INTEGER NOT NULL DEFAULT 0, first_unix_s INTEGER NOT NULL, last_unix_s INTEGER NOT NULL,"
                              " PRIMARY KEY (device, sec_tag, type)) WITHOUT ROWID;"
@@ -101,7 +100,8 @@ int wear_ledger_open(const char *path, struct wear_ledger **ret_ledger, struct e
     if (code != SQLITE_OK)
         return fail(ledger, code, "open", error);
     sqlite3_busy_timeout(ledger->database, BUSY_MS);
-    if (check_ours(ledger, error) || run(ledger, schema, "write", error))
+    /* In one transaction: of two programs that make it, neither sees what the other has half made. */
+    if (run(ledger, "BEGIN IMMEDIATE", "read", error) || check_ours(ledger, error) || run(ledger, schema, "write", error))
         return -1;
     *ret_ledger = TAKE(ledger);
     return 0;
