@@ -6,7 +6,7 @@
 #include <openssl/crypto.h>
 #include <string.h>
 
-enum { CME_NOT_FOUND = 513, CME_EXISTS = 519 };
+enum { CME_NOT_FOUND = 513, CME_ACTIVE = 518, CME_EXISTS = 519, SWITCH_OFFS_MAX = 3 };
 
 enum step { STEP_CMEE, STEP_CFUN, STEP_LIST, STEP_DELETE, STEP_WRITE, STEP_CHECK };
 
@@ -17,6 +17,7 @@ struct work {
     void *user;
     enum step step;
     int type;
+    int switch_offs;                                             /* CFUN=4, so far */
     bool is_second_try;                                          /* the write follows a deletion that CME 519 asked for */
     char listed[CREDENTIAL_TYPE_COUNT][CREDENTIAL_SHA256_BYTES]; /* "": not there */
     struct credential_result result;
@@ -59,6 +60,13 @@ static int send_write(struct work *work, struct error *error)
     OPENSSL_cleanse(text, AT_COMMAND_MAX_BYTES + 1);
     free(text);
     return rc;
+}
+
+static int send_switch_off(struct work *work, struct error *error)
+{
+    work->switch_offs++;
+    work->is_second_try = false;
+    return send_text(work, STEP_CFUN, "AT+CFUN=4", error);
 }
 
 /* ---- what is to be done */
@@ -174,8 +182,16 @@ static int refuse(const struct work *work, const struct at_reply *reply, struct 
     return error_prefix(error, "sec tag %u, %s", work->set.sec_tag, credential_type_name((enum credential_type)work->type));
 }
 
+/* An application that has just booted switches its modem on, whatever we said before: once more, and what is left of the work after it. */
+static bool was_switched_on(const struct work *work, const struct at_reply *reply)
+{
+    return reply->result == AT_CME_ERROR && reply->code == CME_ACTIVE && work->switch_offs < SWITCH_OFFS_MAX;
+}
+
 static int on_delete(struct work *work, const struct at_reply *reply, struct error *error)
 {
+    if (was_switched_on(work, reply))
+        return send_switch_off(work, error);
     bool was_not_there = reply->result == AT_CME_ERROR && reply->code == CME_NOT_FOUND;
     if (reply->result != AT_OK && !was_not_there)
         return refuse(work, reply, error);
@@ -193,6 +209,8 @@ static int on_write(struct work *work, const struct at_reply *reply, struct erro
         work->is_second_try = true;
         return send_delete(work, error);
     }
+    if (was_switched_on(work, reply))
+        return send_switch_off(work, error);
     if (reply->result != AT_OK)
         return refuse(work, reply, error);
     work->is_second_try = false;
@@ -204,7 +222,7 @@ static int on_step_reply(struct work *work, const struct at_reply *reply, struct
 {
     switch (work->step) {
     case STEP_CMEE:
-        return at_reply_check(reply, error) ? -1 : send_text(work, STEP_CFUN, "AT+CFUN=4", error);
+        return at_reply_check(reply, error) ? -1 : send_switch_off(work, error);
     case STEP_CFUN:
         return at_reply_check(reply, error) ? -1 : send_text(work, STEP_LIST, "AT%CMNG=1", error);
     case STEP_LIST:

@@ -34,7 +34,7 @@ holds "$scratch/stderr" 'program is judged on wire, service; what it prints is r
 it 'gets its credentials as files that nobody else can read, and its words filled in'
 holds "$out/program/console.log" '600 '
 is "$(grep -cE ' (600 /.*\.private/program/(chain|key|root)\.pem|700)$' "$out/program/console.log")" 32
-holds "$out/program/console.log" "scale 10 scope 0ne000AAAA1 id program-1 rig $scratch"
+holds "$out/program/console.log" "scale $DPSBENCH_TIME_SCALE scope 0ne000AAAA1 id program-1 rig $scratch"
 lacks "$out/program/console.log" 'PRIVATE KEY'
 missing "$out/.private"
 

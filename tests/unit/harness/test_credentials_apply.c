@@ -369,6 +369,29 @@ static void knows_placeholders(void **state)
     assert_false(credential_is_placeholder(HASH));
 }
 
+static void switches_the_modem_off_again_when_the_application_has_switched_it_on(void **state)
+{
+    struct bench *bench = *state;
+    want_all(bench);
+    bench->host.switch_ons = 2;
+    apply(bench);
+    assert_true(bench->result.is_verified);
+    for (int type = 0; type < CREDENTIAL_TYPE_COUNT; type++)
+        assert_int_equal(bench->result.actions[type], CREDENTIAL_WRITTEN);
+    assert_int_equal(bench->host.switch_ons, 0);
+}
+
+static void gives_up_on_a_modem_that_is_always_switched_on(void **state)
+{
+    struct bench *bench = *state;
+    want_all(bench);
+    bench->host.switch_ons = 100;
+    run(bench);
+    assert_int_equal(bench->error.code, ERROR_REFUSED);
+    assert_non_null(strstr(bench->error.text, "518"));
+    assert_int_equal(bench->host.switch_ons, 97);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -386,6 +409,8 @@ int main(void)
         TEST(refuses_a_list_that_it_cannot_read),
         TEST(ends_when_the_port_goes_away_in_the_middle),
         TEST(shows_the_key_nowhere),
+        TEST(switches_the_modem_off_again_when_the_application_has_switched_it_on),
+        TEST(gives_up_on_a_modem_that_is_always_switched_on),
         cmocka_unit_test(refuses_texts_that_cannot_pass_the_at_host),
         TEST(refuses_the_modems_own_sec_tags),
         cmocka_unit_test(hashes_as_the_modem_does),

@@ -122,6 +122,9 @@ static bool cmng(struct host *host, const char *command)
             if (host->credentials[i].text)
                 say_entry(host, &host->credentials[i]);
         say_final(host, 0);
+    } else if (host->switch_ons > 0 && host->switch_ons--) {
+        host->cfun = 1;
+        say_final(host, 518);
     } else if (host->cfun == 1) {
         say_final(host, 518);
     } else if (operation == 3) {

@@ -28,6 +28,7 @@ struct host {
     bool is_in_quotes;
     /* modem */
     int cmee, cfun;
+    int switch_ons; /* so often the application switches its modem on right before a credential changes */
     struct host_credential credentials[HOST_CREDENTIALS_MAX];
     /* every command that was executed, in order */
     char *commands[HOST_LOG_MAX];
