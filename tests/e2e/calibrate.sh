@@ -81,6 +81,20 @@ is "$(jq -r '[.[] | select(.id | startswith("lines.")) | .only_board[], .only_vi
 
 it 'writes a profile by which the virtual DK is like that board'
 holds "$scratch/first/profile.yaml" "firmware: 'mfw_nrf9160_1.3.5'"
+
+it 'turns assumed into observed in the table of the virtual DK'
+fidelity() {
+    "$DPSBENCH_BIN/dpsbench-vdk" --fidelity "$@" >"$scratch/fidelity"
+}
+fidelity
+is "$(grep -c ' assumed ' "$scratch/fidelity")" "$(wc -l <"$scratch/fidelity")"
+fidelity --hardware-profile "$scratch/first/profile.yaml"
+for id in tls-errno.expired tls-errno.unknown-ca time.attach time.at hello.suites; do
+    grep -qE "^$id +observed .*nRF9160-SICA, mfw_nrf9160_1.3.5, $(date -u +%Y)-" "$scratch/fidelity" || fail "$id: $(cat "$scratch/fidelity")"
+done
+grep -qE '^tls-errno.broken-off +assumed ' "$scratch/fidelity" || fail "broken-off: $(cat "$scratch/fidelity")"
+
+it 'is the same board with its profile'
 board "$scratch/first/profile.yaml"
 calibrate "$scratch/second"
 grep -v '^  \(start\|attach\|at\|write\): ' "$scratch/first/profile.yaml" >"$scratch/one"
