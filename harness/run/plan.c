@@ -34,6 +34,8 @@ static int drop_console(struct case_list *list, struct error *error)
 /* A file that was named must be there; the one beside the cases may. */
 static int read_quarantine(const struct run_options *options, struct quarantine *ret_quarantine, struct error *error)
 {
+    if (options->quarantine_file && !path_exists(options->quarantine_file))
+        return error_set(error, ERROR_OWNER_FILE, ERROR_USAGE, "--quarantine '%s': No such file or directory", options->quarantine_file);
     if (options->quarantine_file)
         return quarantine_read(options->quarantine_file, options->quarantine_file, ret_quarantine, error);
     CLEANUP_FREE char *path = path_join(options->cases_directory, QUARANTINE_FILE);
@@ -96,8 +98,8 @@ static int read_health(const struct run_options *options, const struct case_devi
     /* Other people's cases need not have our row. */
     if (!options->rig->health && missing.code == ERROR_NOT_FOUND)
         return 0;
-    return error_set(error, missing.owner, missing.code, "%s: health: %s", options->rig->file ? options->rig->file : "the rig",
-                     missing.text);
+    return error_set(error, missing.owner, missing.code == ERROR_NOT_FOUND ? ERROR_USAGE : missing.code, "%s: health: %s",
+                     options->rig->file ? options->rig->file : "the rig", missing.text);
 }
 
 static int add_device(const struct run_options *options, const struct rig_device *device, struct plan *plan, struct error *error)

@@ -97,6 +97,9 @@ while IFS='|' read -r word mend arguments; do
     refuses "$word" "$mend" "$@"
 done <<TABLE
 abc|1 to 1000|"$dpsbench" run --time-scale abc
+abc|1 to 1000|"$dpsbench" calibrate --out "$scratch/none" --time-scale abc
+none.yaml|No such file|"$dpsbench" run --quarantine none.yaml
+sideways|planned, listed|"$dpsbench" plan --order sideways
 '0'|1 to 1000|"$dpsbench" run --time-scale 0
 nan|1 to 1000|"$dpsbench" run --time-scale nan
 none.yaml|No such file|"$dpsbench" run --rig "$scratch/none.yaml"

@@ -85,7 +85,7 @@ nobody_left "$out"
 it 'names a health row that is not there'
 checked_rig '' provisioning/guid
 run_cases --rig "$scratch/checked.yaml" refused
-exits 5
+exits 2
 holds "$scratch/stderr" "health:"
 
 # broker_of SIMULATOR: the Mosquitto among its children.
