@@ -20,25 +20,6 @@ static int read_text(struct yaml_node map, const char *key, char **ret_text, str
     return *ret_text ? 0 : error_set_memory(error);
 }
 
-static int read_rows(struct yaml_node map, struct text_list *ret_rows, struct error *error)
-{
-    struct yaml_node list;
-    if (yaml_require(map, "rows", &list, error))
-        return -1;
-    if (!yaml_is_list(list) || yaml_count(list) == 0 || yaml_count(list) > CASE_LIST_MAX)
-        return yaml_fail(list, error, "a list of 1 to %d rows, cases, areas or globs must stand here", CASE_LIST_MAX);
-    for (size_t i = 0; i < yaml_count(list); i++) {
-        const char *text;
-        if (yaml_read_string(yaml_item_at(list, i), &text, error))
-            return -1;
-        ret_rows->items[ret_rows->count] = strdup(text);
-        if (!ret_rows->items[ret_rows->count])
-            return error_set_memory(error);
-        ret_rows->count++;
-    }
-    return 0;
-}
-
 static int read_device(struct yaml_node map, struct known_finding *finding, struct error *error)
 {
     static const char *const keys[] = {"dialect", "personality", "client", NULL};
@@ -86,9 +67,9 @@ static int read_failures(struct yaml_node map, const struct event_vocabulary *vo
 static int read_finding(struct yaml_node map, const struct event_vocabulary *vocabulary, struct known_finding *finding, struct error *error)
 {
     static const char *const keys[] = {"rows", "device", "fails", "reason", "source", NULL};
-    if (yaml_check_keys(map, "a known finding", keys, error) || read_rows(map, &finding->rows, error) || read_device(map, finding, error) ||
-        read_failures(map, vocabulary, finding, error) || read_text(map, "reason", &finding->reason, error) ||
-        read_text(map, "source", &finding->source, error))
+    if (yaml_check_keys(map, "a known finding", keys, error) || select_read(map, &finding->rows, error) ||
+        read_device(map, finding, error) || read_failures(map, vocabulary, finding, error) ||
+        read_text(map, "reason", &finding->reason, error) || read_text(map, "source", &finding->source, error))
         return -1;
     return asprintf(&finding->place, "%s:%d:%d", yaml_name(map.yaml), map.line, map.column) < 0
                ? (finding->place = NULL, error_set_memory(error))

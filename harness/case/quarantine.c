@@ -27,25 +27,6 @@ static int read_text(struct yaml_node map, const char *key, bool is_required, ch
     return *ret_text ? 0 : error_set_memory(error);
 }
 
-static int read_rows(struct yaml_node map, struct text_list *ret_rows, struct error *error)
-{
-    struct yaml_node list;
-    if (yaml_require(map, "rows", &list, error))
-        return -1;
-    if (!yaml_is_list(list) || yaml_count(list) == 0 || yaml_count(list) > CASE_LIST_MAX)
-        return yaml_fail(list, error, "a list of 1 to %d rows, cases, areas or globs must stand here", CASE_LIST_MAX);
-    for (size_t i = 0; i < yaml_count(list); i++) {
-        const char *text;
-        if (yaml_read_string(yaml_item_at(list, i), &text, error))
-            return -1;
-        ret_rows->items[ret_rows->count] = strdup(text);
-        if (!ret_rows->items[ret_rows->count])
-            return error_set_memory(error);
-        ret_rows->count++;
-    }
-    return 0;
-}
-
 /* A day that there is: timegm() takes the 31st of June for the 1st of July. */
 static int read_day(struct yaml_node node, const char *text, int64_t *ret_end_unix_s, struct error *error)
 {
@@ -62,7 +43,7 @@ static int read_day(struct yaml_node node, const char *text, int64_t *ret_end_un
 static int read_entry(struct yaml_node map, struct quarantine_entry *entry, struct error *error)
 {
     static const char *const keys[] = {"rows", "device", "platform", "reason", "owner", "expires", NULL};
-    if (yaml_check_keys(map, "a quarantine", keys, error) || read_rows(map, &entry->rows, error) ||
+    if (yaml_check_keys(map, "a quarantine", keys, error) || select_read(map, &entry->rows, error) ||
         read_text(map, "device", false, &entry->device, error) || read_text(map, "platform", false, &entry->platform, error) ||
         read_text(map, "reason", true, &entry->reason, error) || read_text(map, "owner", true, &entry->owner, error) ||
         read_text(map, "expires", true, &entry->expires, error) ||

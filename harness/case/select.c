@@ -84,3 +84,22 @@ int select_rows(struct case_list *list, const char *const *selectors, size_t cou
     list->count = kept;
     return 0;
 }
+
+int select_read(struct yaml_node map, struct text_list *ret_rows, struct error *error)
+{
+    struct yaml_node list;
+    if (yaml_require(map, "rows", &list, error))
+        return -1;
+    if (!yaml_is_list(list) || yaml_count(list) == 0 || yaml_count(list) > CASE_LIST_MAX)
+        return yaml_fail(list, error, "a list of 1 to %d rows, cases, areas or globs must stand here", CASE_LIST_MAX);
+    for (size_t i = 0; i < yaml_count(list); i++) {
+        const char *text;
+        if (yaml_read_string(yaml_item_at(list, i), &text, error))
+            return -1;
+        ret_rows->items[ret_rows->count] = strdup(text);
+        if (!ret_rows->items[ret_rows->count])
+            return error_set_memory(error);
+        ret_rows->count++;
+    }
+    return 0;
+}

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "harness/calibrate/comparison.h"
 #include "harness/cli/cli.h"
+#include "harness/cli/run_words.h"
 #include "harness/rig/place.h"
 #include "harness/run/run.h"
 
@@ -46,15 +47,6 @@ static const char text[] =
     "  dpsbench calibrate --rig my-rig.yaml --out first-contact\n"
     "  dpsbench-vdk --hardware-profile first-contact/profile.yaml ...\n";
 
-static double read_scale(const char *word, struct argp_state *state)
-{
-    char *end;
-    double scale = strtod(word, &end);
-    if (!*word || *end || !(scale >= 1 && scale <= RUN_TIME_SCALE_MAX))
-        arguments_refuse(state, "'%s' is not a time scale from 1 to %d", word, RUN_TIME_SCALE_MAX);
-    return scale;
-}
-
 static error_t take(int key, char *word, struct argp_state *state)
 {
     struct calibrate_arguments *arguments = state->input;
@@ -69,7 +61,7 @@ static error_t take(int key, char *word, struct argp_state *state)
         arguments->out = word;
         return 0;
     case OPTION_TIME_SCALE:
-        arguments->time_scale = read_scale(word, state);
+        arguments->time_scale = run_words_time_scale(word, state);
         return 0;
     case OPTION_JSON:
         arguments->wants_json = true;

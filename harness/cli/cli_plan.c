@@ -3,6 +3,7 @@
 #include "base/cleanup.h"
 #include "base/json.h"
 #include "harness/cli/cli.h"
+#include "harness/cli/run_words.h"
 #include "harness/rig/place.h"
 #include "harness/run/plan.h"
 #include "reports/result.h"
@@ -54,9 +55,7 @@ static error_t take(int key, char *word, struct argp_state *state)
         arguments->device = word;
         return 0;
     case OPTION_ORDER:
-        if (strcmp(word, "listed") != 0 && strcmp(word, "planned") != 0)
-            arguments_refuse(state, "'%s' is no order; one of: planned, listed", word);
-        arguments->keeps_order = strcmp(word, "listed") == 0;
+        arguments->keeps_order = run_words_keeps_order(word, state);
         return 0;
     case OPTION_JSON:
         arguments->wants_json = true;

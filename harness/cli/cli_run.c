@@ -111,22 +111,6 @@ static const char text[] =
     "  dpsbench run --resume nights/today\n"
     "  dpsbench run --shard 2/5 --out shard-2\n";
 
-static double read_scale(const char *word, struct argp_state *state)
-{
-    char *end;
-    double scale = strtod(word, &end);
-    if (!*word || *end || !(scale >= 1 && scale <= RUN_TIME_SCALE_MAX))
-        arguments_refuse(state, "'%s' is not a time scale from 1 to %d", word, RUN_TIME_SCALE_MAX);
-    return scale;
-}
-
-static bool read_order(const char *word, struct argp_state *state)
-{
-    if (strcmp(word, "listed") != 0 && strcmp(word, "planned") != 0)
-        arguments_refuse(state, "'%s' is no order; one of: planned, listed", word);
-    return strcmp(word, "listed") == 0;
-}
-
 static unsigned read_count(const char *word, const char *what, long max, struct argp_state *state)
 {
     char *end;
@@ -188,7 +172,7 @@ static error_t take(int key, char *word, struct argp_state *state)
         arguments->wants_flash = true;
         return 0;
     case OPTION_ORDER:
-        arguments->keeps_order = read_order(word, state);
+        arguments->keeps_order = run_words_keeps_order(word, state);
         return 0;
     case OPTION_JOBS:
         arguments->jobs = read_count(word, "a number of devices", RIG_DEVICES_MAX, state);
@@ -209,7 +193,7 @@ static error_t take(int key, char *word, struct argp_state *state)
         arguments->wants_json = true;
         return 0;
     case OPTION_TIME_SCALE:
-        arguments->time_scale = read_scale(word, state);
+        arguments->time_scale = run_words_time_scale(word, state);
         return 0;
     case ARGP_KEY_ARG:
         if (arguments->selector_count == SELECTORS_MAX)

@@ -316,15 +316,6 @@ static int show(const struct result_run *run, const char *selector, const struct
     return EXIT_ALL_PASSED;
 }
 
-static int end_output(int code)
-{
-    if (fflush(stdout) || ferror(stdout)) {
-        log_error("write to standard output failed");
-        return EXIT_RIG_TROUBLE;
-    }
-    return code;
-}
-
 int cli_show(int argc, char **argv)
 {
     static const struct argp argp = {.options = options, .parser = take, .args_doc = "[RUN] [CASE]", .doc = text};
@@ -341,5 +332,5 @@ int cli_show(int argc, char **argv)
         command_fail(&error);
         return EXIT_NOTHING_SELECTED;
     }
-    return end_output(show(&run, selector, &arguments));
+    return command_end_output(show(&run, selector, &arguments));
 }

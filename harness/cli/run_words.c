@@ -1,5 +1,7 @@
 #include "harness/cli/run_words.h"
 
+#include "base/arguments.h"
+#include "harness/run/run.h"
 #include "harness/run/shard.h"
 
 #include <ctype.h>
@@ -60,4 +62,20 @@ int run_words_shard(const char *word, unsigned *ret_index, unsigned *ret_count, 
     *ret_index = (unsigned)index;
     *ret_count = (unsigned)count;
     return 0;
+}
+
+double run_words_time_scale(const char *word, struct argp_state *state)
+{
+    char *end;
+    double scale = strtod(word, &end);
+    if (!*word || *end || !(scale >= 1 && scale <= RUN_TIME_SCALE_MAX))
+        arguments_refuse(state, "'%s' is not a time scale from 1 to %d", word, RUN_TIME_SCALE_MAX);
+    return scale;
+}
+
+bool run_words_keeps_order(const char *word, struct argp_state *state)
+{
+    if (strcmp(word, "listed") != 0 && strcmp(word, "planned") != 0)
+        arguments_refuse(state, "'%s' is no order; one of: planned, listed", word);
+    return strcmp(word, "listed") == 0;
 }
