@@ -200,7 +200,7 @@ static int read_description(struct yaml_node map, struct rig_device *device, str
     const char *platform = platform_of(yaml_get(map, "platform"));
     if (yaml_require(map, "id", &id, error) || read_word(map, "id", &device->id, error) ||
         read_word(map, "product", &device->product, error) || read_word(map, "runner", &device->runner, error) ||
-        read_word(map, "notes", &device->notes, error) || read_word(map, "serial", &device->serial, error) ||
+        read_word(map, "notes", &device->notes, error) || rig_read_port_name(map, "serial", &device->serial, error) ||
         read_flag(map, "connected", &device->is_connected, error) || read_baud(map, device, error))
         return -1;
     device->platform = strdup(platform ? platform : "");

@@ -88,7 +88,7 @@ static int read_virtual(struct rig_device *device, struct yaml_node map, struct 
 }
 
 /* A path is looked at when it is opened; an address is wrong or right by its form. */
-static int read_port_name(struct yaml_node map, const char *key, char **ret_name, struct error *error)
+int rig_read_port_name(struct yaml_node map, const char *key, char **ret_name, struct error *error)
 {
     struct network_address address;
     struct error why = ERROR_INIT;
@@ -149,10 +149,10 @@ static int read_port(struct rig_device *device, struct yaml_node map, struct err
     device->baud = 115200;
     if (!yaml_is_null(baud) && yaml_read_integer(baud, 300, 4000000, &device->baud, error))
         return -1;
-    if (read_port_name(map, "console", &device->console, error) || read_transport(device, map, error) ||
+    if (rig_read_port_name(map, "console", &device->console, error) || read_transport(device, map, error) ||
         read_pacing(device, yaml_get(map, "pacing"), error))
         return -1;
-    return read_port_name(map, "serial", &device->serial, error) || read_bool(map, "flow_control", &device->has_flow_control, error) ? -1
+    return rig_read_port_name(map, "serial", &device->serial, error) || read_bool(map, "flow_control", &device->has_flow_control, error) ? -1
                                                                                                                                      : 0;
 }
 

@@ -11,6 +11,8 @@
 int rig_read_optional(struct yaml_node map, const char *key, const char *fallback, char **ret_text, struct error *error);
 /* A list of at most `max` texts into `items`, which ends with a NULL; nothing there or null: none. */
 int rig_read_words(struct yaml_node list, size_t max, char **items, size_t *ret_count, struct error *error);
+/* A port's name or address, malloc'ed; nothing there or null: NULL. An rfc2217:// or tcp:// address must be one. */
+int rig_read_port_name(struct yaml_node map, const char *key, char **ret_name, struct error *error);
 /* The text as the IMEI of a device; `node` is its place. */
 int rig_set_imei(struct rig_device *device, struct yaml_node node, const char *text, struct error *error);
 /* The mapping `hooks` of a device whose id and platform are known. */
