@@ -20,14 +20,17 @@ await() {
     done
 }
 
-# listens PORT: somebody does, on loopback.
+# listens PORT: the ser2net that was started last does, on loopback, and nobody else.
 listens() {
-    awk -v port="$(printf '0100007F:%04X' "$1")" '$2 == port && $4 == "0A" { found = 1 } END { exit !found }' /proc/net/tcp
+    local inode
+    inode=$(awk -v port="$(printf '0100007F:%04X' "$1")" '$2 == port && $4 == "0A" { print $10 }' /proc/net/tcp)
+    [[ $inode ]] && find "/proc/$ser2net_pid/fd" -lname "socket:\[$inode\]" 2>/dev/null | grep -q .
 }
 
-# start_ser2net PTY: two ports in front of it; sets rfc2217_port, tcp_port, ser2net_pid. ser2net takes no port 0, so somebody may be quicker: then again.
+# start_ser2net PTY: two ports in front of it; sets rfc2217_port, tcp_port, ser2net_pid. ser2net takes no port 0, so somebody may be quicker:
+# then again.
 start_ser2net() {
-    local try
+    local try tick
     for try in 1 2 3 4 5; do
         [[ -n ${rfc2217_port:-} ]] || rfc2217_port=$("$DPSBENCH_TESTS/free_port") tcp_port=$("$DPSBENCH_TESTS/free_port")
         cat >"$scratch/ser2net.yaml" <<YAML
@@ -41,9 +44,12 @@ YAML
         ser2net -n -u -c "$scratch/ser2net.yaml" >"$scratch/ser2net.log" 2>&1 &
         ser2net_pid=$!
         started+=("$ser2net_pid")
-        if await listens "$rfc2217_port" && await listens "$tcp_port" && ! grep -q 'in use' "$scratch/ser2net.log"; then
-            return
-        fi
+        for ((tick = 0; tick < 100; tick++)); do
+            if listens "$rfc2217_port" && listens "$tcp_port"; then
+                return
+            fi
+            read -rt 0.05 <> <(:) || true
+        done
         stop_program "$ser2net_pid" TERM || true
         rfc2217_port=''
     done
@@ -81,10 +87,18 @@ RIG
     printf '%s' "$scratch/board.yaml"
 }
 
-# Another client on the port: it has it when the server begins to negotiate. A server that still lets go of the one before sends words.
+# stays_open FD: the server neither ends the connection nor says in words why it will, for half a second. (read: above 128 is its time limit.)
+stays_open() {
+    local code=0 text
+    LC_ALL=C IFS= read -r -N 4096 -t 0.5 -u "$1" text 2>/dev/null || code=$?
+    ((code > 128)) && [[ $text != *"Port's device"* ]]
+}
+
+# Another client on the port. A server that still lets go of the one before begins to negotiate too, and then says that the device is in use.
 hold_port() {
     local first deadline=$((SECONDS + 20))
-    until exec {held}<>"/dev/tcp/127.0.0.1/$rfc2217_port" && LC_ALL=C IFS= read -r -N 1 -t 5 -u "$held" first && [[ $first == $'\xff' ]]; do
+    until exec {held}<>"/dev/tcp/127.0.0.1/$rfc2217_port" && LC_ALL=C IFS= read -r -N 1 -t 5 -u "$held" first && [[ $first == $'\xff' ]] &&
+        stays_open "$held"; do
         exec {held}>&-
         ((SECONDS < deadline)) || fail 'the port cannot be held'
         read -rt 0.05 <> <(:) || true
