@@ -24,7 +24,7 @@ struct service_port {
     /* The same for a body of any bytes. -1: it did not go. */
     int (*publish_bytes)(void *user, uint64_t session, const char *topic, const void *data, size_t length_bytes);
     /* As front_door_close_after_reply. */
-    void (*close_after_reply)(void *user, uint64_t session, int64_t after_ms, const char *how);
+    void (*close_after_reply)(void *user, uint64_t session, int64_t after_ms, int64_t patience_ms, const char *how);
     /* As front_door_close_later. */
     void (*close_later)(void *user, uint64_t session, int64_t after_ms, const char *how);
     /* As front_door_close_session. */

@@ -87,7 +87,7 @@ void exchange_reply_throttled(const struct dps *dps, const struct exchange *exch
 void exchange_close_after_refusal(const struct dps *dps, const struct exchange *exchange)
 {
     dps->options.port.close_after_reply(dps->options.port.user, exchange->session->number, exchange->knobs.close_after_refusal_ms,
-                                        "refused");
+                                        REFUSAL_PATIENCE_MS, "refused");
 }
 
 /* Throttling and trouble pass; everything else is a refusal, after which the service closes. */

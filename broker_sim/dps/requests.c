@@ -191,6 +191,15 @@ static bool is_polled_too_often(struct dps *dps, const struct exchange *exchange
     return window && is_throttled(dps, exchange, window, WINDOW_US, exchange->knobs.polls_per_10_s);
 }
 
+/* A device may sleep on its acknowledgement until the next poll. That one comes too late, however soon it comes. */
+static void end_between_polls(struct dps *dps, const struct exchange *exchange)
+{
+    struct dps_session *own = exchange->session->service;
+    own->is_ending = true;
+    dps->options.port.close_after_reply(dps->options.port.user, exchange->session->number, CLOSE_DELAY_MS, CLOSE_PATIENCE_MS,
+                                        dps_close_how(&exchange->knobs));
+}
+
 static void on_status(struct dps *dps, const struct exchange *exchange)
 {
     const struct registration *registration;
@@ -208,8 +217,7 @@ static void on_status(struct dps *dps, const struct exchange *exchange)
         assign_ended(dps, exchange, registration);
     reply_operation(dps, exchange, status, registration);
     if (status == 202 && exchange->knobs.close_at == CLOSE_BETWEEN_POLLS && exchange_has_fault(dps, exchange, KNOB_close_at))
-        dps->options.port.close_after_reply(dps->options.port.user, exchange->session->number, CLOSE_DELAY_MS,
-                                            dps_close_how(&exchange->knobs));
+        end_between_polls(dps, exchange);
 }
 
 static void warn_unsubscribed(const struct dps *dps, const struct exchange *exchange)

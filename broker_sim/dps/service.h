@@ -10,8 +10,11 @@
 
 #define RESPONSE_FILTER "$dps/registrations/res/#"
 
-/* Between a reply and the close that a scenario asks for: the device has time for its next request, so that the registration works so far. */
-enum { CLOSE_DELAY_MS = 300 };
+/*
+ * Between an acknowledged reply and the close that a scenario asks for: the device has time for its next request, so that the registration works
+ * so far. A reply that is not acknowledged: before the default retry-after is over; a refused device has long.
+ */
+enum { CLOSE_DELAY_MS = 300, CLOSE_PATIENCE_MS = 2000, REFUSAL_PATIENCE_MS = 30000 };
 
 struct dps {
     struct dps_options options;

@@ -35,7 +35,7 @@ enum {
     LINGER_MS = 2000,                     /* from our last byte to the device's FIN */
     DRAIN_MS = 10000,                     /* from the device's end to Mosquitto's */
     SETTLE_MS = 20,                       /* from Mosquitto's end to policy.closed: what it sent to the services may still be on its way */
-    REFUSAL_MS = 30000,                   /* a refused device that never acknowledges the reply */
+    REFUSAL_MS = 30000,                   /* a last reply that never goes down */
     KEEP_ALIVE_MAX_MS = 1767000,          /* Azure's load balancer cuts idle connections after 29.45 minutes */
     PREFIX_MAX_BYTES = 32,
     NET_PATIENCE_MS = 600000, /* a network that is bad on request takes its time: handshake and last bytes */
@@ -117,7 +117,7 @@ struct connection {
     int keep_alive_percent; /* as in struct admission */
     size_t prefix_bytes;
     char prefix[PREFIX_MAX_BYTES];
-    int64_t refusal_after_ms; /* real time */
+    int64_t refusal_after_ms, refusal_patience_ms; /* real time */
     const char *refusal_how;
     deadline_t refusal_deadline;
     enum refusal_state refusal;

@@ -204,7 +204,7 @@ struct front_door_counts front_door_counts(const struct front_door *door)
     return door->counts;
 }
 
-void front_door_close_after_reply(struct front_door *door, uint64_t number, int64_t after_ms, const char *how)
+void front_door_close_after_reply(struct front_door *door, uint64_t number, int64_t after_ms, int64_t patience_ms, const char *how)
 {
     struct connection *connection = find(door, number);
     if (!connection || !connection_is_open(connection) || connection->refusal != REFUSAL_NONE)
@@ -212,6 +212,7 @@ void front_door_close_after_reply(struct front_door *door, uint64_t number, int6
     connection->refusal = REFUSAL_REPLY;
     connection->refusal_how = how;
     connection->refusal_after_ms = clock_scaled_ms(after_ms, door->options.time_scale);
+    connection->refusal_patience_ms = clock_scaled_ms(patience_ms, door->options.time_scale);
     connection->refusal_deadline = connection_deadline_ms(connection, clock_scaled_ms(REFUSAL_MS, door->options.time_scale));
     connection_update(connection);
 }

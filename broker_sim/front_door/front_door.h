@@ -168,9 +168,10 @@ size_t front_door_session_count(const struct front_door *front_door);
 /*
  * The reply that is on its way to the session is its last one: close at the device's DISCONNECT or FIN, at the latest `after_ms` (unscaled;
  * the front door divides by the time scale) after the device acknowledged the reply, or after the reply went down where it needs no PUBACK.
- * `how` as in front_door_close_session. Unknown number: nothing.
+ * A device that does not acknowledge has `patience_ms` (unscaled) from the moment when the reply went down; some acknowledge only when they wake
+ * up for their next request. `how` as in front_door_close_session. Unknown number: nothing.
  */
-void front_door_close_after_reply(struct front_door *front_door, uint64_t number, int64_t after_ms, const char *how);
+void front_door_close_after_reply(struct front_door *front_door, uint64_t number, int64_t after_ms, int64_t patience_ms, const char *how);
 /* Close in `after_ms` (unscaled). Unknown number: nothing. */
 void front_door_close_later(struct front_door *front_door, uint64_t number, int64_t after_ms, const char *how);
 /*

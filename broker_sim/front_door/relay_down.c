@@ -104,8 +104,7 @@ static void watch_refusal(struct connection *connection, const struct mqtt_publi
     connection->refusal = publish->qos ? REFUSAL_PUBACK : REFUSAL_TIMER;
     connection->refusal_packet_id = publish->packet_id;
     connection->refusal_deadline =
-        publish->qos ? connection_deadline_ms(connection, clock_scaled_ms(REFUSAL_MS, connection->door->options.time_scale))
-                     : connection_deadline_ms(connection, connection->refusal_after_ms);
+        connection_deadline_ms(connection, publish->qos ? connection->refusal_patience_ms : connection->refusal_after_ms);
 }
 
 /* Must not end the connection: the payload is still to come. */

@@ -122,7 +122,8 @@ static void on_due(uv_timer_t *timer)
     replay->options.port.publish(replay->options.port.user, pending->session, pending->topic, pending->body);
     emit_reply(replay, pending);
     if (pending->closes_after_ms != RECORDED_NOTHING)
-        replay->options.port.close_after_reply(replay->options.port.user, pending->session, pending->closes_after_ms, "refused");
+        replay->options.port.close_after_reply(replay->options.port.user, pending->session, pending->closes_after_ms,
+                                                pending->closes_after_ms, "refused");
     drop(pending);
 }
 

@@ -182,10 +182,10 @@ static void port_publish(void *user, uint64_t session, const char *topic, const 
         log_warning("a reply to session %llu is lost: the way to Mosquitto is full or gone", (unsigned long long)session);
 }
 
-static void port_close_after_reply(void *user, uint64_t session, int64_t after_ms, const char *how)
+static void port_close_after_reply(void *user, uint64_t session, int64_t after_ms, int64_t patience_ms, const char *how)
 {
     struct simulator *simulator = user;
-    front_door_close_after_reply(simulator->front_door, session, after_ms, how);
+    front_door_close_after_reply(simulator->front_door, session, after_ms, patience_ms, how);
 }
 
 static void port_close_later(void *user, uint64_t session, int64_t after_ms, const char *how)

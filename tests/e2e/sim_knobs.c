@@ -488,6 +488,23 @@ static void is_silent(void)
     wire_expect_silence(&device);
 }
 
+/* One that sleeps over its acknowledgement, as those do whose MQTT waits out retry-after in its own thread. */
+static void closes_between_polls_on_a_sleeper(void)
+{
+    ANSWERS answers;
+    char operation_id[2048], request[2300];
+    DEVICE device;
+    register_with("{\"close_at\":\"between-polls\",\"polls_until_assigned\":2}", &answers, &device);
+    operation_of(&answers.reply_body, operation_id, sizeof operation_id);
+    snprintf(request, sizeof request, "$dps/registrations/GET/iotdps-get-operationstatus/?$rid=2&operationId=%s", operation_id);
+    wire_send_publish(&device, request, "");
+    wire_send_publish(&device, request, ""); /* wakes up, and does not get an answer */
+    assert_int_equal(wire_wait_end(&device), WIRE_CLOSE_NOTIFY);
+    const uint8_t *first = memmem(device.in.data, device.in.length_bytes, "res/202/?$rid=2", 15);
+    assert_non_null(first);
+    assert_null(memmem(first, (size_t)(device.in.data + device.in.length_bytes - first), "res/200/", 8));
+}
+
 static void closes_at(void)
 {
     DEVICE before, behind;
@@ -499,6 +516,7 @@ static void closes_at(void)
     wire_set_device("{\"close_at\":\"after-suback\"}");
     wire_open_session(&behind);
     assert_int_equal(wire_wait_end(&behind), WIRE_CLOSE_NOTIFY);
+    closes_between_polls_on_a_sleeper();
 }
 
 static void takes_unknown_names(void)

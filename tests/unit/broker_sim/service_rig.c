@@ -37,10 +37,16 @@ static int on_publish_bytes(void *user, uint64_t session, const char *topic, con
     return 0;
 }
 
-static void on_close_after(void *user, uint64_t session, int64_t after_ms, const char *how)
+static void on_close_later(void *user, uint64_t session, int64_t after_ms, const char *how)
 {
     struct service_rig *rig = user;
     rig->closes[rig->close_count++] = (struct rig_close){session, after_ms, how};
+}
+
+static void on_close_after(void *user, uint64_t session, int64_t after_ms, int64_t patience_ms, const char *how)
+{
+    assert_true(patience_ms >= after_ms);
+    on_close_later(user, session, after_ms, how);
 }
 
 static void on_close(void *user, uint64_t session, const char *how)
@@ -88,7 +94,7 @@ static void make_services(struct service_rig *rig, double time_scale)
                                 .publish = on_publish,
                                 .publish_bytes = on_publish_bytes,
                                 .close_after_reply = on_close_after,
-                                .close_later = on_close_after,
+                                .close_later = on_close_later,
                                 .close = on_close};
     struct dps_options dps = {.tenants = {{.id_scope = RIG_ID_SCOPE, .state = rig->state, .registrations = rig->registrations}},
                               .tenant_count = 1,

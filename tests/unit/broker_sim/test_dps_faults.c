@@ -256,6 +256,9 @@ static void closes_between_polls_after_the_reply_went_down(void **state)
     assert_string_equal(poll(&device), RES "202/?$rid=2&retry-after=3");
     assert_int_equal(device.rig.close_count, 1);
     assert_string_equal(device.rig.closes[0].how, "close_notify");
+    size_t replies = device.rig.reply_count;
+    poll(&device);
+    assert_int_equal(device.rig.reply_count, replies); /* too late, however soon */
     finish(&device);
 }
 

@@ -135,7 +135,7 @@ static void after_the_last_reply_comes_the_end_that_was_asked_for(void **state)
     open_session(&client);
     send_subscribe(&client);
     client_expect(&client, "\x90\x03\x00\x01\x01", 5);
-    front_door_close_after_reply(rig.door, rig.last_session, 20, "reset");
+    front_door_close_after_reply(rig.door, rig.last_session, 20, 60000, "reset");
     send_register(&client);
     client_wait_bytes(&client, 40);
     client_send_raw(&client, "\x40\x02\x00\x01", 4);

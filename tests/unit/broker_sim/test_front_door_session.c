@@ -549,11 +549,11 @@ static void the_events_of_a_registration_tell_all_of_it_in_order(void **state)
 
 /* The end, by the service. */
 
-static void subscribe_and_ask(struct client *client)
+static void subscribe_and_ask(struct client *client, int64_t patience_ms)
 {
     open_device(client, "dev-01");
     subscribe(client, "$dps/registrations/res/#");
-    front_door_close_after_reply(rig.door, rig.last_session, 100, "refused");
+    front_door_close_after_reply(rig.door, rig.last_session, 100, patience_ms, "refused");
     send_register(client, "1");
     expect_202(client);
 }
@@ -562,7 +562,7 @@ static void a_refused_device_is_closed_after_its_puback(void **state)
 {
     (void)state;
     struct client client;
-    subscribe_and_ask(&client);
+    subscribe_and_ask(&client, 60000);
     rig_turn_ms(&rig, 200);
     assert_int_equal(rig_event_count(&rig, "connection.closed"), 0);
     client_send_raw(&client, "\x40\x02\x00\x01", 4);
@@ -574,11 +574,23 @@ static void a_refused_device_is_closed_after_its_puback(void **state)
     assert_string_equal(rig_closed_how(&rig, 0), "service refused session");
 }
 
+static void a_device_that_never_acknowledges_is_closed_when_patience_ends(void **state)
+{
+    (void)state;
+    struct client client;
+    int64_t before = clock_mono_us(&clock_system);
+    subscribe_and_ask(&client, 300);
+    client_expect_end(&client);
+    assert_true(clock_mono_us(&clock_system) - before >= 290000);
+    client_free(&client);
+    assert_string_equal(rig_closed_how(&rig, 0), "service refused session");
+}
+
 static void a_refused_device_that_disconnects_first_has_closed_itself(void **state)
 {
     (void)state;
     struct client client;
-    subscribe_and_ask(&client);
+    subscribe_and_ask(&client, 60000);
     client_send_raw(&client, "\x40\x02\x00\x01\xe0\x00", 6);
     client_expect_end(&client);
     client_free(&client);
@@ -595,7 +607,7 @@ static void a_refused_device_that_subscribed_at_qos_0_is_closed_after_the_reply(
     put_subscribe(&packet, 1, "$dps/registrations/res/#", 0);
     client_send(&client, &packet);
     client_expect(&client, "\x90\x03\x00\x01\x00", 5);
-    front_door_close_after_reply(rig.door, rig.last_session, 100, "refused");
+    front_door_close_after_reply(rig.door, rig.last_session, 100, 60000, "refused");
     send_register(&client, "1");
     client_read_packet(&client, &body);
     bytes_done(&body);
@@ -664,6 +676,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_will_for_a_forbidden_topic_is_a_violation, start, stop),
         cmocka_unit_test_setup_teardown(the_events_of_a_registration_tell_all_of_it_in_order, start, stop),
         cmocka_unit_test_setup_teardown(a_refused_device_is_closed_after_its_puback, start, stop),
+        cmocka_unit_test_setup_teardown(a_device_that_never_acknowledges_is_closed_when_patience_ends, start, stop),
         cmocka_unit_test_setup_teardown(a_refused_device_that_disconnects_first_has_closed_itself, start, stop),
         cmocka_unit_test_setup_teardown(a_refused_device_that_subscribed_at_qos_0_is_closed_after_the_reply, start, stop),
         cmocka_unit_test_setup_teardown(the_service_can_close_a_session_at_once, start, stop),
