@@ -128,8 +128,8 @@ static char *amend(struct connection *connection, const char *topic, const struc
 static bool is_stopped(struct connection *connection, const struct mqtt_publish *publish)
 {
     char *topic = mqtt_text_copy(publish->topic);
-    if (topic)
-        faults_packet(connection, false, true, MQTT_PUBLISH, topic);
+    if (topic && !faults_packet(connection, false, true, MQTT_PUBLISH, topic))
+        faults_twin_request(connection, topic, publish->qos ? publish->packet_id : 0);
     free(topic);
     return connection->phase != PHASE_SESSION;
 }

@@ -7,10 +7,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LATE_MAX = 64, JUNK_MAX_BYTES = 64 * 1024, FIRST_PACKET_ID = 1, STATUS_DIGITS = 3 };
+enum {
+    LATE_MAX = 64,
+    TWIN_REQUESTS_MAX = 16,
+    TWIN_PATIENCE_MS = 10000,
+    JUNK_MAX_BYTES = 64 * 1024,
+    FIRST_PACKET_ID = 1,
+    STATUS_DIGITS = 3
+};
 
 #define TELEMETRY_FILTER "devices/+/messages/events/#"
 #define TWIN_ANSWERS "$iothub/twin/res/"
+#define TWIN_GETS "$iothub/twin/GET/"
+#define TWIN_PATCHES "$iothub/twin/PATCH/properties/reported/"
 
 struct late {
     struct late *next;
@@ -33,6 +42,9 @@ struct session_faults {
     struct watch close, junk, hub_close;
     struct late *late; /* the earliest first */
     size_t late_count;
+    struct late *overtaken;                    /* PUBACKs of twin requests that wait for the answers to go first */
+    uint16_t twin_requests[TWIN_REQUESTS_MAX]; /* their packet ids, until the PUBACK comes */
+    size_t twin_request_count;
     unsigned early_types;       /* a bit a type: it is out, and what it acknowledges has not come */
     bool is_publish_watched[2]; /* down, up: its payload is not whole yet */
     char *publish_topic[2];
@@ -111,14 +123,20 @@ void faults_load(struct connection *connection)
     load(connection->faults, &own, is_hub(connection));
 }
 
-void faults_free(struct session_faults *faults)
+static void free_all(struct late *late)
 {
-    for (struct late *late = faults ? faults->late : NULL; late;) {
+    while (late) {
         struct late *next = late->next;
         free(late);
         late = next;
     }
+}
+
+void faults_free(struct session_faults *faults)
+{
     if (faults) {
+        free_all(faults->late);
+        free_all(faults->overtaken);
         free(faults->publish_topic[0]);
         free(faults->publish_topic[1]);
     }
@@ -221,14 +239,6 @@ bool faults_packet(struct connection *connection, bool is_behind, bool is_up, in
     return false;
 }
 
-void faults_publish_ended(struct connection *connection, bool is_up)
-{
-    struct session_faults *faults = connection->faults;
-    CLEANUP_FREE char *topic = faults ? TAKE(faults->publish_topic[is_up]) : NULL;
-    if (topic)
-        faults_packet(connection, true, is_up, MQTT_PUBLISH, topic);
-}
-
 /* ---- acknowledgements ---- */
 
 static const struct ack_knob {
@@ -254,7 +264,7 @@ static enum ack_comes comes(const struct connection *connection, int type)
     return (enum ack_comes)knob_value(&connection->faults->knobs, &knob_list[knob_of(connection, type)]);
 }
 
-static void put_off(struct connection *connection, int type, size_t before_bytes, deadline_t due)
+static void put_off(struct connection *connection, struct late **list, int type, size_t before_bytes, deadline_t due)
 {
     struct session_faults *faults = connection->faults;
     size_t length = connection->out.length_bytes - before_bytes;
@@ -266,11 +276,38 @@ static void put_off(struct connection *connection, int type, size_t before_bytes
     late->type = type;
     late->length_bytes = length;
     memcpy(late->data, connection->out.data + before_bytes, length);
-    struct late **end = &faults->late;
-    while (*end)
-        end = &(*end)->next;
-    *end = late;
+    while (*list)
+        list = &(*list)->next;
+    *list = late;
     faults->late_count++;
+}
+
+/* An answer can be early by its PUBACK alone: before the request nobody knows its $rid, and a request at QoS 0 leaves nothing to be ahead of. */
+void faults_twin_request(struct connection *connection, const char *topic, uint16_t packet_id)
+{
+    struct session_faults *faults = connection->faults;
+    bool is_request = strncmp(topic, TWIN_GETS, sizeof TWIN_GETS - 1) == 0 || strncmp(topic, TWIN_PATCHES, sizeof TWIN_PATCHES - 1) == 0;
+    if (faults->knobs.hub_twin_comes == ACK_EARLY && is_request && packet_id && faults->twin_request_count < TWIN_REQUESTS_MAX &&
+        happens(connection, KNOB_hub_twin_comes))
+        faults->twin_requests[faults->twin_request_count++] = packet_id;
+}
+
+/* The PUBACK of such a request waits; an answer that never comes holds it no longer than this. */
+static bool is_overtaken(struct connection *connection, int type, size_t before_bytes)
+{
+    enum { ID_AT = 2 };
+    const struct front_door_options *options = &connection->door->options;
+    struct session_faults *faults = connection->faults;
+    const uint8_t *data = connection->out.data + before_bytes;
+    for (size_t i = 0; type == MQTT_PUBACK && i < faults->twin_request_count; i++) {
+        if (faults->twin_requests[i] != (data[ID_AT] << 8 | data[ID_AT + 1]))
+            continue;
+        faults->twin_requests[i] = faults->twin_requests[--faults->twin_request_count];
+        put_off(connection, &faults->overtaken, type, before_bytes,
+                deadline_in_scaled_ms(options->clock, TWIN_PATIENCE_MS, options->time_scale));
+        return true;
+    }
+    return false;
 }
 
 static void repeat(struct connection *connection, size_t before_bytes)
@@ -315,7 +352,9 @@ bool faults_ack(struct connection *connection, int type, size_t before_bytes)
     else if (how == ACK_ONCE && is_kept_back(connection, type, &due))
         how = ACK_LATE;
     if (how == ACK_LATE)
-        put_off(connection, type, before_bytes, due);
+        put_off(connection, &connection->faults->late, type, before_bytes, due);
+    if (how == ACK_ONCE && connection->faults && is_overtaken(connection, type, before_bytes))
+        how = ACK_NEVER;
     if (how == ACK_LATE || how == ACK_NEVER)
         bytes_cut(&connection->out, before_bytes);
     return how != ACK_LATE && how != ACK_NEVER;
@@ -398,7 +437,9 @@ bool faults_are_pending(const struct connection *connection)
 
 deadline_t faults_due(const struct connection *connection)
 {
-    return faults_are_pending(connection) ? connection->faults->late->due : deadline_none;
+    const struct session_faults *faults = connection->faults;
+    deadline_t late = faults && faults->late ? faults->late->due : deadline_none;
+    return faults && faults->overtaken ? deadline_earlier(late, faults->overtaken->due) : late;
 }
 
 static void tell_late(struct connection *connection, const struct late *late)
@@ -426,15 +467,37 @@ static void tell_late(struct connection *connection, const struct late *late)
     }
 }
 
-void faults_run(struct connection *connection)
+static void send_first(struct connection *connection, struct late **list)
+{
+    CLEANUP_FREE struct late *late = *list;
+    *list = late->next;
+    connection->faults->late_count--;
+    bytes_append(&connection->out, late->data, late->length_bytes);
+    tell_late(connection, late);
+}
+
+static void send_due(struct connection *connection, struct late **list)
+{
+    while (*list && deadline_has_passed(connection->door->options.clock, (*list)->due))
+        send_first(connection, list);
+}
+
+void faults_publish_ended(struct connection *connection, bool is_up)
 {
     struct session_faults *faults = connection->faults;
-    while (faults && faults->late && deadline_has_passed(connection->door->options.clock, faults->late->due)) {
-        CLEANUP_FREE struct late *late = faults->late;
-        faults->late = late->next;
-        faults->late_count--;
-        bytes_append(&connection->out, late->data, late->length_bytes);
-        tell_late(connection, late);
+    CLEANUP_FREE char *topic = faults ? TAKE(faults->publish_topic[is_up]) : NULL;
+    if (topic)
+        faults_packet(connection, true, is_up, MQTT_PUBLISH, topic);
+    bool is_answer = topic && !is_up && strncmp(topic, TWIN_ANSWERS, sizeof TWIN_ANSWERS - 1) == 0;
+    if (is_answer && faults->overtaken && connection->phase == PHASE_SESSION)
+        send_first(connection, &faults->overtaken);
+}
+
+void faults_run(struct connection *connection)
+{
+    if (connection->faults) {
+        send_due(connection, &connection->faults->late);
+        send_due(connection, &connection->faults->overtaken);
     }
     if (connection->phase == PHASE_FINISHING)
         device_finish(connection);

@@ -23,6 +23,9 @@ bool faults_packet(struct connection *connection, bool is_behind, bool is_up, in
 /* The same behind the PUBLISH that the last call was about: its payload is whole. */
 void faults_publish_ended(struct connection *connection, bool is_up);
 
+/* This PUBLISH goes up; packet_id: 0 at QoS 0. It may be a twin request, whose answer is to come before its PUBACK. */
+void faults_twin_request(struct connection *connection, const char *topic, uint16_t packet_id);
+
 /*
  * The acknowledgement of `type` stands in connection->out behind the first `before_bytes`. Returns false when it does not go, or not now.
  */

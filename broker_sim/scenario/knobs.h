@@ -152,8 +152,9 @@
     INTEGER(MQTT, junk_bytes, 1, 268435455, 1048576,                                                                                       \
             "length that an oversized PUBLISH claims (64 KiB of it come), or of random bytes (64 KiB at most)", NULL)                      \
     WORD(HUB, hub_puback, 0, "the hub's PUBACK, as puback_comes", NULL, "once", "late", "never", "twice", "early")                         \
-    WORD(HUB, hub_twin_comes, 0, "the hub's answers to twin requests: once, after ack_delay_ms, never, twice", NULL, "once", "late",       \
-         "never", "twice")                                                                                                                 \
+    WORD(HUB, hub_twin_comes, 0,                                                                                                           \
+         "the hub's answers to twin requests: once, after ack_delay_ms, never, twice; early is before the PUBACK of a request at QoS 1",   \
+         NULL, "once", "late", "never", "twice", "early")                                                                                  \
     INTEGER(HUB, hub_close_after, 0, 100000, 0, "the hub closes the connection after so many messages of telemetry; 0: it does not", NULL) \
     INTEGER(HUB, hub_twin_status, 0, 599, 0, "status in the topic of the hub's answers to twin requests; 0: as it is",                     \
             "azure-docs articles/iot/iot-mqtt-connect-to-iot-hub.md: 429 and 5xx")                                                         \
