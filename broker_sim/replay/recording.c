@@ -43,6 +43,7 @@ struct reader {
     int64_t subscribe_ms[RECORDED_STAGES]; /* RECORDED_NOTHING: answered, or not written down */
     bool has_stood[RECORDED_STAGES];       /* the handshake */
     int64_t message_ms[RECORDED_STAGES];   /* of the handshake */
+    int64_t stood_ms[RECORDED_STAGES];
     int64_t last_ms;
 };
 
@@ -136,21 +137,48 @@ static bool is_late_end(struct reader *reader, int stage, int64_t t_ms)
     return true;
 }
 
+/* OpenSSL's last word to a server that is gone already is decode_error. */
+static int on_alert_of_device(struct reader *reader, int stage, const cJSON *line, struct error *error)
+{
+    struct recorded_handshake *handshake = &reader->recording.stages[stage].handshake;
+    if (handshake->end != HANDSHAKE_STOOD || json_integer(line, "code", -1) == DECODE_ERROR)
+        return 0;
+    handshake->is_ended_by_device = true;
+    return check_code(reader, line, UINT8_MAX, &handshake->device_alert, error);
+}
+
+/* In TLS 1.3 the service looks at the device's certificate when the device thinks that all is well, and has said CONNECT perhaps. */
+static bool is_behind(const struct reader *reader, int stage)
+{
+    const struct recorded_stage *recorded = &reader->recording.stages[stage];
+    return recorded->is_tls_1_3 && reader->has_stood[stage] && recorded->connack == RECORDED_NOTHING;
+}
+
 static int on_tls_alert(struct reader *reader, int stage, int64_t t_ms, const cJSON *line, struct error *error)
 {
     struct recorded_stage *recorded = &reader->recording.stages[stage];
-    if (recorded->is_there)
+    struct recorded_handshake *handshake = &recorded->handshake;
+    bool is_behind_it = !is_from_device(line) && is_behind(reader, stage);
+    if (recorded->is_there && !is_behind_it)
         return 0; /* the connection ends by it, and that is replayed */
-    if (is_from_device(line)) {
-        /* OpenSSL's last word to a server that is gone already is decode_error. */
-        recorded->handshake.is_ended_by_device = json_integer(line, "code", -1) != DECODE_ERROR;
+    if (is_from_device(line))
+        return on_alert_of_device(reader, stage, line, error);
+    if (!is_behind_it && is_late_end(reader, stage, t_ms))
         return 0;
-    }
-    if (is_late_end(reader, stage, t_ms))
-        return 0;
-    recorded->handshake.end = HANDSHAKE_ALERT;
-    recorded->handshake.after_ms = t_ms - reader->message_ms[stage];
-    return check_code(reader, line, UINT8_MAX, &recorded->handshake.alert, error);
+    handshake->end = HANDSHAKE_ALERT;
+    handshake->is_behind = is_behind_it;
+    handshake->after_ms = t_ms - (is_behind_it ? reader->stood_ms[stage] : reader->message_ms[stage]);
+    if (is_behind_it)
+        snprintf(handshake->at, sizeof handshake->at, "after server Finished");
+    recorded->is_there = false;
+    return check_code(reader, line, UINT8_MAX, &handshake->alert, error);
+}
+
+static void on_tls_done(struct reader *reader, int stage, int64_t t_ms, const cJSON *line)
+{
+    reader->has_stood[stage] = true;
+    reader->stood_ms[stage] = t_ms;
+    reader->recording.stages[stage].is_tls_1_3 = strcmp(json_string(line, "name", ""), "TLSv1.3") == 0;
 }
 
 static void on_handshake_closed(struct reader *reader, int stage, int64_t t_ms, const cJSON *line)
@@ -270,7 +298,7 @@ static int take_step(struct reader *reader, const cJSON *line, enum step step, s
     case STEP_TLS_ALERT:
         return on_tls_alert(reader, stage, t_ms, line, error);
     case STEP_TLS_DONE:
-        reader->has_stood[stage] = true;
+        on_tls_done(reader, stage, t_ms, line);
         return 0;
     case STEP_CONNECT:
         return on_connect(reader, stage, t_ms, error);
@@ -323,7 +351,7 @@ static int take_line(struct reader *reader, const char *text, size_t length_byte
 
 static bool is_told(const struct recorded_stage *stage)
 {
-    return stage->is_there || stage->handshake.end != HANDSHAKE_STOOD;
+    return stage->is_there || stage->handshake.end != HANDSHAKE_STOOD || stage->handshake.is_ended_by_device;
 }
 
 static int check_whole(const struct reader *reader, struct error *error)
@@ -331,10 +359,6 @@ static int check_whole(const struct reader *reader, struct error *error)
     if (reader->line == 0)
         return error_set(error, ERROR_OWNER_FILE, ERROR_SYNTAX, "%s: it is empty; record one with `dpsbench probe --record`", reader->name);
     const struct recorded_stage *dps = &reader->recording.stages[RECORDED_DPS], *hub = &reader->recording.stages[RECORDED_HUB];
-    if (dps->handshake.is_ended_by_device || (!is_told(dps) && hub->handshake.is_ended_by_device))
-        return error_set(error, ERROR_OWNER_FILE, ERROR_SYNTAX,
-                         "%s: the device ended the TLS handshake, by an alert of its own: what the service would have said is not there",
-                         reader->name);
     if (!is_told(dps) && !is_told(hub))
         return error_set(error, ERROR_OWNER_FILE, ERROR_SYNTAX, "%s: it holds no CONNECT, and no end of a TLS handshake", reader->name);
     if (hub->handshake.end != HANDSHAKE_STOOD && dps->is_there && !reader->recording.hub[0])

@@ -54,13 +54,16 @@ struct recorded_handshake {
     int alert;                     /* HANDSHAKE_ALERT: its number */
     char at[RECORDED_PLACE_BYTES]; /* where, in the words of broker_sim/scenario/trigger.h */
     int64_t after_ms;              /* behind the message before it */
+    bool is_behind;                /* of TLS 1.3: for the device the handshake stood, and then the alert came */
     bool is_ended_by_device;       /* by an alert of its own: what the service would have said nobody knows */
+    int device_alert;              /* its number */
 };
 
 /* A connection: to DPS, or to the hub. */
 struct recorded_stage {
     bool is_there; /* CONNECT was sent */
     struct recorded_handshake handshake;
+    bool is_tls_1_3;
     int connack;             /* RECORDED_NOTHING: none came */
     int64_t connack_ms;      /* behind CONNECT */
     int64_t closed_after_ms; /* without any request: behind CONNECT; RECORDED_NOTHING */

@@ -7,7 +7,10 @@
 #include "broker_sim/front_door/user_name.h"
 #include "broker_sim/mqtt/packet.h"
 
+#include <openssl/ssl.h>
+#include <openssl/x509_vfy.h>
 #include <string.h>
+#include <strings.h>
 
 enum { TEXT_MAX_BYTES = 1024 * 1024, PENDING_MAX = 4096, REFUSED_FILTER = 0x80 };
 
@@ -123,7 +126,7 @@ static void on_due(uv_timer_t *timer)
     emit_reply(replay, pending);
     if (pending->closes_after_ms != RECORDED_NOTHING)
         replay->options.port.close_after_reply(replay->options.port.user, pending->session, pending->closes_after_ms,
-                                                pending->closes_after_ms, "refused");
+                                               pending->closes_after_ms, "refused");
     drop(pending);
 }
 
@@ -185,11 +188,65 @@ static void schedule(struct replay *replay, const struct session *session, const
 
 /* ---- the handshake ---- */
 
+/* The alerts that OpenSSL has for a client's certificate, and what makes it send them. */
+static const struct certificate_alert {
+    int alert, verify_error;
+} certificate_alerts[] = {
+    {SSL_AD_UNKNOWN_CA, X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY},
+    {SSL_AD_CERTIFICATE_EXPIRED, X509_V_ERR_CERT_HAS_EXPIRED},
+    {SSL_AD_CERTIFICATE_REVOKED, X509_V_ERR_CERT_REVOKED},
+    {SSL_AD_BAD_CERTIFICATE, X509_V_ERR_CERT_REJECTED},
+    {SSL_AD_UNSUPPORTED_CERTIFICATE, X509_V_ERR_INVALID_PURPOSE},
+    {SSL_AD_CERTIFICATE_UNKNOWN, X509_V_ERR_SUBJECT_ISSUER_MISMATCH},
+    {SSL_AD_DECRYPT_ERROR, X509_V_ERR_CERT_SIGNATURE_FAILURE},
+    {SSL_AD_HANDSHAKE_FAILURE, X509_V_ERR_APPLICATION_VERIFICATION},
+    {SSL_AD_INTERNAL_ERROR, X509_V_ERR_UNSPECIFIED},
+};
+
+/* The stage whose handshake ended; the hub's when none did. */
+static const struct recorded_stage *ended_stage(const struct replay *replay)
+{
+    const struct recorded_stage *stages = replay->recording.stages;
+    return &stages[stages[RECORDED_DPS].handshake.end != HANDSHAKE_STOOD ? RECORDED_DPS : RECORDED_HUB];
+}
+
+/* The host name that the lane of that stage has; NULL: it is the main one. */
+static const char *ended_host(const struct replay *replay)
+{
+    return replay->recording.stages[RECORDED_DPS].is_there ? replay->recording.hub : NULL;
+}
+
+/* An alert behind the device's Finished is encrypted: OpenSSL alone can send it, where it judges the certificate. */
+static int verify(void *user, struct session *session, const STACK_OF(X509) * chain)
+{
+    (void)chain;
+    const struct replay *replay = user;
+    const struct recorded_handshake *handshake = &ended_stage(replay)->handshake;
+    const char *host = ended_host(replay);
+    if (host && (!session->sni || strcasecmp(session->sni, host) != 0))
+        return X509_V_OK;
+    for (size_t i = 0; handshake->is_behind && i < ARRAY_COUNT(certificate_alerts); i++)
+        if (certificate_alerts[i].alert == handshake->alert)
+            return certificate_alerts[i].verify_error;
+    return X509_V_OK;
+}
+
+static bool needs_certificate(void *user)
+{
+    const struct recorded_handshake *handshake = &((const struct replay *)user)->recording.stages[RECORDED_DPS].handshake;
+    return handshake->is_behind && handshake->alert == SSL_AD_CERTIFICATE_REQUIRED;
+}
+
+bool replay_needs_tls_1_3(const struct replay *replay)
+{
+    return replay->recording.stages[RECORDED_DPS].is_tls_1_3 || replay->recording.stages[RECORDED_HUB].is_tls_1_3;
+}
+
 static int put_end(cJSON *knobs, const struct recorded_handshake *handshake)
 {
     bool is_alert = handshake->end == HANDSHAKE_ALERT, is_late = handshake->after_ms > 0;
     const char *fault = is_alert ? "stall" : handshake->end == HANDSHAKE_RESET ? "reset" : "cut";
-    if (is_alert &&
+    if (is_alert && !handshake->is_behind &&
         (json_set_string(knobs, "tls_alert", alert_name(handshake->alert)) || json_set_string(knobs, "tls_alert_at", handshake->at)))
         return -1;
     if (is_alert && !is_late)
@@ -202,13 +259,12 @@ static int put_end(cJSON *knobs, const struct recorded_handshake *handshake)
 
 bool replay_handshake(const struct replay *replay, struct knobs *ret_knobs, const char **ret_host, struct error *error)
 {
-    const struct recorded_stage *dps = &replay->recording.stages[RECORDED_DPS], *hub = &replay->recording.stages[RECORDED_HUB];
-    const struct recorded_stage *ended = dps->handshake.end != HANDSHAKE_STOOD ? dps : hub;
+    const struct recorded_stage *ended = ended_stage(replay);
     CLEANUP_JSON cJSON *json = cJSON_CreateObject();
     if (ended->handshake.end == HANDSHAKE_STOOD)
         return false;
     knobs_init(ret_knobs);
-    *ret_host = dps->is_there ? replay->recording.hub : NULL;
+    *ret_host = ended_host(replay);
     if (put_end(json, &ended->handshake))
         error_set_memory(error);
     else
@@ -217,6 +273,31 @@ bool replay_handshake(const struct replay *replay, struct knobs *ret_knobs, cons
 }
 
 /* ---- a connection ---- */
+
+static void warn(const struct replay *replay, uint64_t session, const char *registration_id, const char *rule, const char *text,
+                 const char *mend)
+{
+    cJSON *event = event_new(EVENT_DPS_WARNING, replay->options.sink.clock, EVENT_SOURCE), *data = event_data(event);
+    json_add_string(data, "rule", rule);
+    json_add_string(data, "text", text);
+    json_add_string(data, "mend", mend);
+    emit(replay, event, session, registration_id);
+}
+
+static void warn_went_on(const struct replay *replay, const struct session *session, const struct recorded_handshake *handshake)
+{
+    const struct progress *progress = session->service;
+    char text[160];
+    snprintf(text, sizeof text,
+             "the recorded %s ended this handshake with the alert %s; here it stands, and what the service says now nobody has "
+             "recorded",
+             handshake->is_ended_by_device ? "device" : "service",
+             alert_name(handshake->is_ended_by_device ? handshake->device_alert : handshake->alert));
+    warn(replay, session->number, progress->registration_id, "replay.went-on", text,
+         handshake->is_ended_by_device
+             ? "this device trusts the server where the recorded one did not; record the conversation again to have the rest"
+             : "that alert is for a device with a certificate: let this one present its own");
+}
 
 static char *scope_of(const char *user_name)
 {
@@ -251,9 +332,13 @@ static struct admission decide(void *user, struct session *session)
     if (start(replay, session))
         return (struct admission){.return_code = NOT_AUTHORIZED};
     const struct recorded_stage *stage = ((const struct progress *)session->service)->stage;
+    if (!stage->is_there && (stage->handshake.is_ended_by_device || stage->handshake.is_behind))
+        warn_went_on(replay, session, &stage->handshake);
+    if (!stage->is_there && stage->handshake.is_behind)
+        return (struct admission){.close_how = "close_notify"};
     if (!stage->is_there)
         return (struct admission){.return_code = NOT_AUTHORIZED};
-    if (stage->connack == RECORDED_NOTHING && stage->closed_after_ms != RECORDED_NOTHING)
+    if (stage->connack == RECORDED_NOTHING && stage->closed_after_ms == 0)
         return (struct admission){.close_how = "fin"};
     if (stage->connack > 0)
         return (struct admission){.return_code = stage->connack};
@@ -306,8 +391,14 @@ static deadline_t ack_due(void *user, const struct session *session, int packet_
 
 struct front_door_policy replay_policy(struct replay *replay)
 {
-    return (struct front_door_policy){
-        .user = replay, .decide = decide, .may_publish = may_publish, .grant = grant, .ack_due = ack_due, .closed = closed};
+    return (struct front_door_policy){.user = replay,
+                                      .decide = decide,
+                                      .may_publish = may_publish,
+                                      .grant = grant,
+                                      .ack_due = ack_due,
+                                      .closed = closed,
+                                      .verify = verify,
+                                      .needs_certificate = needs_certificate};
 }
 
 /* ---- requests ---- */
@@ -326,11 +417,8 @@ static void emit_request(const struct replay *replay, const struct session *sess
 static void warn_exhausted(const struct replay *replay, const struct session *session, const char *text)
 {
     const struct progress *progress = session->service;
-    cJSON *event = event_new(EVENT_DPS_WARNING, replay->options.sink.clock, EVENT_SOURCE), *data = event_data(event);
-    json_add_string(data, "rule", "replay.exhausted");
-    json_add_string(data, "text", text);
-    json_add_string(data, "mend", "record a longer conversation, or look why the device asks more often than the recorded one");
-    emit(replay, event, session->number, progress->registration_id);
+    warn(replay, session->number, progress->registration_id, "replay.exhausted", text,
+         "record a longer conversation, or look why the device asks more often than the recorded one");
 }
 
 /* The n-th of its kind, else the last one; NULL: there is none of that kind. ret_is_exhausted: it is not the n-th. */

@@ -35,6 +35,9 @@ void replay_free(struct replay *replay);
  */
 bool replay_handshake(const struct replay *replay, struct knobs *ret_knobs, const char **ret_host, struct error *error);
 
+/* A recorded handshake was one of TLS 1.3: the lanes offer it too. */
+bool replay_needs_tls_1_3(const struct replay *replay);
+
 /* In the place of DPS's and the hub's; lent as long as the front door lives, which may end its sessions when the replay is gone already. */
 struct front_door_policy replay_policy(struct replay *replay);
 void replay_message(struct replay *replay, const struct session *session, const char *topic, const void *payload, size_t length_bytes);

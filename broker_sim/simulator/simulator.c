@@ -850,6 +850,11 @@ static struct front_door_policy service_policy(struct simulator *simulator)
                                       .closed = closed};
 }
 
+static int tls_max_version(const struct simulator *simulator)
+{
+    return simulator->replay && replay_needs_tls_1_3(simulator->replay) ? TLS1_3_VERSION : simulator->options->tls_max_version;
+}
+
 /* A recording that ended in the handshake: its knobs sit on the main lane, or on one that the recorded hub's name chooses. */
 static int open_replay_lane(struct simulator *simulator, struct error *error)
 {
@@ -865,7 +870,7 @@ static int open_replay_lane(struct simulator *simulator, struct error *error)
     struct lane_options lane = {.name = LANE_REPLAY,
                                 .parent = LANE_MAIN,
                                 .host = host,
-                                .tls_max_version = simulator->options->tls_max_version,
+                                .tls_max_version = tls_max_version(simulator),
                                 .identity = main_identity(simulator)};
     if (host && front_door_lane_open(simulator->front_door, &lane, NULL, error))
         return -1;
@@ -888,7 +893,7 @@ static int open_front_door(struct simulator *simulator, struct error *error)
         .name = LANE_MAIN,
         .address = simulator->options->address,
         .port = simulator->options->port,
-        .tls_max_version = simulator->options->tls_max_version,
+        .tls_max_version = tls_max_version(simulator),
         .identity = main_identity(simulator),
     };
     if (front_door_new(&options, &simulator->front_door, error))

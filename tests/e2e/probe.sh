@@ -132,10 +132,37 @@ is "$(tls_end reset-again.jsonl)" "$(tls_end reset.jsonl)"
 holds reset-state/events.jsonl '"how":"reset"'
 holds hub-again.jsonl '"stage":"hub","step":"tls-alert","from":"service","code":40'
 is "$(conversation hub-again.jsonl)" "$(conversation hub.jsonl)"
-code=0
-"$DPSBENCH_BIN/dpsbench-sim" --state device-state --replay device.jsonl >out 2>err || code=$?
-is "$code" 2
-holds err 'device.jsonl: the device ended the TLS handshake'
+
+it 'ends a handshake of TLS 1.3 behind the Finished of the device, by the recorded alert'
+head -n 1 good.jsonl >late.jsonl
+cat >>late.jsonl <<'EOF'
+{"t_ms":0,"stage":"dps","step":"tls-message","from":"device","name":"ClientHello"}
+{"t_ms":9,"stage":"dps","step":"tls","name":"TLSv1.3"}
+{"t_ms":10,"stage":"dps","step":"connect"}
+{"t_ms":209,"stage":"dps","step":"tls-alert","from":"service","code":45}
+{"t_ms":210,"stage":"dps","step":"closed","from":"service"}
+EOF
+start_program late "$DPSBENCH_BIN/dpsbench-sim" --state late-state --server-key p-256 --replay late.jsonl
+mkfifo nothing
+exec 9<>nothing # it is the service that ends the connection
+for version in 3 2; do
+    timeout 60 openssl s_client -connect "$(ready late dps)" "-tls1_$version" -cert dev/leaf.crt.pem -key dev/leaf.key.pem <&9 >out 2>&1 || true
+    holds out 'alert certificate expired'
+done
+stop_program "${started[-1]}" TERM
+
+it 'has the side of the service again where the device ended the handshake; that device ends it as before, another goes on'
+start_program device "$DPSBENCH_BIN/dpsbench-sim" --state device-state --server-key p-256 --time-scale 50 --replay device.jsonl
+probe --registration-id other-7 --state device-state --root dev/root.crt.pem --record device-again.jsonl
+exits 1
+is "$(jq -c 'select(.step == "tls-alert") | [.from, .code]' device-again.jsonl)" '["device",48]'
+lacks device-state/events.jsonl replay.went-on
+holds device-state/events.jsonl '"kind":"tls.alert"'
+probe --registration-id other-7 --state device-state
+exits 1
+holds out 'CONNACK 5'
+holds device-state/events.jsonl '"rule":"replay.went-on","text":"the recorded device ended this handshake with the alert unknown_ca'
+stop_program "${started[-1]}" TERM
 
 it 'has it at its times: CONNACK and SUBACK are late, the second poll of a device is answered late, and again when it asks more often'
 head -n 1 good.jsonl >slow.jsonl
@@ -163,6 +190,14 @@ is "$(jq -r 'select(.kind == "mqtt.connack" or .kind == "mqtt.suback") | .kind' 
     fail "the reply came early: $(jq -c '.steps[] | select(.step == "publish" or .step == "message") | [.step, .t_us]' out)"
 exits 3
 holds slow-state/events.jsonl replay.exhausted
+stop_program "${started[-1]}" TERM
+
+it 'closes without a CONNACK when the recorded service did so'
+head -n 1 good.jsonl >closed.jsonl
+printf '%s\n' '{"t_ms":0,"stage":"dps","step":"connect"}' '{"t_ms":600,"stage":"dps","step":"closed"}' >>closed.jsonl
+start_program closed "$DPSBENCH_BIN/dpsbench-sim" --state closed-state --server-key p-256 --replay closed.jsonl
+probe --registration-id other-7 --state closed-state --json
+late connect closed 590
 stop_program "${started[-1]}" TERM
 
 it 'has every recording of fixtures/recordings, with a device that is none of ours'

@@ -13,6 +13,7 @@
 #define HELLO "{\"t_ms\":3,\"stage\":\"dps\",\"step\":\"tls-message\",\"from\":\"device\",\"name\":\"ClientHello\"}\n"
 #define ALERT "{\"t_ms\":9,\"stage\":\"dps\",\"step\":\"tls-alert\",\"from\":\"service\",\"code\":40}\n"
 #define CLOSED "{\"t_ms\":12,\"stage\":\"dps\",\"step\":\"closed\",\"from\":\"service\"}\n"
+#define TLS_1_3 "{\"t_ms\":4,\"stage\":\"dps\",\"step\":\"tls\",\"name\":\"TLSv1.3\"}\n"
 #define CONNECT_LATER "{\"t_ms\":6,\"stage\":\"dps\",\"step\":\"connect\"}\n"
 #define REGISTER "{\"t_ms\":5,\"stage\":\"dps\",\"step\":\"publish\",\"name\":\"$dps/registrations/PUT/iotdps-register/?$rid=1\"}\n"
 #define POLL                                                                                                                               \
@@ -70,6 +71,10 @@ static void ends_of_handshakes_have_a_place_and_a_time(void **state)
         {HEAD HELLO "{\"t_ms\":4,\"stage\":\"dps\",\"step\":\"tls\"}\n" ALERT CLOSED, "at ServerHello", HANDSHAKE_STOOD, 0, 0},
         {HEAD HELLO "{\"t_ms\":9,\"stage\":\"dps\",\"step\":\"tls-alert\",\"from\":\"device\",\"code\":50}\n" CLOSED, "at ServerHello",
          HANDSHAKE_CLOSED, 0, 9},
+        {HEAD HELLO TLS_1_3 ALERT CLOSED, "after server Finished", HANDSHAKE_ALERT, 40, 5},
+        {HEAD HELLO TLS_1_3 CONNECT_LATER ALERT CLOSED, "after server Finished", HANDSHAKE_ALERT, 40, 5},
+        {HEAD HELLO TLS_1_3 CONNECT_LATER "{\"t_ms\":7,\"stage\":\"dps\",\"step\":\"connack\",\"code\":0}\n" ALERT CLOSED, "",
+         HANDSHAKE_STOOD, 0, 0},
     };
     for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
         CLEANUP(recording_done) struct recording recording = {0};
@@ -84,6 +89,21 @@ static void ends_of_handshakes_have_a_place_and_a_time(void **state)
     }
 }
 
+static void a_handshake_that_the_device_ended_keeps_its_alert(void **state)
+{
+    (void)state;
+    static const char text[] = HEAD HELLO "{\"t_ms\":9,\"stage\":\"dps\",\"step\":\"tls-alert\",\"from\":\"device\",\"code\":48}\n" CLOSED;
+    CLEANUP(recording_done) struct recording recording = {0};
+    struct error error = ERROR_INIT;
+    if (recording_read_text(text, strlen(text), "rec", &recording, &error))
+        fail_msg("%s", error.text);
+    const struct recorded_stage *dps = &recording.stages[RECORDED_DPS];
+    assert_true(dps->handshake.is_ended_by_device);
+    assert_int_equal(dps->handshake.device_alert, 48);
+    assert_int_equal(dps->handshake.end, HANDSHAKE_STOOD);
+    assert_false(dps->is_there);
+}
+
 static void what_cannot_be_replayed_is_named_with_its_line(void **state)
 {
     (void)state;
@@ -94,7 +114,6 @@ static void what_cannot_be_replayed_is_named_with_its_line(void **state)
         {"{}\n", "rec:1: this is no recording"},
         {"{\"v\":2,\"kind\":\"recording\"}\n", "rec:1: version 2; this program reads version 1"},
         {HEAD, "rec: it holds no CONNECT, and no end of a TLS handshake"},
-        {HEAD HELLO "{\"t_ms\":9,\"stage\":\"dps\",\"step\":\"tls-alert\",\"from\":\"device\",\"code\":48}\n", "rec: the device ended"},
         {HEAD HELLO "{\"t_ms\":9,\"stage\":\"dps\",\"step\":\"tls-alert\",\"from\":\"service\",\"code\":256}\n", "rec:3: 'code'"},
         {HEAD CONNECT "{\"t_ms\":9,\"stage\":\"hub\",\"step\":\"closed\"}\n", "rec: the hub's handshake ends, and no reply"},
         {HEAD "[]\n", "rec:2: not a JSON object"},
@@ -139,6 +158,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_what_the_service_did_and_when),
         cmocka_unit_test(ends_of_handshakes_have_a_place_and_a_time),
+        cmocka_unit_test(a_handshake_that_the_device_ended_keeps_its_alert),
         cmocka_unit_test(what_cannot_be_replayed_is_named_with_its_line),
         cmocka_unit_test(a_flood_of_replies_is_a_limit),
     };
