@@ -215,6 +215,42 @@ static int check_members(const cJSON *json, struct error *error)
     return 0;
 }
 
+static bool has_hub(const struct central_application *application, const char *hub)
+{
+    const cJSON *hubs = json_member(application->json, "hubs"), *item;
+    cJSON_ArrayForEach(item, hubs)
+    {
+        if (cJSON_IsString(item) && strcasecmp(item->valuestring, hub) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Another application; NULL: none. */
+static const struct central_application *find_owner(const struct central *central, const struct central_application *self, const char *hub)
+{
+    for (size_t i = 0; i < central->count; i++)
+        if (central->applications[i] != self && has_hub(central->applications[i], hub))
+            return central->applications[i];
+    return NULL;
+}
+
+static int check_hubs(const struct central *central, const struct central_application *self, const cJSON *hubs, struct error *error)
+{
+    const cJSON *item;
+    if (check_texts(hubs, "hubs", error))
+        return -1;
+    cJSON_ArrayForEach(item, hubs)
+    {
+        const struct central_application *owner = find_owner(central, self, item->valuestring);
+        if (owner)
+            return error_set(error, ERROR_OWNER_FILE, ERROR_EXISTS,
+                             "hubs: '%.128s' belongs to application '%s' already; no two applications share a hub", item->valuestring,
+                             central_application_name(owner));
+    }
+    return 0;
+}
+
 static int check_application(const struct central *central, const struct central_application *self, const cJSON *json, struct error *error)
 {
     const cJSON *approve = json_member(json, "autoApprove");
@@ -224,7 +260,8 @@ static int check_application(const struct central *central, const struct central
         return error_set(error, ERROR_OWNER_FILE, ERROR_SYNTAX, "autoApprove: must be true or false");
     return check_members(json, error) || check_name(json_string(json, "name", ""), error) ||
                    check_id_scope(central, self, json_string(json, "idScope", ""), error) ||
-                   check_texts(json_member(json, "hubs"), "hubs", error) || check_templates(json_member(json, "deviceTemplates"), error)
+                   check_hubs(central, self, json_member(json, "hubs"), error) ||
+                   check_templates(json_member(json, "deviceTemplates"), error)
                ? -1
                : 0;
 }

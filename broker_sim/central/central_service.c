@@ -4,6 +4,7 @@
 #include "base/log.h"
 
 #include <string.h>
+#include <strings.h>
 
 /* An application that serves. */
 struct served {
@@ -187,34 +188,39 @@ struct registration_store *central_service_registrations(struct central_service 
 
 /* --- what a person says about a device, at its hub --- */
 
-/* {"deviceId", "status", "hub"}; a NULL text is left out. A device that no hub knows is fine. */
-static int tell_hub(const struct central_service *service, const char *id, const char *status, const char *host, struct error *error)
+static int call_hub(const struct central_service *service, const struct registration_place *place, const char *status, struct error *error)
 {
     CLEANUP_JSON cJSON *params = cJSON_CreateObject(), *result = NULL;
     struct error why = ERROR_INIT;
-    if (json_set_string(params, "deviceId", id) || json_set_string(params, "status", status) || json_set_string(params, "hub", host))
+    if (json_set_string(params, "deviceId", place->device_id) || json_set_string(params, "hub", place->hub) ||
+        json_set_string(params, "status", status))
         return error_set_memory(error);
-    if (hub_update(service->options.hub, params, &result, &why) == 0 || why.code == ERROR_NOT_FOUND)
+    int rc = status ? hub_update(service->options.hub, params, &result, &why) : hub_delete(service->options.hub, params, &result, &why);
+    if (rc == 0 || why.code == ERROR_NOT_FOUND)
         return 0;
     return error_set(error, why.owner, why.code, "%s", why.text);
 }
 
-/* To disable an identity closes its connection. A device that was moved is refused by the hub that it knows, and hears of the new one when it
- * registers again. */
-static int follow(const struct central_service *service, const char *action, const cJSON *view, struct error *error)
+/*
+ * To disable or delete an identity closes its connection. A device that was moved is disabled where it is (azure-docs
+ * articles/iot-central/core/troubleshoot-connection.md: DEVICE_DISABLED), and hears of its new hub when it registers again. One that never registered
+ * has no identity.
+ */
+static int follow(struct central_service *service, const cJSON *params, bool is_deleted, const cJSON *view, struct error *error)
 {
-    const char *id = json_string(view, "id", "");
-    if (strcmp(action, "block") == 0 || strcmp(action, "delete") == 0)
-        return tell_hub(service, id, "disabled", NULL, error);
-    if (strcmp(action, "unblock") == 0)
-        return tell_hub(service, id, "enabled", NULL, error);
-    if (strcmp(action, "move") != 0)
+    struct central_application *application;
+    const char *id = json_string(view, "id", ""), *name = json_string(params, "application", "");
+    struct registration_store *registrations = central_service_registrations(service, name);
+    if (!registrations || central_require(service->central, name, &application, error))
         return 0;
-    bool is_blocked = !json_bool(view, "enabled", true);
-    return tell_hub(service, id, "disabled", NULL, error) ||
-                   tell_hub(service, id, is_blocked ? "disabled" : "enabled", json_string(view, "hub", ""), error)
-               ? -1
-               : 0;
+    const struct registration_place place = registration_place(registrations, id);
+    bool is_let_in = json_bool(view, "enabled", true) && strcasecmp(central_device_hub(application, id), place.hub) == 0;
+    return *place.hub ? call_hub(service, &place, is_deleted ? NULL : is_let_in ? "enabled" : "disabled", error) : 0;
+}
+
+static bool is_approval(const cJSON *params)
+{
+    return strcmp(json_string(params, "action", ""), "approve") == 0;
 }
 
 int central_service_call(struct central_service *service, const char *method, const cJSON *params, cJSON **ret_result, struct error *error)
@@ -222,8 +228,10 @@ int central_service_call(struct central_service *service, const char *method, co
     CLEANUP_JSON cJSON *result = NULL;
     if (central_call(service->central, method, params, &result, error))
         return -1;
-    const char *action = strcmp(method, "centralDevice.delete") == 0 ? "delete" : json_string(params, "action", "");
-    if (serve_new(service, error) || follow(service, action, result, error) || service_commit(&service->options.port, error))
+    bool is_deleted = strcmp(method, "centralDevice.delete") == 0;
+    bool concerns_hub = is_deleted || (strcmp(method, "centralDevice.change") == 0 && !is_approval(params));
+    if (serve_new(service, error) || (concerns_hub && follow(service, params, is_deleted, result, error)) ||
+        service_commit(&service->options.port, error))
         return -1;
     *ret_result = TAKE(result);
     return 0;

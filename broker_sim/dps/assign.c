@@ -31,19 +31,10 @@ static X509 *leaf_of(const struct exchange *exchange)
 
 /* --- the plan --- */
 
-static void read_current(const struct exchange *exchange, struct assignment_plan *plan)
-{
-    const struct registration *before = registration_find(exchange->own->tenant->registrations, exchange->own->registration_id);
-    if (!before)
-        return;
-    snprintf(plan->current_hub, sizeof plan->current_hub, "%s", before->current_hub);
-    snprintf(plan->current_device_id, sizeof plan->current_device_id, "%s", before->current_device_id);
-}
-
 static void take_hub(struct assignment_plan *plan, const char *hub)
 {
     plan->outcome.status = REGISTRATION_ASSIGNED;
-    plan->outcome.substatus = allocation_substatus(plan->current_hub, hub, plan->allocation.reprovision);
+    plan->outcome.substatus = allocation_substatus(plan->before.hub, hub, plan->allocation.reprovision);
     snprintf(plan->outcome.assigned_hub, sizeof plan->outcome.assigned_hub, "%s", hub);
 }
 
@@ -72,7 +63,7 @@ static void allocate(const struct dps *dps, const struct exchange *exchange, str
         .enrollment = plan->enrollment,
         .linked = exchange->own->tenant->linked_hubs,
         .registration_id = exchange->own->registration_id,
-        .current_hub = plan->current_hub,
+        .current_hub = plan->before.hub,
         .is_sticky = exchange->own->api_version.is_sticky,
     };
     plan->allocation = allocation_make(&question);
@@ -127,7 +118,7 @@ void assign_plan(const struct dps *dps, const struct exchange *exchange, struct 
     }
     const struct dps_object *object = dps_state_find(exchange->own->tenant->state, decision->match_kind, decision->match_id);
     ret_plan->enrollment = object ? object->json : NULL;
-    read_current(exchange, ret_plan);
+    ret_plan->before = registration_place(exchange->own->tenant->registrations, exchange->own->registration_id);
     fill_device(exchange, ret_plan);
     allocate(dps, exchange, ret_plan);
     end_otherwise(dps, exchange, ret_plan);
@@ -245,8 +236,8 @@ void assign_ask_webhook(const struct dps *dps, const struct exchange *exchange, 
         .is_group = plan->outcome.is_group,
         .has_symmetric_key = plan->outcome.has_symmetric_key,
         .registration_id = exchange->own->registration_id,
-        .current_hub = plan->current_hub,
-        .current_device_id = plan->current_device_id,
+        .current_hub = plan->before.hub,
+        .current_device_id = plan->before.device_id,
         .leaf = leaf_of(exchange),
         .payload = body->payload,
         .allocation = &plan->allocation,
@@ -273,7 +264,7 @@ static cJSON *initial_twin_of(const struct registration_outcome *outcome, const 
 }
 
 static int put_identity(const struct dps *dps, const struct exchange *exchange, const struct registration *registration,
-                        struct error *error)
+                        const struct registration_place *before, struct error *error)
 {
     const struct registration_outcome *outcome = &registration->outcome;
     const struct dps_object *object =
@@ -286,6 +277,8 @@ static int put_identity(const struct dps *dps, const struct exchange *exchange, 
     const struct hub_assignment assignment = {
         .hub = outcome->assigned_hub,
         .device_id = outcome->device_id,
+        .hub_before = before->hub,
+        .device_id_before = before->device_id,
         .authentication = is_by_key ? HUB_BY_SAS : HUB_BY_THUMBPRINT,
         .thumbprint = outcome->leaf_sha256,
         .keys = {keys[DPS_PRIMARY], keys[DPS_SECONDARY]},
@@ -311,13 +304,14 @@ static void emit_assigned(const struct dps *dps, const struct exchange *exchange
     dps_emit(dps, event, exchange->session, exchange->own->registration_id);
 }
 
-void assign_ended(const struct dps *dps, const struct exchange *exchange, const struct registration *registration)
+void assign_ended(const struct dps *dps, const struct exchange *exchange, const struct registration *registration,
+                  const struct registration_place *before)
 {
     struct error error = ERROR_INIT;
     const struct dps_application *application = exchange->own->tenant->application;
     if (registration->status != REGISTRATION_ASSIGNED)
         return;
-    if (put_identity(dps, exchange, registration, &error))
+    if (put_identity(dps, exchange, registration, before, &error))
         dps_warn(dps, exchange->session, "assign.identity", error.text,
                  "mend the enrollment's initialTwin, or make room; then register again");
     if (application)

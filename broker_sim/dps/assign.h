@@ -16,8 +16,7 @@ struct assignment_plan {
     int64_t polls;                       /* that it takes */
     struct allocation allocation;
     const cJSON *enrollment; /* lent by the state; NULL: none */
-    char current_hub[HUB_NAME_MAX_BYTES + 1];
-    char current_device_id[REGISTRATION_ID_MAX_BYTES + 1];
+    struct registration_place before;
 };
 
 void assign_plan(const struct dps *dps, const struct exchange *exchange, struct assignment_plan *ret_plan);
@@ -26,7 +25,8 @@ void assign_plan(const struct dps *dps, const struct exchange *exchange, struct 
 void assign_ask_webhook(const struct dps *dps, const struct exchange *exchange, const struct assignment_plan *plan,
                         const struct register_body *body, const struct registration *registration);
 
-/* The operation has ended: the identity at the hub is made before the device hears of it. */
-void assign_ended(const struct dps *dps, const struct exchange *exchange, const struct registration *registration);
+/* The operation has ended: the identity at the hub is made before the device hears of it. before: where the device was until then. */
+void assign_ended(const struct dps *dps, const struct exchange *exchange, const struct registration *registration,
+                  const struct registration_place *before);
 
 #endif

@@ -139,6 +139,12 @@ const struct registration *registration_find(const struct registration_store *st
     return find(store, registration_id);
 }
 
+struct registration_place registration_place(const struct registration_store *store, const char *registration_id)
+{
+    const struct registration *found = find(store, registration_id);
+    return found ? found->current : (struct registration_place){.hub = ""};
+}
+
 /*
  * `value` into the tree: in place of the record of that id, or as a new one. Takes the texts of value's outcome, and frees the record's where they
  * are others. NULL: error, and nothing is taken.
@@ -229,7 +235,7 @@ cJSON *registration_to_json(const struct registration *registration)
     if (!json || json_add_string(json, "registrationId", registration->registration_id) ||
         json_add_string(json, "operationId", registration->operation_id) ||
         json_add_string(json, "status", registration_status_name(registration->status)) || add_outcome(json, &registration->outcome) ||
-        put_text(json, "currentHub", registration->current_hub) || put_text(json, "currentDeviceId", registration->current_device_id) ||
+        put_text(json, "currentHub", registration->current.hub) || put_text(json, "currentDeviceId", registration->current.device_id) ||
         put_integer(json, "polls", registration->polls) || put_integer(json, "pollsWanted", wanted) ||
         json_add_integer(json, "createdUnixUs", registration->created_unix_us) ||
         json_add_integer(json, "updatedUnixUs", registration->updated_unix_us) || json_add_string(json, "etag", registration->etag))
@@ -304,8 +310,8 @@ int registration_from_json(const cJSON *json, struct registration *ret_registrat
     READ_TEXT(value.registration_id, json, "registrationId");
     READ_TEXT(value.operation_id, json, "operationId");
     READ_TEXT(value.etag, json, "etag");
-    READ_TEXT(value.current_hub, json, "currentHub");
-    READ_TEXT(value.current_device_id, json, "currentDeviceId");
+    READ_TEXT(value.current.hub, json, "currentHub");
+    READ_TEXT(value.current.device_id, json, "currentDeviceId");
     if (read_status(json, "status", &value.status, error) || read_outcome(json, &value.outcome, error) ||
         read_texts(json, &value.outcome, error))
         return -1;
@@ -367,8 +373,8 @@ static int apply(const struct registration_store *store, struct registration *re
     registration->status = row->target == TO_OUTCOME ? registration->outcome.status : REGISTRATION_ASSIGNING;
     stamp(store, registration);
     if (registration->status == REGISTRATION_ASSIGNED) {
-        snprintf(registration->current_hub, sizeof registration->current_hub, "%s", registration->outcome.assigned_hub);
-        snprintf(registration->current_device_id, sizeof registration->current_device_id, "%s", registration->outcome.device_id);
+        snprintf(registration->current.hub, sizeof registration->current.hub, "%s", registration->outcome.assigned_hub);
+        snprintf(registration->current.device_id, sizeof registration->current.device_id, "%s", registration->outcome.device_id);
     }
     return row->reply;
 }

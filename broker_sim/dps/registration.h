@@ -3,7 +3,7 @@
  *
  * What:     one record a registration id (compared without regard to case). A register request starts an operation; its outcome is given at
  *           once or told later (registration_settle: a webhook answers); status requests count down to it. Time plays no part: assignment is
- *           counted in polls. What an operation before ended in, current_hub and current_device_id, stays until another one assigns.
+ *           counted in polls. Where an operation before has put the device, `current`, stays until another one assigns.
  * Kept:     every change is put into the store that registration_store_load was given; whoever tells of it flushes that first
  *           (service_port.h, commit). registration_to_json and registration_from_json are the form there.
  * Not here: who may register (certs/attestation.h), the bodies (reply.h).
@@ -73,14 +73,19 @@ struct registration_outcome {
     char *issued_chain; /* array of base64 DER, leaf first, for the device */
 };
 
+/* Where the last operation that assigned has put the device, and under which name; hub "": none has. */
+struct registration_place {
+    char hub[HUB_NAME_MAX_BYTES + 1];
+    char device_id[REGISTRATION_ID_MAX_BYTES + 1];
+};
+
 struct registration {
     char registration_id[REGISTRATION_ID_MAX_BYTES + 1];
     char operation_id[OPERATION_ID_BYTES];
     enum registration_status status;
     struct registration_outcome outcome;
-    char current_hub[HUB_NAME_MAX_BYTES + 1];              /* where the last operation that assigned put the device; "": none has */
-    char current_device_id[REGISTRATION_ID_MAX_BYTES + 1]; /* likewise */
-    int64_t polls;                                         /* of this operation so far */
+    struct registration_place current;
+    int64_t polls;        /* of this operation so far */
     int64_t polls_wanted; /* the poll with this number ends the operation; 0: the register request itself does */
     int64_t created_unix_us;
     int64_t updated_unix_us;
@@ -152,6 +157,9 @@ struct quota_window *registration_poll_rate(struct registration_store *store, co
 /* All records in the order of their ids; those of one enrollment group alone when `group_id` is not NULL. `visit` must not change the store. */
 void registration_each(const struct registration_store *store, const char *group_id,
                        void (*visit)(void *user, const struct registration *registration), void *user);
+
+/* Of no registration: nowhere. */
+struct registration_place registration_place(const struct registration_store *store, const char *registration_id);
 
 /* NULL when there is none. */
 const struct registration *registration_find(const struct registration_store *store, const char *registration_id);

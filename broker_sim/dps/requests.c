@@ -93,7 +93,7 @@ static void start_operation(const struct dps *dps, const struct exchange *exchan
     if (plan.outcome.status == REGISTRATION_UNASSIGNED)
         assign_ask_webhook(dps, exchange, &plan, body, registration);
     if (status == 200)
-        assign_ended(dps, exchange, registration);
+        assign_ended(dps, exchange, registration, &plan.before);
     reply_operation(dps, exchange, status, registration);
 }
 
@@ -208,13 +208,14 @@ static void on_status(struct dps *dps, const struct exchange *exchange)
     int status;
     if (is_polled_too_often(dps, exchange))
         return;
+    const struct registration_place before = registration_place(exchange->own->tenant->registrations, exchange->own->registration_id);
     if (registration_poll(exchange->own->tenant->registrations, exchange->own->registration_id, exchange->request.operation_id, &status,
                           &has_ended_now, &registration, &error)) {
         reply_failure(dps, exchange, &error);
         return;
     }
     if (has_ended_now)
-        assign_ended(dps, exchange, registration);
+        assign_ended(dps, exchange, registration, &before);
     reply_operation(dps, exchange, status, registration);
     if (status == 202 && exchange->knobs.close_at == CLOSE_BETWEEN_POLLS && exchange_has_fault(dps, exchange, KNOB_close_at))
         end_between_polls(dps, exchange);

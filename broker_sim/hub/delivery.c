@@ -5,7 +5,7 @@
 
 void delivery_tell(const struct hub *hub, const struct hub_device *device, const struct c2d_message *message, const char *state)
 {
-    cJSON *event = hub_event_of(hub, EVENT_HUB_MESSAGE, device->device_id), *data = event_data(event);
+    cJSON *event = hub_event_of(hub, EVENT_HUB_MESSAGE, device->hub, device->device_id), *data = event_data(event);
     json_set_string(data, "message_id", message->id);
     json_set_string(data, "state", state);
     json_set_integer(data, "deliveries", message->deliveries);

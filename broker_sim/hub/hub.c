@@ -17,10 +17,11 @@ const size_t hub_filter_count = ARRAY_COUNT(hub_filters);
 
 /* ---- what the files share ---- */
 
-cJSON *hub_event_of(const struct hub *hub, enum event_kind kind, const char *device_id)
+cJSON *hub_event_of(const struct hub *hub, enum event_kind kind, const char *host, const char *device_id)
 {
     cJSON *event = event_new(kind, hub->options.sink.clock, EVENT_SOURCE);
     json_set_string(event_data(event), "device_id", device_id);
+    json_set_string(event_data(event), "hub", host);
     return event;
 }
 
@@ -125,9 +126,13 @@ void hub_drop(struct hub *hub, const struct hub_device *device)
     hub->options.port.close(hub->options.port.user, connection->session->number, "refused");
 }
 
-static void on_moved(void *user, struct hub_device *device)
+static void on_leaving(void *user, struct hub_device *device)
 {
-    hub_drop(user, device);
+    struct hub *hub = user;
+    hub_drop(hub, device);
+    method_drop_device(hub, device);
+    for (const struct c2d_message *message = device->messages.first; message; message = message->next)
+        delivery_tell(hub, device, message, c2d_outcome_name(C2D_PURGED));
 }
 
 struct hub *hub_new(const struct hub_options *options)
@@ -144,7 +149,7 @@ struct hub *hub_new(const struct hub_options *options)
     }
     if (hub->timer)
         hub->timer->data = hub;
-    hub_registry_watch(hub->options.registry, on_moved, hub);
+    hub_registry_watch(hub->options.registry, on_leaving, hub);
     hub->next_unix_s = find_next_unix_s(hub);
     hub_rearm(hub);
     return hub;
@@ -193,12 +198,13 @@ static int judge(const struct hub *hub, const struct session *session, const str
     if (strcmp(session->client_id, name->device_id) != 0)
         return hub_refuse(judgement, HUB_CLIENT_ID, "client id '%.128s' is not the device id '%.128s' of the user name", session->client_id,
                           name->device_id);
-    struct hub_device *device = hub_registry_find(hub->options.registry, name->device_id);
-    if (!device)
+    struct hub_device *device = hub_registry_find(hub->options.registry, name->hub, name->device_id);
+    const struct hub_device *elsewhere = hub_registry_first(hub->options.registry, name->device_id);
+    if (!elsewhere)
         return hub_refuse(judgement, HUB_UNKNOWN_DEVICE, "no hub knows device '%.128s'", name->device_id);
-    if (strcasecmp(device->hub, name->hub) != 0)
-        return hub_refuse(judgement, HUB_OTHER_HUB, "device '%s' is assigned to hub '%s', not to '%.128s'", device->device_id, device->hub,
-                          name->hub);
+    if (!device)
+        return hub_refuse(judgement, HUB_OTHER_HUB, "hub '%.128s' does not know device '%s'; it is at '%s'%s", name->hub,
+                          elsewhere->device_id, elsewhere->hub, elsewhere->next ? " and others" : "");
     if (hub_authenticate(device, session, hub->options.state, hub_now_s(hub), judgement))
         return -1;
     if (device->is_disabled)
@@ -213,14 +219,13 @@ static void emit_verdict(const struct hub *hub, const struct session *session, c
                          const struct hub_judgement *judgement)
 {
     const struct hub_connection connection = {.session = session};
-    cJSON *event = hub_event_of(hub, EVENT_HUB_VERDICT, name->device_id), *data = event_data(event);
+    cJSON *event = hub_event_of(hub, EVENT_HUB_VERDICT, name->hub, name->device_id), *data = event_data(event);
     bool is_accepted = judgement->rule == HUB_ACCEPTED;
     int code = hub_rule_code(judgement->rule);
     json_set_string(data, "verdict", is_accepted ? "accepted" : "refused");
     json_set_string(data, "rule", hub_rule_name(judgement->rule));
     json_set_string(data, "text", judgement->text);
     json_set_string(data, "mend", hub_rule_mend(judgement->rule));
-    json_set_string(data, "hub", name->hub);
     json_set_integer(data, "return_code", judgement->return_code);
     if (code)
         json_set_integer(data, "error_code", code);
@@ -229,8 +234,7 @@ static void emit_verdict(const struct hub *hub, const struct session *session, c
 
 static void emit_connection(const struct hub *hub, const struct hub_connection *connection, const char *state)
 {
-    cJSON *event = hub_event_of(hub, EVENT_HUB_CONNECTION, connection->device_id);
-    json_set_string(event_data(event), "hub", connection->hub);
+    cJSON *event = hub_event_of(hub, EVENT_HUB_CONNECTION, connection->hub, connection->device_id);
     json_set_string(event_data(event), "state", state);
     hub_emit(hub, event, connection, connection->device_id);
 }

@@ -20,15 +20,15 @@ DEFINE_CLEANUP(struct hub_invocation *, invocation_free)
 
 static void emit_method(const struct hub *hub, const struct hub_invocation *invocation, const cJSON *result)
 {
-    const struct hub_device *device = hub_registry_find(hub->options.registry, invocation->device_id);
-    cJSON *event = hub_event_of(hub, EVENT_HUB_METHOD, invocation->device_id), *data = event_data(event);
+    const struct hub_device *device = invocation->device;
+    cJSON *event = hub_event_of(hub, EVENT_HUB_METHOD, device->hub, device->device_id), *data = event_data(event);
     json_set_string(data, "method", invocation->topic);
     json_set_string(data, "outcome", json_string(result, "outcome", "sent"));
     if (json_member(result, "status"))
         json_set_integer(data, "status", json_integer(result, "status", 0));
     if (json_member(result, "errorCode"))
         json_set_integer(data, "error_code", json_integer(result, "errorCode", 0));
-    hub_emit(hub, event, device ? device->connection : NULL, invocation->device_id);
+    hub_emit(hub, event, device->connection, device->device_id);
 }
 
 /* Takes `invocation` and `result`. */
@@ -55,18 +55,17 @@ static void finish_error(struct hub *hub, struct hub_invocation *invocation, con
 
 static void finish_offline(struct hub *hub, struct hub_invocation *invocation)
 {
-    const struct hub_device *device = hub_registry_find(hub->options.registry, invocation->device_id);
     finish_error(hub, invocation, "offline", NOT_ONLINE,
-                 !device               ? "the device's identity was deleted"
-                 : !device->connection ? "the device is not connected (DeviceNotOnline)"
-                                       : "the device is connected and has not subscribed to $iothub/methods/POST/# (DeviceNotOnline)");
+                 invocation->device->connection
+                     ? "the device is connected and has not subscribed to $iothub/methods/POST/# (DeviceNotOnline)"
+                     : "the device is not connected (DeviceNotOnline)");
 }
 
 /* ---- sending ---- */
 
 static bool can_take(const struct hub_device *device)
 {
-    return device && device->connection && device->connection->is_subscribed[HUB_FILTER_METHODS];
+    return device->connection && device->connection->is_subscribed[HUB_FILTER_METHODS];
 }
 
 /* The request id is hexadecimal, as IoT Hub's is. */
@@ -88,7 +87,7 @@ static void dispatch(struct hub *hub, struct hub_device *device, struct hub_invo
 void method_connected(struct hub *hub, struct hub_device *device)
 {
     for (struct hub_invocation *invocation = hub->invocations; invocation; invocation = invocation->next)
-        if (!invocation->is_sent && strcmp(invocation->device_id, device->device_id) == 0)
+        if (!invocation->is_sent && invocation->device == device)
             dispatch(hub, device, invocation);
     hub_rearm(hub);
 }
@@ -150,11 +149,9 @@ static size_t count(const struct hub *hub)
 
 int hub_invoke(struct hub *hub, const cJSON *params, const struct hub_waiter *waiter, struct error *error)
 {
-    const char *device_id = json_string(params, "deviceId", "");
-    struct hub_device *device = hub_registry_find(hub->options.registry, device_id);
+    struct hub_device *device = hub_find_device(hub, params, error);
     if (!device)
-        return error_set(error, ERROR_OWNER_FILE, ERROR_NOT_FOUND, "no hub knows device '%.128s' (IoT Hub: 404001 DeviceNotFound)",
-                         device_id);
+        return -1;
     if (count(hub) >= METHODS_PENDING_MAX)
         return error_set(error, ERROR_OWNER_FILE, ERROR_LIMIT, "%d direct methods wait for devices already", METHODS_PENDING_MAX);
     CLEANUP(invocation_free_cleanup) struct hub_invocation *made = calloc(1, sizeof *made);
@@ -162,7 +159,7 @@ int hub_invoke(struct hub *hub, const cJSON *params, const struct hub_waiter *wa
         return error_set_memory(error);
     if (read_invocation(hub, params, made, error))
         return -1;
-    snprintf(made->device_id, sizeof made->device_id, "%s", device->device_id);
+    made->device = device;
     made->rid = ++hub->rid_count;
     made->waiter = *waiter;
     made->next = hub->invocations;
@@ -232,13 +229,13 @@ void method_drop_session(struct hub *hub, uint64_t session)
     }
 }
 
-void method_drop_device(struct hub *hub, const char *device_id)
+void method_drop_device(struct hub *hub, const struct hub_device *device)
 {
     struct hub_invocation *next;
     for (struct hub_invocation *invocation = hub->invocations; invocation; invocation = next) {
         next = invocation->next;
-        if (strcmp(invocation->device_id, device_id) == 0)
-            finish_offline(hub, invocation);
+        if (invocation->device == device)
+            finish_error(hub, invocation, "offline", NOT_ONLINE, "the device's identity is gone from the hub");
     }
 }
 

@@ -2,14 +2,11 @@
 #include "broker_sim/hub/service.h"
 
 #include <string.h>
+#include <strings.h>
 
-static struct hub_device *find_device(const struct hub *hub, const cJSON *params, struct error *error)
+struct hub_device *hub_find_device(const struct hub *hub, const cJSON *params, struct error *error)
 {
-    const char *device_id = json_string(params, "deviceId", "");
-    struct hub_device *device = hub_registry_find(hub->options.registry, device_id);
-    if (!device)
-        error_set(error, ERROR_OWNER_FILE, ERROR_NOT_FOUND, "no hub knows device '%.128s' (IoT Hub: 404001 DeviceNotFound)", device_id);
-    return device;
+    return hub_registry_pick(hub->options.registry, json_string(params, "hub", NULL), json_string(params, "deviceId", ""), error);
 }
 
 static int commit(const struct hub *hub, struct error *error)
@@ -17,11 +14,12 @@ static int commit(const struct hub *hub, struct error *error)
     return service_commit(&hub->options.port, error);
 }
 
-static void emit_changed(const struct hub *hub, const char *device_id, const char *action)
+static void emit_changed(const struct hub *hub, const char *host, const char *device_id, const char *action)
 {
     cJSON *event = event_new(EVENT_STATE_CHANGED, hub->options.sink.clock, EVENT_SOURCE), *data = event_data(event);
     json_set_string(data, "what", "device");
     json_set_string(data, "id", device_id);
+    json_set_string(data, "hub", host);
     json_set_string(data, "action", action);
     hub->options.sink.emit(hub->options.sink.user, event);
 }
@@ -46,9 +44,9 @@ static cJSON *describe(const struct hub_device *device)
 {
     CLEANUP_JSON cJSON *json = cJSON_CreateObject();
     CLEANUP_JSON cJSON *kept = hub_device_to_json(device);
-    if (!kept || json_set_string(json, "deviceId", device->device_id))
+    if (!kept)
         return NULL;
-    static const char *const members[] = {"hub", "status", "authentication"};
+    static const char *const members[] = {"deviceId", "hub", "status", "authentication"};
     for (size_t i = 0; i < ARRAY_COUNT(members); i++)
         if (json_set(json, members[i], cJSON_DetachItemFromObjectCaseSensitive(kept, members[i])))
             return NULL;
@@ -66,26 +64,32 @@ static int give_description(const struct hub_device *device, bool with_twin, cJS
     return 0;
 }
 
+struct listing {
+    const char *host; /* NULL: all hubs */
+    cJSON *value;
+};
+
 static void add_device(void *user, struct hub_device *device)
 {
-    cJSON_AddItemToArray(user, describe(device));
+    const struct listing *listing = user;
+    if (!listing->host || strcasecmp(listing->host, device->hub) == 0)
+        cJSON_AddItemToArray(listing->value, describe(device));
 }
 
 int hub_list(struct hub *hub, const cJSON *params, cJSON **ret_result, struct error *error)
 {
-    (void)params;
     CLEANUP_JSON cJSON *result = cJSON_CreateObject();
-    cJSON *value = cJSON_AddArrayToObject(result, "value");
-    if (!value)
+    struct listing listing = {.host = json_string(params, "hub", NULL), .value = cJSON_AddArrayToObject(result, "value")};
+    if (!listing.value)
         return error_set_memory(error);
-    hub_registry_each(hub->options.registry, add_device, value);
+    hub_registry_each(hub->options.registry, add_device, &listing);
     *ret_result = TAKE(result);
     return 0;
 }
 
 int hub_show(struct hub *hub, const cJSON *params, cJSON **ret_result, struct error *error)
 {
-    const struct hub_device *device = find_device(hub, params, error);
+    const struct hub_device *device = hub_find_device(hub, params, error);
     return device ? give_description(device, true, ret_result, error) : -1;
 }
 
@@ -96,7 +100,7 @@ int hub_create(struct hub *hub, const cJSON *params, cJSON **ret_result, struct 
     struct hub_device *device;
     if (hub_registry_create(hub->options.registry, params, &device, error) || commit(hub, error))
         return -1;
-    emit_changed(hub, device->device_id, "put");
+    emit_changed(hub, device->hub, device->device_id, "put");
     return give_description(device, true, ret_result, error);
 }
 
@@ -112,12 +116,12 @@ static int check_tags(const struct hub_device *device, const cJSON *tags, struct
 
 int hub_update(struct hub *hub, const cJSON *params, cJSON **ret_result, struct error *error)
 {
-    struct hub_device *device = find_device(hub, params, error);
+    struct hub_device *device = hub_find_device(hub, params, error);
     const cJSON *tags = json_member(params, "tags");
     if (!device || check_tags(device, tags, error) || hub_device_update(device, params, error) ||
         (tags && hub_device_twin_patch(device, TWIN_TAGS, tags, error)) || commit(hub, error))
         return -1;
-    emit_changed(hub, device->device_id, "put");
+    emit_changed(hub, device->hub, device->device_id, "put");
     if (device->is_disabled)
         hub_drop(hub, device);
     return give_description(device, true, ret_result, error);
@@ -125,23 +129,22 @@ int hub_update(struct hub *hub, const cJSON *params, cJSON **ret_result, struct 
 
 int hub_delete(struct hub *hub, const cJSON *params, cJSON **ret_result, struct error *error)
 {
-    struct hub_device *device = find_device(hub, params, error);
+    struct hub_device *device = hub_find_device(hub, params, error);
     if (!device)
         return -1;
-    char device_id[HUB_DEVICE_ID_MAX_BYTES + 1];
+    char device_id[HUB_DEVICE_ID_MAX_BYTES + 1], host[HUB_TEXT_MAX_BYTES + 1];
     snprintf(device_id, sizeof device_id, "%s", device->device_id);
-    hub_drop(hub, device);
+    snprintf(host, sizeof host, "%s", device->hub);
     if (hub_registry_delete(hub->options.registry, device, error) || commit(hub, error))
         return -1;
-    method_drop_device(hub, device_id);
-    emit_changed(hub, device_id, "delete");
+    emit_changed(hub, host, device_id, "delete");
     *ret_result = cJSON_CreateObject();
     return 0;
 }
 
 int hub_desired(struct hub *hub, const cJSON *params, cJSON **ret_result, struct error *error)
 {
-    struct hub_device *device = find_device(hub, params, error);
+    struct hub_device *device = hub_find_device(hub, params, error);
     const cJSON *patch = json_member(params, "desired");
     if (!device || hub_device_twin_patch(device, TWIN_DESIRED, patch, error) || commit(hub, error))
         return -1;
@@ -154,7 +157,7 @@ int hub_desired(struct hub *hub, const cJSON *params, cJSON **ret_result, struct
 
 int hub_purge(struct hub *hub, const cJSON *params, cJSON **ret_result, struct error *error)
 {
-    struct hub_device *device = find_device(hub, params, error);
+    struct hub_device *device = hub_find_device(hub, params, error);
     if (!device)
         return -1;
     int64_t count = (int64_t)device->messages.count;
@@ -245,7 +248,7 @@ static int start_waiting(struct hub *hub, struct c2d_message *message, int64_t w
 
 int hub_send(struct hub *hub, const cJSON *params, const struct hub_waiter *waiter, struct error *error)
 {
-    struct hub_device *device = find_device(hub, params, error);
+    struct hub_device *device = hub_find_device(hub, params, error);
     int64_t wait_s = json_integer(params, "waitInSeconds", 0);
     struct c2d_message *message;
     if (wait_s < 0 || wait_s > HUB_WAIT_MAX_S)

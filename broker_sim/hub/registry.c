@@ -7,11 +7,11 @@
 
 struct hub_registry {
     struct store *kept; /* NULL: nothing is kept */
-    void *tree;         /* of struct hub_device, by device id */
+    void *tree;         /* of struct hub_device, by device id; those of one id hang together by `next`, sorted by hub */
     size_t count;
     uint64_t message_count; /* so far: the next one's number */
-    void (*moved)(void *user, struct hub_device *device);
-    void *moved_user;
+    void (*leaving)(void *user, struct hub_device *device);
+    void *leaving_user;
 };
 
 static const char *const authentication_names[] = {
@@ -37,9 +37,8 @@ static int compare(const void *a, const void *b)
     return strcmp(((const struct hub_device *)a)->device_id, ((const struct hub_device *)b)->device_id);
 }
 
-static void device_free(void *pointer)
+static void device_free(struct hub_device *device)
 {
-    struct hub_device *device = pointer;
     twin_done(&device->twin);
     while (device->messages.first)
         c2d_queue_end(&device->messages, device->messages.first, C2D_PURGED);
@@ -53,6 +52,15 @@ static inline void device_free_cleanup(struct hub_device **device)
 }
 #define CLEANUP_DEVICE CLEANUP(device_free_cleanup)
 
+static void free_all(void *pointer)
+{
+    struct hub_device *next;
+    for (struct hub_device *device = pointer; device; device = next) {
+        next = device->next;
+        device_free(device);
+    }
+}
+
 struct hub_registry *hub_registry_new(void)
 {
     return calloc(1, sizeof(struct hub_registry));
@@ -61,23 +69,64 @@ struct hub_registry *hub_registry_new(void)
 void hub_registry_free(struct hub_registry *registry)
 {
     if (registry)
-        tdestroy(registry->tree, device_free);
+        tdestroy(registry->tree, free_all);
     free(registry);
 }
 
-void hub_registry_watch(struct hub_registry *registry, void (*moved)(void *user, struct hub_device *device), void *user)
+void hub_registry_watch(struct hub_registry *registry, void (*leaving)(void *user, struct hub_device *device), void *user)
 {
-    registry->moved = moved;
-    registry->moved_user = user;
+    registry->leaving = leaving;
+    registry->leaving_user = user;
 }
 
-struct hub_device *hub_registry_find(const struct hub_registry *registry, const char *device_id)
+/* The tree's own pointer to the first identity of that id; NULL: none. */
+static struct hub_device **find_slot(const struct hub_registry *registry, const char *device_id)
 {
     struct hub_device key;
     if (snprintf(key.device_id, sizeof key.device_id, "%s", device_id) >= (int)sizeof key.device_id)
         return NULL;
-    void *const *node = tfind(&key, &registry->tree, compare);
-    return node ? *node : NULL;
+    return tfind(&key, &registry->tree, compare);
+}
+
+struct hub_device *hub_registry_first(const struct hub_registry *registry, const char *device_id)
+{
+    struct hub_device *const *slot = find_slot(registry, device_id);
+    return slot ? *slot : NULL;
+}
+
+struct hub_device *hub_registry_find(const struct hub_registry *registry, const char *hub, const char *device_id)
+{
+    struct hub_device *device = hub_registry_first(registry, device_id);
+    while (device && strcasecmp(device->hub, hub) != 0)
+        device = device->next;
+    return device;
+}
+
+/* "a.net, b.net" */
+static void list_hubs(const struct hub_device *first, char *text, size_t size)
+{
+    size_t used = 0;
+    for (const struct hub_device *device = first; device && used < size; device = device->next)
+        used += (size_t)snprintf(text + used, size - used, "%s%s", device == first ? "" : ", ", device->hub);
+}
+
+struct hub_device *hub_registry_pick(const struct hub_registry *registry, const char *hub, const char *device_id, struct error *error)
+{
+    enum { LIST_BYTES = 512 };
+    char hubs[LIST_BYTES] = "";
+    struct hub_device *first = hub_registry_first(registry, device_id);
+    struct hub_device *device = hub && first ? hub_registry_find(registry, hub, device_id) : first;
+    list_hubs(first, hubs, sizeof hubs);
+    if (!first)
+        error_set(error, ERROR_OWNER_FILE, ERROR_NOT_FOUND, "no hub knows device '%.128s' (IoT Hub: 404001 DeviceNotFound)", device_id);
+    else if (!device)
+        error_set(error, ERROR_OWNER_FILE, ERROR_NOT_FOUND,
+                  "hub '%.128s' does not know device '%s' (IoT Hub: 404001 DeviceNotFound); it is at %s", hub, device_id, hubs);
+    else if (!hub && first->next)
+        error_set(error, ERROR_OWNER_FILE, ERROR_USAGE, "several hubs know device '%s': %s; say which one: --hub HOST", device_id, hubs);
+    else
+        return device;
+    return NULL;
 }
 
 size_t hub_registry_count(const struct hub_registry *registry)
@@ -93,8 +142,10 @@ struct walk {
 static void walk_node(const void *node, VISIT order, void *closure)
 {
     const struct walk *walk = closure;
-    if (order == postorder || order == leaf)
-        walk->visit(walk->user, *(struct hub_device *const *)node);
+    if (order != postorder && order != leaf)
+        return;
+    for (struct hub_device *device = *(struct hub_device *const *)node; device; device = device->next)
+        walk->visit(walk->user, device);
 }
 
 void hub_registry_each(const struct hub_registry *registry, void (*visit)(void *user, struct hub_device *device), void *user)
@@ -122,7 +173,7 @@ static int check_device_id(const char *device_id, struct error *error)
 }
 
 /* Not in the tree yet. */
-static struct hub_device *make(struct hub_registry *registry, const char *device_id, struct error *error)
+static struct hub_device *make(struct hub_registry *registry, const char *hub, const char *device_id, struct error *error)
 {
     if (registry->count >= HUB_DEVICES_MAX) {
         error_set(error, ERROR_OWNER_RIG, ERROR_LIMIT, "the hubs hold %d devices already", HUB_DEVICES_MAX);
@@ -135,15 +186,37 @@ static struct hub_device *make(struct hub_registry *registry, const char *device
     }
     made->registry = registry;
     snprintf(made->device_id, sizeof made->device_id, "%s", device_id);
+    snprintf(made->hub, sizeof made->hub, "%s", hub);
     return twin_init(&made->twin, NULL, error) ? NULL : TAKE(made);
 }
 
 static int add(struct hub_device *device, struct error *error)
 {
-    if (!tsearch(device, &device->registry->tree, compare))
+    struct hub_device **at = tsearch(device, &device->registry->tree, compare);
+    if (!at)
         return error_set_memory(error);
+    if (*at != device) {
+        while (*at && strcasecmp((*at)->hub, device->hub) < 0)
+            at = &(*at)->next;
+        device->next = *at;
+        *at = device;
+    }
     device->registry->count++;
     return 0;
+}
+
+/* The last one of its id takes the tree's node with it. */
+static void take_out(struct hub_device *device)
+{
+    struct hub_device **at = find_slot(device->registry, device->device_id);
+    if (*at == device && !device->next) {
+        tdelete(device, &device->registry->tree, compare);
+    } else {
+        while (*at != device)
+            at = &(*at)->next;
+        *at = device->next;
+    }
+    device->registry->count--;
 }
 
 /* ---- JSON ---- */
@@ -168,7 +241,8 @@ static cJSON *authentication_json(const struct hub_device *device)
 cJSON *hub_device_to_json(const struct hub_device *device)
 {
     CLEANUP_JSON cJSON *json = cJSON_CreateObject();
-    if (json_set_string(json, "hub", device->hub) || json_set_string(json, "status", device->is_disabled ? "disabled" : "enabled") ||
+    if (json_set_string(json, "deviceId", device->device_id) || json_set_string(json, "hub", device->hub) ||
+        json_set_string(json, "status", device->is_disabled ? "disabled" : "enabled") ||
         json_set(json, "authentication", authentication_json(device)) || json_set(json, "twin", twin_json(&device->twin)))
         return NULL;
     if (device->has_kept_subscription && json_set_integer(json, "keptSubscriptionQos", device->kept_qos))
@@ -234,13 +308,7 @@ static int read_authentication(const cJSON *json, struct hub_device *device, str
 /* What a person may change, and what is in the store. */
 static int read_identity(const cJSON *json, struct hub_device *device, struct error *error)
 {
-    const char *hub = json_string(json, "hub", device->hub);
-    if (check_name("hub", hub, HUB_TEXT_MAX_BYTES, error) || read_status(json, device, error) ||
-        read_authentication(json_member(json, "authentication"), device, error))
-        return -1;
-    if (hub != device->hub)
-        snprintf(device->hub, sizeof device->hub, "%s", hub);
-    return 0;
+    return read_status(json, device, error) || read_authentication(json_member(json, "authentication"), device, error) ? -1 : 0;
 }
 
 int hub_device_from_json(const cJSON *json, struct hub_device *device, struct error *error)
@@ -262,30 +330,52 @@ int hub_device_from_json(const cJSON *json, struct hub_device *device, struct er
 
 /* ---- what is kept ---- */
 
+enum {
+    DEVICE_KEY_BYTES = HUB_DEVICE_ID_MAX_BYTES + 1 + HUB_TEXT_MAX_BYTES + 1,
+    MESSAGE_KEY_BYTES = DEVICE_KEY_BYTES + 24,
+};
+
+/* "{device id}/{hub in lower case}": no device id has a '/'. */
+static void device_key(const struct hub_device *device, char key[DEVICE_KEY_BYTES])
+{
+    size_t length = (size_t)snprintf(key, DEVICE_KEY_BYTES, "%s/", device->device_id);
+    for (const char *at = device->hub; *at; at++)
+        key[length++] = (char)tolower((unsigned char)*at);
+    key[length] = 0;
+}
+
 int hub_device_keep(struct hub_device *device, struct error *error)
 {
+    char key[DEVICE_KEY_BYTES];
     if (!device->registry->kept)
         return 0;
     CLEANUP_JSON cJSON *json = hub_device_to_json(device);
-    return json ? store_put(device->registry->kept, STORE_DEVICE, device->device_id, json, error) : error_set_memory(error);
+    if (!json)
+        return error_set_memory(error);
+    device_key(device, key);
+    return store_put(device->registry->kept, STORE_DEVICE, key, json, error);
 }
 
 static int load_device(void *user, const char *id, const cJSON *json, struct error *error)
 {
-    CLEANUP_DEVICE struct hub_device *device = make(user, id, error);
+    (void)id;
+    const char *device_id = json_string(json, "deviceId", NULL), *hub = json_string(json, "hub", NULL);
+    if (check_name("deviceId", device_id, HUB_DEVICE_ID_MAX_BYTES, error) || check_name("hub", hub, HUB_TEXT_MAX_BYTES, error))
+        return -1;
+    CLEANUP_DEVICE struct hub_device *device = make(user, hub, device_id, error);
     if (!device || hub_device_from_json(json, device, error) || add(device, error))
         return -1;
     (void)TAKE(device);
     return 0;
 }
 
-/* Sorted by id, which begins with the device id and ends with the number: each queue gets its order back. One that nobody can have any more is left out. */
+/* Sorted by id, which begins with the device's and ends with the number: each queue gets its order back. One that nobody can have any more is left out. */
 static int load_message(void *user, const char *id, const cJSON *json, struct error *error)
 {
     (void)id;
     struct hub_registry *registry = user;
     struct c2d_message *message = NULL;
-    struct hub_device *device = hub_registry_find(registry, json_string(json, "deviceId", ""));
+    struct hub_device *device = hub_registry_find(registry, json_string(json, "hub", ""), json_string(json, "deviceId", ""));
     if (!device)
         return 0;
     if (c2d_message_read(json, &message, error))
@@ -314,7 +404,6 @@ static void copy_key(char to[SAS_KEY_TEXT_BYTES], const char *from)
 
 static void apply(struct hub_device *device, const struct hub_assignment *assignment)
 {
-    snprintf(device->hub, sizeof device->hub, "%s", assignment->hub);
     device->authentication = assignment->authentication;
     snprintf(device->thumbprints[0], SHA256_HEX_BYTES, "%s", assignment->thumbprint ? assignment->thumbprint : "");
     device->thumbprints[1][0] = 0;
@@ -328,53 +417,56 @@ static void purge(struct hub_device *device)
         hub_device_end_message(device, device->messages.first, C2D_PURGED);
 }
 
-static int assign_new(struct hub_registry *registry, const struct hub_assignment *assignment, struct error *error)
+/* The identity that the device leaves behind at another hub. NULL: none. */
+static struct hub_device *find_left(const struct hub_registry *registry, const struct hub_assignment *assignment)
 {
-    CLEANUP_DEVICE struct hub_device *device = make(registry, assignment->device_id, error);
-    struct twin twin;
-    if (!device || twin_init(&twin, assignment->initial_twin, error))
-        return -1;
-    twin_done(&device->twin);
-    device->twin = twin;
-    apply(device, assignment);
-    if (hub_device_keep(device, error) || add(device, error))
-        return -1;
-    (void)TAKE(device);
-    return 0;
+    const char *hub = assignment->hub_before;
+    if (!hub || !*hub || strcasecmp(hub, assignment->hub) == 0)
+        return NULL;
+    return hub_registry_find(registry, hub, assignment->device_id_before ? assignment->device_id_before : assignment->device_id);
 }
 
-static void tell_moved(struct hub_device *device)
+static int copy_twin(const struct twin *from, struct twin *ret_twin, struct error *error)
 {
-    if (device->registry->moved)
-        device->registry->moved(device->registry->moved_user, device);
+    CLEANUP_JSON cJSON *json = twin_json(from);
+    return json ? twin_read(json, ret_twin, error) : error_set_memory(error);
 }
 
-static int assign_again(struct hub_device *device, const struct hub_assignment *assignment, struct error *error)
+/* As it is to be: `left` is where the device comes from, `present` what its hub has already. ret_twin is untouched when the present one's stays. */
+static int plan_twin(const struct hub_assignment *assignment, const struct hub_device *left, const struct hub_device *present,
+                     struct twin *ret_twin, struct error *error)
 {
-    struct twin twin;
-    bool has_moved = strcasecmp(device->hub, assignment->hub) != 0;
-    if (assignment->twin == HUB_TWIN_RESET) {
-        if (twin_init(&twin, assignment->initial_twin, error))
-            return -1;
+    if (assignment->twin == HUB_TWIN_RESET || (!left && !present))
+        return twin_init(ret_twin, assignment->initial_twin, error);
+    return left ? copy_twin(&left->twin, ret_twin, error) : 0;
+}
+
+static int replace(struct hub_device *device, const struct hub_assignment *assignment, struct twin *twin, struct error *error)
+{
+    if (twin->parts[TWIN_TAGS]) {
         twin_done(&device->twin);
-        device->twin = twin;
-        purge(device);
+        device->twin = *twin;
+        *twin = (struct twin){.version = 0};
     }
+    if (assignment->twin == HUB_TWIN_RESET)
+        purge(device);
     apply(device, assignment);
-    if (hub_device_keep(device, error))
-        return -1;
-    if (has_moved)
-        tell_moved(device);
-    return 0;
+    return hub_device_keep(device, error);
 }
 
 int hub_registry_assign(struct hub_registry *registry, const struct hub_assignment *assignment, struct error *error)
 {
-    if (check_name("deviceId", assignment->device_id, HUB_DEVICE_ID_MAX_BYTES, error) ||
-        check_name("hub", assignment->hub, HUB_TEXT_MAX_BYTES, error))
+    CLEANUP(twin_done) struct twin twin = {.version = 0};
+    if (check_device_id(assignment->device_id, error) || check_name("hub", assignment->hub, HUB_TEXT_MAX_BYTES, error))
         return -1;
-    struct hub_device *device = hub_registry_find(registry, assignment->device_id);
-    return device ? assign_again(device, assignment, error) : assign_new(registry, assignment, error);
+    struct hub_device *left = find_left(registry, assignment);
+    struct hub_device *present = hub_registry_find(registry, assignment->hub, assignment->device_id);
+    CLEANUP_DEVICE struct hub_device *made = present ? NULL : make(registry, assignment->hub, assignment->device_id, error);
+    if ((!present && !made) || plan_twin(assignment, left, present, &twin, error) ||
+        replace(present ? present : made, assignment, &twin, error) || (made && add(made, error)))
+        return -1;
+    (void)TAKE(made);
+    return left ? hub_registry_delete(registry, left, error) : 0;
 }
 
 static int make_keys(struct hub_device *device, struct error *error)
@@ -392,13 +484,13 @@ static int make_keys(struct hub_device *device, struct error *error)
 
 int hub_registry_create(struct hub_registry *registry, const cJSON *json, struct hub_device **ret_device, struct error *error)
 {
-    const char *device_id = json_string(json, "deviceId", NULL);
-    if (check_device_id(device_id, error))
+    const char *device_id = json_string(json, "deviceId", NULL), *hub = json_string(json, "hub", NULL);
+    if (check_device_id(device_id, error) || check_name("hub", hub, HUB_TEXT_MAX_BYTES, error))
         return -1;
-    if (hub_registry_find(registry, device_id))
-        return error_set(error, ERROR_OWNER_FILE, ERROR_EXISTS, "device '%s' exists already (IoT Hub: 409001 DeviceAlreadyExists)",
-                         device_id);
-    CLEANUP_DEVICE struct hub_device *device = make(registry, device_id, error);
+    if (hub_registry_find(registry, hub, device_id))
+        return error_set(error, ERROR_OWNER_FILE, ERROR_EXISTS, "hub '%s' has device '%s' already (IoT Hub: 409001 DeviceAlreadyExists)",
+                         hub, device_id);
+    CLEANUP_DEVICE struct hub_device *device = make(registry, hub, device_id, error);
     if (!device)
         return -1;
     device->authentication = HUB_BY_SAS;
@@ -414,22 +506,20 @@ int hub_device_update(struct hub_device *device, const cJSON *json, struct error
     struct hub_device changed = *device;
     if (read_identity(json, &changed, error) || (changed.authentication == HUB_BY_SAS && make_keys(&changed, error)))
         return -1;
-    bool has_moved = strcasecmp(device->hub, changed.hub) != 0;
     *device = changed;
-    if (hub_device_keep(device, error))
-        return -1;
-    if (has_moved)
-        tell_moved(device);
-    return 0;
+    return hub_device_keep(device, error);
 }
 
 int hub_registry_delete(struct hub_registry *registry, struct hub_device *device, struct error *error)
 {
-    if (store_delete(registry->kept, STORE_DEVICE, device->device_id, error))
+    char key[DEVICE_KEY_BYTES];
+    device_key(device, key);
+    if (store_delete(registry->kept, STORE_DEVICE, key, error))
         return -1;
+    if (registry->leaving)
+        registry->leaving(registry->leaving_user, device);
     purge(device);
-    tdelete(device, &registry->tree, compare);
-    registry->count--;
+    take_out(device);
     device_free(device);
     return 0;
 }
@@ -452,11 +542,11 @@ int hub_device_twin_patch(struct hub_device *device, enum twin_part part, const 
 
 /* ---- messages ---- */
 
-enum { MESSAGE_KEY_BYTES = HUB_DEVICE_ID_MAX_BYTES + 24 };
-
 static void message_key(const struct hub_device *device, const struct c2d_message *message, char key[MESSAGE_KEY_BYTES])
 {
-    snprintf(key, MESSAGE_KEY_BYTES, "%s/%020llu", device->device_id, (unsigned long long)message->number);
+    char owner[DEVICE_KEY_BYTES];
+    device_key(device, owner);
+    snprintf(key, MESSAGE_KEY_BYTES, "%s/%020llu", owner, (unsigned long long)message->number);
 }
 
 static int keep_message(const struct hub_device *device, const struct c2d_message *message, struct error *error)
@@ -465,7 +555,7 @@ static int keep_message(const struct hub_device *device, const struct c2d_messag
     if (!device->registry->kept)
         return 0;
     CLEANUP_JSON cJSON *json = c2d_message_json(message);
-    if (!json || json_set_string(json, "deviceId", device->device_id))
+    if (!json || json_set_string(json, "deviceId", device->device_id) || json_set_string(json, "hub", device->hub))
         return error_set_memory(error);
     message_key(device, message, key);
     return store_put(device->registry->kept, STORE_MESSAGE, key, json, error);

@@ -1,8 +1,9 @@
 /*
  * broker_sim/hub/registry.h - the device identities of all hubs
  *
- * What:     one identity a device id (compared with regard to case, as IoT Hub does): its hub, how it proves itself, its twin, the messages that wait
- *           for it. DPS makes it when it assigns (hub_registry_assign), a person by hand (hub_registry_create).
+ * What:     each hub (a host name, compared without regard to case) has identities of its own, one a device id (compared with regard to case, as IoT
+ *           Hub does): how the device proves itself, its twin, the messages that wait for it. DPS makes one when it assigns (hub_registry_assign), a
+ *           person by hand (hub_registry_create). The same device id at two hubs is two devices.
  * Why:      DPS creates identities of the kind "selfSigned" with the leaf's thumbprint, for enrollment groups too: a device that rolls its
  *           leaf is refused by the hub until it registers again.
  * Kept:     every change is put into the store that hub_registry_load was given; whoever tells of it flushes that first (service_port.h,
@@ -36,6 +37,7 @@ struct hub_connection; /* of the service: service.h */
 /* Of a pair the first is the primary one; "": none. */
 struct hub_device {
     struct hub_registry *registry; /* that it belongs to */
+    struct hub_device *next;       /* of the same device id, at another hub: they are sorted by hub */
     char device_id[HUB_DEVICE_ID_MAX_BYTES + 1];
     char hub[HUB_TEXT_MAX_BYTES + 1];
     enum hub_authentication authentication;
@@ -56,26 +58,32 @@ void hub_registry_free(struct hub_registry *registry); /* NULL allowed */
 int hub_registry_load(struct hub_registry *registry, struct store *kept, struct error *error);
 /* All that is kept of a device but its messages, which have rows of their own. Given; NULL when out of memory. */
 cJSON *hub_device_to_json(const struct hub_device *device);
-/* Fill all but `registry`, device_id, messages and `connection`; members that are missing keep what is there. SYNTAX (file), MEMORY. */
+/* Fill all but `registry`, `next`, device_id, hub, messages and `connection`; members that are missing keep what is there. SYNTAX (file), MEMORY. */
 int hub_device_from_json(const cJSON *json, struct hub_device *device, struct error *error);
 
-/* `moved` is called after a device got another hub; there is one watcher, NULL: none. */
-void hub_registry_watch(struct hub_registry *registry, void (*moved)(void *user, struct hub_device *device), void *user);
+/* `leaving` is called before an identity goes, with all that it has: deleted, or moved to another hub. There is one watcher, NULL: none. */
+void hub_registry_watch(struct hub_registry *registry, void (*leaving)(void *user, struct hub_device *device), void *user);
 
-/* Lent, until hub_registry_delete or the registry's end. NULL when there is none. */
-struct hub_device *hub_registry_find(const struct hub_registry *registry, const char *device_id);
+/* Lent, as the following two, until the identity goes or the registry ends. NULL when there is none. */
+struct hub_device *hub_registry_find(const struct hub_registry *registry, const char *hub, const char *device_id);
+/* At whichever hub: the first one by name, and by its `next` the others. NULL when no hub knows the device id. */
+struct hub_device *hub_registry_first(const struct hub_registry *registry, const char *device_id);
+/* What a person means: hub NULL is the only hub that knows the device. NULL: NOT_FOUND, USAGE (file): several know it, and the text names them. */
+struct hub_device *hub_registry_pick(const struct hub_registry *registry, const char *hub, const char *device_id, struct error *error);
 size_t hub_registry_count(const struct hub_registry *registry);
-/* In the order of device ids. `visit` must not make or delete a device. */
+/* In the order of device ids, then of hubs. `visit` must not make or delete a device. */
 void hub_registry_each(const struct hub_registry *registry, void (*visit)(void *user, struct hub_device *device), void *user);
 
 /* What DPS knows when a registration ends. */
 enum hub_twin_fate {
-    HUB_TWIN_KEEP,  /* the same hub as before, or reprovisioning that migrates data */
+    HUB_TWIN_KEEP,  /* the same hub as before, or reprovisioning that migrates data: the twin comes along from the hub before */
     HUB_TWIN_RESET, /* reprovisioning that resets data: as a new identity, from the enrollment's initialTwin */
 };
 struct hub_assignment {
     const char *hub;
     const char *device_id;
+    const char *hub_before; /* where the registration had put it until now, and under which name; NULL or "": nowhere */
+    const char *device_id_before;
     enum hub_authentication authentication;
     const char *thumbprint;    /* HUB_BY_THUMBPRINT: of the leaf that registered; NULL or "" : none was presented */
     const char *keys[2];       /* HUB_BY_SAS: primary and secondary, base64; NULL: none */
@@ -83,8 +91,8 @@ struct hub_assignment {
     enum hub_twin_fate twin;
 };
 /*
- * Make the identity, or move the one that there is: hub and authentication are replaced. Messages that wait stay with HUB_TWIN_KEEP, and go with
- * HUB_TWIN_RESET. A disabled identity stays so. A device that is connected stays connected, unless it moves to another hub.
+ * Make the identity, or replace the authentication of the one that the hub has already: that one keeps its messages (not with HUB_TWIN_RESET) and its
+ * connection, and stays disabled when it is. When the device comes from another hub, its identity there goes, with what waits for it.
  *
  * error   LIMIT (rig): HUB_DEVICES_MAX. LIMIT, SYNTAX (file): the initial twin is none, or a name is too long. MEMORY. Nothing is changed then.
  */

@@ -27,7 +27,7 @@ struct hub_connection {
 struct hub_invocation {
     struct hub_invocation *next;
     uint64_t rid;
-    char device_id[HUB_DEVICE_ID_MAX_BYTES + 1];
+    struct hub_device *device;
     char *topic; /* behind "$iothub/methods/POST/" */
     char *payload;
     bool is_sent;
@@ -69,7 +69,8 @@ struct hub {
 };
 
 /* hub.c */
-cJSON *hub_event_of(const struct hub *hub, enum event_kind kind, const char *device_id);
+/* host: of the hub that it is about; NULL: not known any more. */
+cJSON *hub_event_of(const struct hub *hub, enum event_kind kind, const char *host, const char *device_id);
 /* connection may be NULL: the event belongs to none. */
 void hub_emit(const struct hub *hub, cJSON *event, const struct hub_connection *connection, const char *device_id);
 int64_t hub_now_s(const struct hub *hub);
@@ -77,7 +78,7 @@ int64_t hub_now_s(const struct hub *hub);
 cJSON *hub_error_body(const struct hub *hub, int code, const char *message);
 /* The device gets nothing on it any more: what was on its way waits again, methods that it was asked for fail. */
 void hub_detach(struct hub *hub, struct hub_connection *connection);
-/* End the connection of a device that is disabled, deleted, or at another hub now. */
+/* End the connection of a device that is disabled, or whose identity goes. */
 void hub_drop(struct hub *hub, const struct hub_device *device);
 /* After anything that changed what is waited for. */
 void hub_rearm(struct hub *hub);
@@ -110,6 +111,8 @@ void delivery_expire(struct hub *hub, int64_t now_unix_s);
 int64_t delivery_next_expiry_s(const struct hub *hub);
 
 /* operations.c */
+/* By deviceId and, where several hubs know it, hub. Lent; NULL: hub_registry_pick's errors. */
+struct hub_device *hub_find_device(const struct hub *hub, const cJSON *params, struct error *error);
 void send_waits_expire(struct hub *hub);
 void send_waits_end_all(struct hub *hub);
 deadline_t send_waits_next_deadline(const struct hub *hub);
@@ -118,7 +121,7 @@ deadline_t send_waits_next_deadline(const struct hub *hub);
 void method_connected(struct hub *hub, struct hub_device *device); /* it is subscribed to methods now */
 void method_answered(struct hub *hub, struct hub_connection *connection, const char *rest, const void *payload, size_t length_bytes);
 void method_drop_session(struct hub *hub, uint64_t session);
-void method_drop_device(struct hub *hub, const char *device_id);
+void method_drop_device(struct hub *hub, const struct hub_device *device); /* its identity goes */
 void method_expire(struct hub *hub);
 void method_end_all(struct hub *hub);
 deadline_t method_next_deadline(const struct hub *hub);

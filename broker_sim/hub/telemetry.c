@@ -32,7 +32,8 @@ void telemetry_take(const struct hub *hub, uint64_t number, const struct session
     if (!bag)
         return;
     CLEANUP_FREE char *device_id = strndup(id, strcspn(id, "/"));
-    cJSON *event = hub_event_of(hub, EVENT_HUB_TELEMETRY, device_id), *data = event_data(event);
+    const struct hub_connection *connection = session ? session->service : NULL;
+    cJSON *event = hub_event_of(hub, EVENT_HUB_TELEMETRY, connection ? connection->hub : NULL, device_id), *data = event_data(event);
     json_set_string(data, "topic", topic);
     json_set_integer(data, "payload_bytes", (int64_t)length_bytes);
     if (bag[sizeof middle - 1])

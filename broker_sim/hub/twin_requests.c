@@ -11,15 +11,15 @@ struct twin_answer {
     const cJSON *body;
 };
 
-static void emit_twin(const struct hub *hub, const struct hub_connection *connection, const char *device_id, const char *operation,
-                      int status, int64_t version)
+static void emit_twin(const struct hub *hub, const struct hub_connection *connection, const struct hub_device *device,
+                      const char *operation, int status, int64_t version)
 {
-    cJSON *event = hub_event_of(hub, EVENT_HUB_TWIN, device_id);
+    cJSON *event = hub_event_of(hub, EVENT_HUB_TWIN, device->hub, device->device_id);
     json_set_string(event_data(event), "operation", operation);
     json_set_integer(event_data(event), "status", status);
     if (version)
         json_set_integer(event_data(event), "version", version);
-    hub_emit(hub, event, connection, device_id);
+    hub_emit(hub, event, connection, device->device_id);
 }
 
 static void answer(struct hub *hub, const struct hub_connection *connection, const struct twin_answer *answer)
@@ -30,7 +30,7 @@ static void answer(struct hub *hub, const struct hub_connection *connection, con
         snprintf(version, sizeof version, "&$version=%lld", (long long)answer->version);
     snprintf(topic, sizeof topic, "$iothub/twin/res/%d/?$rid=%s%s", answer->status, answer->rid, version);
     late_publish(hub, connection, topic, text ? text : "");
-    emit_twin(hub, connection, connection->device_id, answer->operation, answer->status, answer->version);
+    emit_twin(hub, connection, connection->device, answer->operation, answer->status, answer->version);
 }
 
 /* A request without a request id cannot be answered: no topic would fit it. */
@@ -83,6 +83,6 @@ bool twin_push_desired(struct hub *hub, struct hub_device *device, const cJSON *
         snprintf(topic, sizeof topic, "$iothub/twin/PATCH/properties/desired/?$version=%lld", (long long)version);
         hub->options.port.publish(hub->options.port.user, connection->session->number, topic, text ? text : "");
     }
-    emit_twin(hub, is_pushed ? connection : NULL, device->device_id, "desired", is_pushed ? 200 : 204, version);
+    emit_twin(hub, is_pushed ? connection : NULL, device, "desired", is_pushed ? 200 : 204, version);
     return is_pushed;
 }

@@ -88,15 +88,15 @@ static int read_pragma(struct store *store, const char *sql, int64_t *ret_value,
     return 0;
 }
 
-/* An empty file is one that we have just made, or one whose first transaction never ended. */
-static int check_ours(struct store *store, bool *ret_is_empty, struct error *error)
+/* ret_version: 0 of an empty file, which is one that we have just made, or one whose first transaction never ended. */
+static int check_ours(struct store *store, int64_t *ret_version, struct error *error)
 {
     int64_t application, version, tables;
     if (read_pragma(store, "PRAGMA application_id", &application, error) || read_pragma(store, "PRAGMA user_version", &version, error) ||
         read_pragma(store, "SELECT count(*) FROM sqlite_master", &tables, error))
         return -1;
-    *ret_is_empty = application == 0 && version == 0 && tables == 0;
-    if (*ret_is_empty)
+    *ret_version = version;
+    if (application == 0 && version == 0 && tables == 0)
         return 0;
     if (application != APPLICATION_ID)
         return error_set(error, ERROR_OWNER_FILE, ERROR_SYNTAX, "'%s' is a database of another program; " MEND, store->path);
@@ -122,8 +122,19 @@ static int check_pages(struct store *store, struct error *error)
     return error_set(error, ERROR_OWNER_FILE, ERROR_SYNTAX, "'%s' is damaged: %s; " MEND, store->path, text ? text : "?");
 }
 
+/* From the version before 2, the ids of devices and messages have the hub: each hub has devices of its own. Rows that are no JSON are left for the
+ * one who reads them to complain about; a message without its device is nobody's. */
+static const char to_version_2[] =
+    "DELETE FROM messages WHERE json_valid(json) AND json_extract(json, '$.deviceId') NOT IN (SELECT id FROM devices);"
+    "UPDATE messages SET json = json_set(json, '$.hub', (SELECT json_extract(devices.json, '$.hub') FROM devices"
+    " WHERE devices.id = json_extract(messages.json, '$.deviceId'))) WHERE json_valid(json);"
+    "UPDATE messages SET id = json_extract(json, '$.deviceId') || '/' || lower(json_extract(json, '$.hub')) || substr(id, -21)"
+    " WHERE json_valid(json);"
+    "UPDATE devices SET json = json_set(json, '$.deviceId', id), id = id || '/' || lower(json_extract(json, '$.hub')) WHERE "
+    "json_valid(json)";
+
 /* Also for an older file that lacks a table. */
-static int make_tables(struct store *store, struct error *error)
+static int make_tables(struct store *store, int64_t version, struct error *error)
 {
     char sql[256];
     if (run(store, "BEGIN IMMEDIATE", "write", error))
@@ -134,6 +145,8 @@ static int make_tables(struct store *store, struct error *error)
         if (run(store, sql, "make the tables of", error))
             return -1;
     }
+    if (version == 1 && run(store, to_version_2, "bring up to date", error))
+        return -1;
     snprintf(sql, sizeof sql, "PRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT", APPLICATION_ID, STORE_VERSION);
     return run(store, sql, "write", error);
 }
@@ -195,12 +208,12 @@ static int open_database(struct store *store, struct error *error)
     int code = sqlite3_open_v2(store->path, &store->database, flags, NULL);
     if (code != SQLITE_OK)
         return fail(store, code, "open", error);
-    bool is_empty = false;
-    if (configure_reading(store, error) || check_ours(store, &is_empty, error))
+    int64_t version = 0;
+    if (configure_reading(store, error) || check_ours(store, &version, error))
         return -1;
-    if (!is_empty && check_pages(store, error))
+    if (version && check_pages(store, error))
         return -1;
-    return configure_writing(store, error) || make_tables(store, error) || prepare_all(store, error) ? -1 : 0;
+    return configure_writing(store, error) || make_tables(store, version, error) || prepare_all(store, error) ? -1 : 0;
 }
 
 int store_open(const char *dir, struct store **ret_store, struct error *error)

@@ -6,6 +6,7 @@
  * When:     store_put and store_delete collect changes in memory; store_flush writes all of them in one transaction. What a device or a person
  *           was told must be flushed before it leaves. A change that was flushed survives the end of the process at any instant, kill -9
  *           included; a power cut may take the last ones, and leaves the file whole (WAL, synchronous NORMAL).
+ * Older:    a file of an earlier version is brought up to this one when it is opened, in one transaction.
  * Failing:  a flush that fails (a full disk) keeps its changes for the next one: nothing is lost while the process lives, and nobody may be told.
  *           Beyond STORE_PENDING_MAX changes store_put refuses.
  * Not here: enrollments and certificates (certs/dps_state.h: the folders are their store), who may write (the folder's lock).
@@ -32,7 +33,7 @@ enum store_kind {
 };
 
 #define STORE_FILE "state.db"
-enum { STORE_VERSION = 1, STORE_PENDING_MAX = 20000, STORE_BUSY_MS = 2000 };
+enum { STORE_VERSION = 2, STORE_PENDING_MAX = 20000, STORE_BUSY_MS = 2000 };
 
 struct store;
 

@@ -21,10 +21,11 @@ static void print_device(const cJSON *device)
 
 static int hub_devices(int argc, char **argv)
 {
-    static const struct argp_option options[] = {HUB_STATE_OPTION, HUB_JSON_OPTION, {0}};
+    static const struct argp_option options[] = {
+        {"hub", HUB_OPTION_HUB, "HOST", 0, "Those of this hub alone", 0}, HUB_STATE_OPTION, HUB_JSON_OPTION, {0}};
     static const struct hub_usage usage = {
         options, "",
-        "List the devices that the hubs know: id, how it proves itself, enabled or not, connected or not, messages "
+        "List the devices that the hubs know, each hub its own: id, how it proves itself, enabled or not, connected or not, messages "
         "that wait for it, hub."
         "\vExamples:\n"
         "  dpsbench hub devices --state sim\n"
@@ -32,9 +33,9 @@ static int hub_devices(int argc, char **argv)
         0, 0};
     struct hub_arguments arguments;
     struct error error = ERROR_INIT;
-    CLEANUP_JSON cJSON *result = NULL;
+    CLEANUP_JSON cJSON *result = NULL, *params = cJSON_CreateObject();
     hub_arguments_read(&usage, argc, argv, &arguments);
-    if (hub_call(&arguments, "hub.list", cJSON_CreateObject(), 0, &result, &error))
+    if (json_set_string(params, "hub", arguments.hub) || hub_call(&arguments, "hub.list", TAKE(params), 0, &result, &error))
         return command_fail(&error);
     const cJSON *list = json_member(result, "value"), *device;
     if (arguments.wants_json)
@@ -58,11 +59,12 @@ static int call_and_print(const struct hub_arguments *arguments, const char *met
 
 static int hub_show(int argc, char **argv)
 {
-    static const struct argp_option options[] = {HUB_STATE_OPTION, HUB_JSON_OPTION, {0}};
+    static const struct argp_option options[] = {HUB_HUB_OPTION, HUB_STATE_OPTION, HUB_JSON_OPTION, {0}};
     static const struct hub_usage usage = {options, "DEVICE",
                                            "Print a device: its identity with keys or thumbprints, its connection, its twin."
                                            "\vExamples:\n"
-                                           "  dpsbench hub show dev-01 --state sim\n",
+                                           "  dpsbench hub show dev-01 --state sim\n"
+                                           "  dpsbench hub show dev-01 --hub my-hub.azure-devices.net --state sim\n",
                                            1, 1};
     struct hub_arguments arguments;
     hub_arguments_read(&usage, argc, argv, &arguments);
@@ -129,7 +131,7 @@ static int change(const struct hub_arguments *arguments, const char *method)
 {
     struct error error = ERROR_INIT;
     CLEANUP_JSON cJSON *params = hub_params(arguments);
-    if (json_set_string(params, "hub", arguments->hub) || json_set_string(params, "status", arguments->status))
+    if (json_set_string(params, "status", arguments->status))
         error_set_memory(&error);
     if (error.code || add_authentication(params, arguments, &error) || add_tags(params, arguments->tags, &error))
         return command_fail(&error);
@@ -137,8 +139,7 @@ static int change(const struct hub_arguments *arguments, const char *method)
 }
 
 #define IDENTITY_OPTIONS                                                                                                                   \
-    {"hub", HUB_OPTION_HUB, "HOST", 0, "The hub's host name, as the device says it in its user name", 0},                                  \
-        {"auth", HUB_OPTION_AUTH, "sas|thumbprint|ca", 0, "How the device proves itself", 0},                                              \
+    {"auth", HUB_OPTION_AUTH, "sas|thumbprint|ca", 0, "How the device proves itself", 0},                                                  \
         {"certificate", HUB_OPTION_CERTIFICATE, "FILE", 0, "By the thumbprint of this certificate, the first one of the file", 0},         \
         {"primary-thumbprint", HUB_OPTION_THUMBPRINT, "HEX", 0, "By this thumbprint, SHA-1 or SHA-256", 0},                                \
     {                                                                                                                                      \
@@ -147,7 +148,12 @@ static int change(const struct hub_arguments *arguments, const char *method)
 
 static int hub_create(int argc, char **argv)
 {
-    static const struct argp_option options[] = {IDENTITY_OPTIONS, HUB_STATE_OPTION, HUB_JSON_OPTION, {0}};
+    static const struct argp_option options[] = {
+        {"hub", HUB_OPTION_HUB, "HOST", 0, "The hub's host name, as the device says it in its user name", 0},
+        IDENTITY_OPTIONS,
+        HUB_STATE_OPTION,
+        HUB_JSON_OPTION,
+        {0}};
     static const struct hub_usage usage = {
         options, "DEVICE",
         "Make a device by hand, without DPS, and print it. Without --auth it is one for SAS, with two new keys; with --certificate or "
@@ -164,11 +170,9 @@ static int hub_create(int argc, char **argv)
 
 static int hub_update(int argc, char **argv)
 {
-    static const struct argp_option options[] = {IDENTITY_OPTIONS,
-                                                 {"tags", HUB_OPTION_TAGS, "JSON", 0, "Merge this into the twin's tags", 0},
-                                                 HUB_STATE_OPTION,
-                                                 HUB_JSON_OPTION,
-                                                 {0}};
+    static const struct argp_option options[] = {
+        HUB_HUB_OPTION,   IDENTITY_OPTIONS, {"tags", HUB_OPTION_TAGS, "JSON", 0, "Merge this into the twin's tags", 0},
+        HUB_STATE_OPTION, HUB_JSON_OPTION,  {0}};
     static const struct hub_usage usage = {options, "DEVICE",
                                            "Change what the options say and print the device. A device that is disabled is disconnected."
                                            "\vExamples:\n"
@@ -182,7 +186,7 @@ static int hub_update(int argc, char **argv)
 
 static int hub_delete(int argc, char **argv)
 {
-    static const struct argp_option options[] = {HUB_STATE_OPTION, {0}};
+    static const struct argp_option options[] = {HUB_HUB_OPTION, HUB_STATE_OPTION, {0}};
     static const struct hub_usage usage = {
         options, "DEVICE",
         "Delete a device with its twin and the messages that wait for it. It comes back when it registers with DPS."

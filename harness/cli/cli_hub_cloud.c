@@ -86,6 +86,7 @@ int cli_hub_send(int argc, char **argv)
         {"id", HUB_OPTION_ID, "ID", 0, "The message id (default: a new UUID)", 0},
         {"content-type", HUB_OPTION_TYPE, "TYPE", 0, "Such as application/json", 0},
         {"expire-after", HUB_OPTION_TTL, "SECONDS", 0, "How long it waits for the device (default 3600, at most 172800)", 0},
+        HUB_HUB_OPTION,
         HUB_STATE_OPTION,
         HUB_JSON_OPTION,
         {0},
@@ -153,6 +154,7 @@ int cli_hub_invoke(int argc, char **argv)
     static const struct argp_option options[] = {
         {"timeout", HUB_OPTION_TIMEOUT, "SECONDS", 0, "Wait so long for the answer (default 30, 1 to 300)", 0},
         {"connect-timeout", HUB_OPTION_CONNECT, "SECONDS", 0, "Wait so long for the device to be there (default 0, at most 300)", 0},
+        HUB_HUB_OPTION,
         HUB_STATE_OPTION,
         HUB_JSON_OPTION,
         {0},
@@ -181,7 +183,7 @@ int cli_hub_invoke(int argc, char **argv)
 
 int cli_hub_desired(int argc, char **argv)
 {
-    static const struct argp_option options[] = {HUB_STATE_OPTION, HUB_JSON_OPTION, {0}};
+    static const struct argp_option options[] = {HUB_HUB_OPTION, HUB_STATE_OPTION, HUB_JSON_OPTION, {0}};
     static const struct hub_usage usage = {
         options, "DEVICE JSON",
         "Merge an object into the desired properties of a device's twin; null removes. A device that is connected and "

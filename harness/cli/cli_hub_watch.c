@@ -8,6 +8,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 struct watch {
     const struct hub_arguments *arguments;
@@ -17,9 +18,10 @@ struct watch {
 
 static bool is_wanted(const struct watch *watch, const cJSON *event)
 {
-    const char *only = watch->arguments->words[0];
-    const char *device_id = json_string(json_member(event, "data"), "device_id", "");
-    return strncmp(json_string(event, "kind", ""), "hub.", 4) == 0 && (!only || strcmp(only, device_id) == 0);
+    const char *only = watch->arguments->words[0], *hub = watch->arguments->hub;
+    const cJSON *data = json_member(event, "data");
+    return strncmp(json_string(event, "kind", ""), "hub.", 4) == 0 && (!only || strcmp(only, json_string(data, "device_id", "")) == 0) &&
+           (!hub || strcasecmp(hub, json_string(data, "hub", "")) == 0);
 }
 
 static void print_json(const char *before, const cJSON *json)
@@ -139,6 +141,7 @@ int cli_hub_watch(int argc, char **argv)
     static const struct argp_option options[] = {
         {"timeout", HUB_OPTION_TIMEOUT, "SECONDS", 0, "End after so long (default: never)", 0},
         {"count", HUB_OPTION_COUNT, "N", 0, "End after so many events; exit status 1 when the time is over before", 0},
+        {"hub", HUB_OPTION_HUB, "HOST", 0, "Of this hub alone", 0},
         HUB_STATE_OPTION,
         {"json", HUB_OPTION_JSON, NULL, 0, "Print each event as one line of JSON", 0},
         {0},

@@ -109,7 +109,7 @@ void hub_arguments_read(const struct hub_usage *usage, int argc, char **argv, st
 cJSON *hub_params(const struct hub_arguments *arguments)
 {
     CLEANUP_JSON cJSON *params = cJSON_CreateObject();
-    return json_set_string(params, "deviceId", arguments->words[0]) ? NULL : TAKE(params);
+    return json_set_string(params, "deviceId", arguments->words[0]) || json_set_string(params, "hub", arguments->hub) ? NULL : TAKE(params);
 }
 
 DEFINE_CLEANUP(struct sim_link *, sim_link_close)

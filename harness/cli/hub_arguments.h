@@ -53,6 +53,12 @@ struct hub_arguments {
         "json", HUB_OPTION_JSON, NULL, 0, "Print the result as one line of JSON", 0                                                        \
     }
 
+/* Of commands about one device. */
+#define HUB_HUB_OPTION                                                                                                                     \
+    {                                                                                                                                      \
+        "hub", HUB_OPTION_HUB, "HOST", 0, "The hub that is meant, where several know the device", 0                                        \
+    }
+
 struct hub_usage {
     const struct argp_option *options;
     const char *words; /* "DEVICE BODY" */
@@ -63,7 +69,7 @@ struct hub_usage {
 /* Wrong usage ends the program with exit 2. */
 void hub_arguments_read(const struct hub_usage *usage, int argc, char **argv, struct hub_arguments *ret_arguments);
 
-/* {"deviceId":...} of the first word. NULL when out of memory. */
+/* {"deviceId":...} of the first word, with "hub" of --hub. NULL when out of memory. */
 cJSON *hub_params(const struct hub_arguments *arguments);
 
 /* One call on a connection of its own. `params` is taken over; NULL: out of memory. ret_result: given. */

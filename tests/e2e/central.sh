@@ -189,6 +189,11 @@ central device move --app-id guide -d gateway0005 >/dev/null
 is "$(telemetry "$hub" gateway0005 device.crt device-private-key.pem)" 5
 connected "$scope" gateway0005 device.crt device-private-key.pem
 is "$hub" iotc-guide-2.azure-devices.net
+is "$(result hub.show '{"deviceId":"gateway0005"}' | jq -r '[.hub, .status] | join(" ")')" "$hub enabled" # and nowhere else
+central device move --app-id guide -d gateway0005 >/dev/null
+is "$(result hub.show '{"deviceId":"gateway0005"}' | jq -r '[.hub, .status] | join(" ")')" "$hub disabled"
+central device move --app-id guide -d gateway0005 --iot-hubs "$hub" >/dev/null
+is "$(telemetry "$hub" gateway0005 device.crt device-private-key.pem)" 0
 
 it 'without automatic approval a new device waits, and comes in when it is approved'
 central app update --app-id guide --auto-approve false >/dev/null
@@ -223,6 +228,13 @@ central app create --app-id second --id-scope 0ne00CE0002 >/dev/null
 central device create --app-id second --device-id gateway0001 >/dev/null
 central device attestation create --app-id second --device-id gateway0001 --cp ../dps-individual/root-cert.pem >/dev/null
 connected 0ne00CE0002 gateway0001 ../dps-individual/root-cert.pem ../dps-individual/root-private-key.pem
+refuses "'IOTC-GUIDE-2.azure-devices.net' belongs to application 'guide' already" central app update --app-id second --iot-hubs IOTC-GUIDE-2.azure-devices.net
+
+it 'a device id that the plain service has too is another device at each hub'
+is "$(telemetry dpsbench-hub.azure-devices.net gateway0001 ../dps-individual/root-cert.pem ../dps-individual/root-private-key.pem)" 0
+central device block --app-id second -d gateway0001 >/dev/null
+is "$(telemetry "$hub" gateway0001 ../dps-individual/root-cert.pem ../dps-individual/root-private-key.pem)" 5
+is "$(telemetry dpsbench-hub.azure-devices.net gateway0001 ../dps-individual/root-cert.pem ../dps-individual/root-private-key.pem)" 0
 central device delete --app-id second --device-id gateway0001
 is "$(central device list --app-id second)" '[]'
 turned_away 400209 central.no-device 0ne00CE0002 gateway0001 ../dps-individual/root-cert.pem ../dps-individual/root-private-key.pem

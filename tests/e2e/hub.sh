@@ -203,6 +203,22 @@ is "$(last_event '.kind == "hub.telemetry"' .data.payload_bytes)" 262134
 plain mosquitto_pub dev-sas -P "$secret" -t "${events_topic}name=1234567" -f "$scratch/large" -q 1 >"$scratch/out" 2>&1 && fail 'it went through'
 is "$(last_event '.kind == "mqtt.violation"' .data.reason)" 'a message that is too large with its properties'
 
+it 'keeps the devices of each hub apart'
+cloud create dev-01 --hub other.net >"$scratch/out"
+cloud_fails 2 show dev-01
+holds "$scratch/err" "several hubs know device 'dev-01': $hub, other.net; say which one: --hub HOST"
+cloud_fails 2 desired dev-01 '{"a":1}'
+cloud_fails 2 create dev-01 --hub OTHER.net
+holds "$scratch/err" '409001'
+cloud_fails 2 invoke dev-01 reboot --hub third.net
+holds "$scratch/err" "hub 'third.net' does not know device 'dev-01' (IoT Hub: 404001 DeviceNotFound); it is at $hub, other.net"
+cloud update dev-01 --hub other.net --status disabled >"$scratch/out"
+is "$(cloud devices --json | jq -r '.[] | select(.deviceId == "dev-01") | "\(.hub) \(.status)"' | tr '\n' '|')" "$hub enabled|other.net disabled|"
+is "$(cloud devices --hub other.net --json | jq -r '.[].deviceId')" dev-01
+as_hub leaf disconnect >"$scratch/out"
+cloud delete dev-01 --hub other.net
+is "$(cloud show dev-01 --json | jq -r .hub)" "$hub"
+
 it 'forgets a device that is deleted'
 cloud delete dev-sas
 cloud_fails 2 show dev-sas

@@ -78,7 +78,7 @@ static void reported(const uint8_t *data, size_t size)
     struct hub_registry *registry = hub_registry_new();
     struct error error = ERROR_INIT;
     FUZZ_MUST(registry && hub_registry_put(registry, "hub", "dev-01", "", NULL) == 0);
-    struct hub_device *device = hub_registry_find(registry, "dev-01");
+    struct hub_device *device = hub_registry_first(registry, "dev-01");
     FUZZ_MUST(device);
     CLEANUP_JSON cJSON *patch = json_parse((const char *)data, size, "patch", NULL);
     if (hub_device_twin_patch(device, TWIN_REPORTED, patch, &error))

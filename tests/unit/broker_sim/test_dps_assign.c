@@ -62,7 +62,7 @@ static void check_state(cJSON *state, const char *hub, const char *substatus)
 static const char *desired_of(const struct service_rig *rig)
 {
     static char text[256];
-    CLEANUP_JSON cJSON *json = hub_device_to_json(hub_registry_find(rig->devices, "dev-01"));
+    CLEANUP_JSON cJSON *json = hub_device_to_json(hub_registry_first(rig->devices, "dev-01"));
     CLEANUP_FREE char *printed = json_print_line(json);
     snprintf(text, sizeof text, "%s%s", strstr(printed, "\"on\":true") ? "on " : "", strstr(printed, "\"floor\":3") ? "floor" : "");
     return text;
@@ -87,7 +87,8 @@ static void a_second_registration_stays_and_says_so_and_a_new_hub_migrates_or_re
     assert_string_equal(desired_of(&rig), "");
     rig_enroll(&rig, "{\"iotHubs\":[\"a\"],\"reprovisionPolicy\":{\"updateHubAssignment\":false,\"migrateDeviceData\":false}}");
     check_state(assign_at_once(&rig, 6, "2019-03-31"), "c", "reprovisionedToInitialAssignment");
-    assert_string_equal(hub_registry_find(rig.devices, "dev-01")->hub, "c");
+    assert_string_equal(hub_registry_first(rig.devices, "dev-01")->hub, "c");
+    assert_int_equal(hub_registry_count(rig.devices), 1);
 }
 
 #define CUSTOM                                                                                                                             \
@@ -172,7 +173,7 @@ static void a_webhook_that_fails_ends_the_registration_as_failed(void **state)
     check_failed(&rig, 0, "", "Custom allocation failed with status code: 503", "nobody there");
     rig.refuses_webhooks = true;
     check_failed(&rig, 0, "", "Custom allocation failed with status code: 503", "not that host");
-    assert_null(hub_registry_find(rig.devices, "dev-01"));
+    assert_null(hub_registry_first(rig.devices, "dev-01"));
 }
 
 static void an_answer_for_an_operation_that_was_replaced_changes_nothing(void **state)
@@ -188,7 +189,7 @@ static void an_answer_for_an_operation_that_was_replaced_changes_nothing(void **
     CLEANUP_JSON cJSON *second = send_register(&rig, &session, "");
     assert_string_equal(json_string(second, "status", ""), "assigned");
     rig_answer_webhook(&rig, 200, "{\"iotHubHostName\":\"b\"}");
-    assert_string_equal(registration_find(rig.registrations, "dev-01")->current_hub, "a");
+    assert_string_equal(registration_find(rig.registrations, "dev-01")->current.hub, "a");
     finish(&rig, &session);
 }
 
@@ -211,7 +212,7 @@ static void hubs_that_are_not_linked_or_do_not_take_dps_end_the_registration(voi
     rig_enroll(&rig, "{\"allocationPolicy\":\"static\",\"iotHubs\":[\"a\"]}");
     check_code(&rig, "{\"polls_until_assigned\":0,\"hub_link\":\"unauthorized\"}", 400209, "nauthorized");
     check_code(&rig, "{\"polls_until_assigned\":0,\"hub_link\":\"nested\"}", 401002, "\"ExceptionMessage\"");
-    assert_null(hub_registry_find(rig.devices, "dev-01"));
+    assert_null(hub_registry_first(rig.devices, "dev-01"));
 }
 
 static void two_connections_at_once_conflict(void **state)

@@ -181,7 +181,7 @@ static void ends_as_asked(void **state)
         assert_string_equal(last_status(&device, text), "assigning");
         assert_string_equal(poll(&device), RES "200/?$rid=2");
         assert_string_equal(last_status(&device, text), words[i]);
-        assert_null(hub_registry_find(device.rig.devices, "dev-01"));
+        assert_null(hub_registry_first(device.rig.devices, "dev-01"));
         assert_fault(&device, "end_as", words[i]);
         finish(&device);
     }

@@ -416,10 +416,10 @@ static void where_a_device_is_stays_until_another_operation_assigns(void **state
     (void)state;
     CLEANUP(teardown) struct fixture fixture;
     setup(&fixture);
-    assert_string_equal(start(&fixture, REGISTRATION_ASSIGNED, 1, 202)->current_hub, "");
-    assert_string_equal(start(&fixture, REGISTRATION_ASSIGNED, 0, 200)->current_hub, "h.azure-devices.net");
-    assert_string_equal(start(&fixture, REGISTRATION_FAILED, 0, 200)->current_hub, "h.azure-devices.net");
-    assert_string_equal(start(&fixture, REGISTRATION_UNASSIGNED, 0, 202)->current_device_id, "dev-01");
+    assert_string_equal(start(&fixture, REGISTRATION_ASSIGNED, 1, 202)->current.hub, "");
+    assert_string_equal(start(&fixture, REGISTRATION_ASSIGNED, 0, 200)->current.hub, "h.azure-devices.net");
+    assert_string_equal(start(&fixture, REGISTRATION_FAILED, 0, 200)->current.hub, "h.azure-devices.net");
+    assert_string_equal(start(&fixture, REGISTRATION_UNASSIGNED, 0, 202)->current.device_id, "dev-01");
 }
 
 static void count_visits(void *user, const struct registration *registration)

@@ -48,10 +48,10 @@ static void assigns_an_enrolled_device_and_tells_the_hub(void **state)
     assert_true(connect_device(&rig, &session).is_admitted);
     send_register(&rig, &session);
     assert_string_equal(rig_last_topic(&rig), "$dps/registrations/res/202/?$rid=1&retry-after=3");
-    assert_null(hub_registry_find(rig.devices, "meter-7"));
+    assert_null(hub_registry_first(rig.devices, "meter-7"));
     send_poll(&rig, &session);
     assert_string_equal(rig_last_topic(&rig), "$dps/registrations/res/200/?$rid=2");
-    const struct hub_device *device = hub_registry_find(rig.devices, "meter-7");
+    const struct hub_device *device = hub_registry_first(rig.devices, "meter-7");
     assert_non_null(device);
     assert_string_equal(device->hub, "h.azure-devices.net");
     char sha256[SHA256_HEX_BYTES];
@@ -119,7 +119,7 @@ static void disabled_enrollment_shows_in_the_poll(void **state)
     CLEANUP_JSON cJSON *body = rig_last_body(&rig);
     assert_non_null(strstr(rig_last_topic(&rig), "/res/200/"));
     assert_string_equal(json_string(body, "status", ""), "disabled");
-    assert_null(hub_registry_find(rig.devices, "dev-01"));
+    assert_null(hub_registry_first(rig.devices, "dev-01"));
     finish(&rig, &session);
 }
 

@@ -108,7 +108,7 @@ static struct hub_device *make_device(struct bench *bench, enum hub_authenticati
     const struct hub_assignment assignment = {
         .hub = HUB, .device_id = "dev-01", .authentication = authentication, .thumbprint = thumbprint, .keys = {OTHER_KEY, KEY}};
     assert_int_equal(hub_registry_assign(bench->registry, &assignment, NULL), 0);
-    return hub_registry_find(bench->registry, "dev-01");
+    return hub_registry_find(bench->registry, HUB, "dev-01");
 }
 
 struct row {

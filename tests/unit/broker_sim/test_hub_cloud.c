@@ -42,7 +42,7 @@ static void setup(struct service_rig *rig)
 
 static struct hub_device *device_of(struct service_rig *rig)
 {
-    return hub_registry_find(rig->devices, "dev-01");
+    return hub_registry_first(rig->devices, "dev-01");
 }
 
 static struct session session_of(struct service_rig *rig, uint64_t number, bool is_clean)
@@ -517,15 +517,36 @@ static void a_device_that_moves_to_another_hub_is_dropped_by_the_old_one(void **
     (void)state;
     CLEANUP(rig_teardown) struct service_rig rig;
     setup(&rig);
+    CLEANUP(told_done) struct told sent = {.count = 0};
+    CLEANUP(told_done) struct told asked = {.count = 0};
     CONNECT(session, 7, true);
     assert_int_equal(hub_registry_put(rig.devices, "H.azure-devices.net", "dev-01", "AA", NULL), 0);
-    assert_int_equal(rig.close_count, 0);
     assert_int_equal(hub_registry_put(rig.devices, "other.azure-devices.net", "dev-01", "AA", NULL), 0);
+    assert_int_equal(rig.close_count, 0);
+    struct error error = ERROR_INIT;
+    assert_int_equal(start(&rig, hub_send, "{\"deviceId\":\"dev-01\"}", &sent, &error), -1);
+    assert_int_equal(error.code, ERROR_USAGE);
+    assert_int_equal(start(&rig, hub_send, "{\"deviceId\":\"dev-01\",\"hub\":\"H.azure-devices.net\",\"waitInSeconds\":9}", &sent, NULL),
+                     0);
+    assert_string_equal(json_string(rig_last_event(&rig, EVENT_HUB_MESSAGE), "hub", ""), "h.azure-devices.net");
+    assert_int_equal(start(&rig, hub_invoke,
+                           "{\"deviceId\":\"dev-01\",\"hub\":\"h.azure-devices.net\",\"methodName\":\"m\",\"connectTimeoutInSeconds\":9}",
+                           &asked, NULL),
+                     0);
+    const struct hub_assignment move = {
+        .hub = "third.azure-devices.net", .device_id = "dev-01", .hub_before = "h.azure-devices.net", .device_id_before = "dev-01"};
+    assert_int_equal(hub_registry_assign(rig.devices, &move, NULL), 0);
     assert_int_equal(rig.close_count, 1);
     assert_int_equal(rig.closes[0].session, 7);
+    assert_string_equal(sent.outcome, "purged");
+    assert_string_equal(asked.outcome, "offline");
+    assert_string_equal(json_string(rig_last_event(&rig, EVENT_HUB_MESSAGE), "state", ""), "purged");
+    assert_non_null(hub_registry_find(rig.devices, "other.azure-devices.net", "dev-01"));
     finish(&rig, &session);
-    assert_int_equal(hub_registry_put(rig.devices, "h.azure-devices.net", "dev-01", "AA", NULL), 0);
-    assert_int_equal(rig.close_count, 1);
+    struct session again = rig_hub_session(&rig, 8, "leaf");
+    assert_false(hub_decide(rig.hub, &again).is_admitted);
+    assert_string_equal(json_string(rig_last_event(&rig, EVENT_HUB_VERDICT), "rule", ""), "hub.other-hub");
+    rig_close_session(&again);
 }
 
 static void a_connection_ends_with_its_token(void **state)

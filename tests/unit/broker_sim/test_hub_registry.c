@@ -31,22 +31,67 @@ static struct c2d_message *enqueue(struct hub_device *device, const char *text, 
     return hub_device_enqueue(device, json, 1000, &message, error) ? NULL : message;
 }
 
-static void registering_again_moves_the_device_and_keeps_its_twin(void **state)
+/* dev-01 at `hub`, coming from `before`. */
+static int assign(struct hub_registry *registry, const char *hub, const char *before, const char *thumbprint, enum hub_twin_fate fate)
+{
+    const struct hub_assignment assignment = {
+        .hub = hub, .device_id = "dev-01", .hub_before = before, .device_id_before = "dev-01", .thumbprint = thumbprint, .twin = fate};
+    return hub_registry_assign(registry, &assignment, NULL);
+}
+
+static void registering_at_another_hub_moves_the_identity_with_its_twin_and_without_its_messages(void **state)
 {
     (void)state;
     CLEANUP(done) struct hub_registry *registry = hub_registry_new();
-    assert_int_equal(hub_registry_put(registry, "a.net", "dev-01", "AA", NULL), 0);
-    struct hub_device *device = hub_registry_find(registry, "dev-01");
+    assert_int_equal(assign(registry, "a.net", "", "AA", HUB_TWIN_KEEP), 0);
+    struct hub_device *device = hub_registry_find(registry, "a.net", "dev-01");
     assert_int_equal(patch(device, "{\"x\":1}", NULL), 0);
     assert_non_null(enqueue(device, "{\"body\":\"hello\"}", NULL));
-    assert_int_equal(hub_registry_put(registry, "b.net", "dev-01", "BB", NULL), 0);
-    assert_ptr_equal(device, hub_registry_find(registry, "dev-01"));
-    assert_string_equal(device->hub, "b.net");
+    assert_int_equal(assign(registry, "A.net", "a.net", "BB", HUB_TWIN_KEEP), 0);
+    assert_ptr_equal(device, hub_registry_find(registry, "A.NET", "dev-01"));
     assert_string_equal(device->thumbprints[0], "BB");
-    assert_int_equal(device->twin.versions[TWIN_REPORTED], 2);
     assert_int_equal(device->messages.count, 1);
-    assert_null(hub_registry_find(registry, "DEV-01"));
+    device->is_disabled = true;
+    assert_int_equal(assign(registry, "b.net", "a.net", "CC", HUB_TWIN_KEEP), 0);
+    assert_null(hub_registry_find(registry, "a.net", "dev-01"));
+    device = hub_registry_find(registry, "b.net", "dev-01");
+    assert_string_equal(device->thumbprints[0], "CC");
+    assert_int_equal(device->twin.versions[TWIN_REPORTED], 2);
+    assert_int_equal(device->messages.count, 0);
+    assert_false(device->is_disabled);
+    assert_int_equal(assign(registry, "c.net", "b.net", "CC", HUB_TWIN_RESET), 0);
+    device = hub_registry_first(registry, "dev-01");
+    assert_string_equal(device->hub, "c.net");
+    assert_int_equal(device->twin.versions[TWIN_REPORTED], 1);
+    assert_null(hub_registry_first(registry, "DEV-01"));
     assert_int_equal(hub_registry_count(registry), 1);
+}
+
+static void a_name_at_two_hubs_is_two_devices(void **state)
+{
+    (void)state;
+    CLEANUP(done) struct hub_registry *registry = hub_registry_new();
+    struct error error = ERROR_INIT;
+    static const char *const hubs[] = {"b.net", "c.net", "a.net"};
+    for (size_t i = 0; i < ARRAY_COUNT(hubs); i++)
+        assert_int_equal(assign(registry, hubs[i], "", hubs[i], HUB_TWIN_KEEP), 0);
+    assert_int_equal(hub_registry_count(registry), 3);
+    assert_int_equal(patch(hub_registry_find(registry, "b.net", "dev-01"), "{\"x\":1}", NULL), 0);
+    assert_int_equal(hub_registry_find(registry, "c.net", "dev-01")->twin.versions[TWIN_REPORTED], 1);
+    assert_null(hub_registry_pick(registry, NULL, "dev-01", &error));
+    assert_int_equal(error.code, ERROR_USAGE);
+    assert_non_null(strstr(error.text, "a.net, b.net, c.net; say which one: --hub HOST"));
+    assert_string_equal(hub_registry_pick(registry, "C.net", "dev-01", NULL)->thumbprints[0], "c.net");
+    assert_null(hub_registry_pick(registry, "d.net", "dev-01", &error));
+    assert_int_equal(error.code, ERROR_NOT_FOUND);
+    assert_non_null(strstr(error.text, "'d.net' does not know device 'dev-01'"));
+    /* the first, the last, the only one */
+    assert_int_equal(hub_registry_delete(registry, hub_registry_find(registry, "a.net", "dev-01"), NULL), 0);
+    assert_int_equal(hub_registry_delete(registry, hub_registry_find(registry, "c.net", "dev-01"), NULL), 0);
+    assert_string_equal(hub_registry_pick(registry, NULL, "dev-01", NULL)->hub, "b.net");
+    assert_int_equal(hub_registry_delete(registry, hub_registry_first(registry, "dev-01"), NULL), 0);
+    assert_null(hub_registry_pick(registry, NULL, "dev-01", &error));
+    assert_int_equal(hub_registry_count(registry), 0);
 }
 
 static void an_assignment_says_how_the_device_proves_itself_and_what_its_twin_becomes(void **state)
@@ -58,11 +103,11 @@ static void an_assignment_says_how_the_device_proves_itself_and_what_its_twin_be
     CLEANUP_JSON cJSON *broken = cJSON_Parse("{\"tags\":{\"a.b\":1}}");
     struct hub_assignment assignment = {.hub = "a.net", .device_id = "dev-01", .thumbprint = "AA", .initial_twin = initial};
     assert_int_equal(hub_registry_assign(registry, &assignment, NULL), 0);
-    struct hub_device *device = hub_registry_find(registry, "dev-01");
+    struct hub_device *device = hub_registry_first(registry, "dev-01");
     assert_int_equal(json_integer(device->twin.parts[TWIN_DESIRED], "b", 0), 2);
     assert_int_equal(patch(device, "{\"x\":1}", NULL), 0);
     assignment = (struct hub_assignment){
-        .hub = "b.net", .device_id = "dev-01", .authentication = HUB_BY_SAS, .keys = {key, NULL}, .initial_twin = initial};
+        .hub = "a.net", .device_id = "dev-01", .authentication = HUB_BY_SAS, .keys = {key, NULL}, .initial_twin = initial};
     assert_int_equal(hub_registry_assign(registry, &assignment, NULL), 0);
     assert_int_equal(device->authentication, HUB_BY_SAS);
     assert_string_equal(device->keys[0], key);
@@ -77,9 +122,11 @@ static void an_assignment_says_how_the_device_proves_itself_and_what_its_twin_be
     struct error error = ERROR_INIT;
     assignment.initial_twin = broken;
     assignment.hub = "c.net";
+    assignment.hub_before = "a.net";
     assert_int_equal(hub_registry_assign(registry, &assignment, &error), -1);
     assert_int_equal(error.owner, ERROR_OWNER_FILE);
-    assert_string_equal(device->hub, "b.net");
+    assert_string_equal(device->hub, "a.net");
+    assert_null(hub_registry_find(registry, "c.net", "dev-01"));
 }
 
 static void devices_are_made_and_changed_by_hand(void **state)
@@ -104,7 +151,7 @@ static void devices_are_made_and_changed_by_hand(void **state)
     assert_int_equal(x509->authentication, HUB_BY_CA);
     assert_string_equal(x509->hub, "h.net");
     assert_int_equal(hub_registry_delete(registry, x509, NULL), 0);
-    assert_null(hub_registry_find(registry, "x-1"));
+    assert_null(hub_registry_first(registry, "x-1"));
     assert_int_equal(hub_registry_count(registry), 1);
 }
 
@@ -157,7 +204,7 @@ static void messages_carry_properties_as_a_topic_has_them(void **state)
     CLEANUP(done) struct hub_registry *registry = hub_registry_new();
     assert_int_equal(hub_registry_put(registry, "a.net", "dev-01", "AA", NULL), 0);
     for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
-        const struct c2d_message *message = enqueue(hub_registry_find(registry, "dev-01"), rows[i].text, NULL);
+        const struct c2d_message *message = enqueue(hub_registry_first(registry, "dev-01"), rows[i].text, NULL);
         assert_string_equal(message->bag, rows[i].bag);
         assert_int_equal(message->body_bytes, strlen(rows[i].body));
         assert_string_equal((const char *)message->body, rows[i].body);
@@ -186,7 +233,7 @@ static void refuses_messages_that_cannot_be(void **state)
     };
     CLEANUP(done) struct hub_registry *registry = hub_registry_new();
     assert_int_equal(hub_registry_put(registry, "a.net", "dev-01", "AA", NULL), 0);
-    struct hub_device *device = hub_registry_find(registry, "dev-01");
+    struct hub_device *device = hub_registry_first(registry, "dev-01");
     for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
         struct error error = ERROR_INIT;
         assert_null(enqueue(device, rows[i].text, &error));
@@ -200,7 +247,7 @@ static void fifty_messages_wait_and_no_more(void **state)
     (void)state;
     CLEANUP(done) struct hub_registry *registry = hub_registry_new();
     assert_int_equal(hub_registry_put(registry, "a.net", "dev-01", "AA", NULL), 0);
-    struct hub_device *device = hub_registry_find(registry, "dev-01");
+    struct hub_device *device = hub_registry_first(registry, "dev-01");
     for (int i = 0; i < 50; i++)
         assert_non_null(enqueue(device, "{}", NULL));
     struct error error = ERROR_INIT;
@@ -219,9 +266,10 @@ static void everything_is_there_after_a_restart(void **state)
     struct hub_registry *before = hub_registry_new();
     assert_int_equal(hub_registry_load(before, kept, NULL), 0);
     assert_int_equal(hub_registry_put(before, "a.net", "dev-01", sha1, NULL), 0);
-    assert_int_equal(hub_registry_put(before, "b.net", "dev-01", sha1, NULL), 0);
+    assert_int_equal(hub_registry_put(before, "B.net", "dev-01", sha1, NULL), 0);
     assert_int_equal(hub_registry_put(before, "a.net", "DEV-01", "", NULL), 0);
-    struct hub_device *device = hub_registry_find(before, "dev-01");
+    struct hub_device *device = hub_registry_find(before, "b.net", "dev-01");
+    assert_non_null(enqueue(hub_registry_find(before, "a.net", "dev-01"), "{\"messageId\":\"other\"}", NULL));
     assert_int_equal(patch(device, "{\"x\":{\"y\":[1,null]}}", NULL), 0);
     device->has_kept_subscription = true;
     device->kept_qos = 1;
@@ -242,8 +290,10 @@ static void everything_is_there_after_a_restart(void **state)
 
     CLEANUP(done) struct hub_registry *after = hub_registry_new();
     assert_int_equal(hub_registry_load(after, kept, NULL), 0);
-    device = hub_registry_find(after, "dev-01");
-    assert_string_equal(device->hub, "b.net");
+    assert_int_equal(hub_registry_count(after), 3);
+    assert_string_equal(hub_registry_find(after, "a.net", "dev-01")->messages.first->id, "other");
+    device = hub_registry_find(after, "b.net", "dev-01");
+    assert_string_equal(device->hub, "B.net");
     assert_string_equal(device->thumbprints[0], sha1);
     assert_true(device->is_disabled && device->has_kept_subscription);
     assert_int_equal(device->kept_qos, 1);
@@ -260,16 +310,17 @@ static void everything_is_there_after_a_restart(void **state)
         snprintf(id, sizeof id, "m%d", i);
         assert_string_equal(message->id, id);
     }
-    assert_int_equal(enqueue(device, "{\"messageId\":\"new\"}", NULL)->number, 12);
-    assert_non_null(hub_registry_find(after, "DEV-01"));
-    assert_null(hub_registry_find(after, "gone"));
+    assert_int_equal(enqueue(device, "{\"messageId\":\"new\"}", NULL)->number, 13);
+    assert_non_null(hub_registry_first(after, "DEV-01"));
+    assert_null(hub_registry_first(after, "gone"));
     store_close(kept);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(registering_again_moves_the_device_and_keeps_its_twin),
+        cmocka_unit_test(registering_at_another_hub_moves_the_identity_with_its_twin_and_without_its_messages),
+        cmocka_unit_test(a_name_at_two_hubs_is_two_devices),
         cmocka_unit_test(an_assignment_says_how_the_device_proves_itself_and_what_its_twin_becomes),
         cmocka_unit_test(devices_are_made_and_changed_by_hand),
         cmocka_unit_test(refuses_identities_that_cannot_be),

@@ -96,9 +96,9 @@ static void newer_connection_of_a_device_ends_the_older_one(void **state)
     assert_int_equal(rig.closes[0].session, 1);
     assert_string_equal(rig.closes[0].how, "taken_over");
     finish(&rig, &first);
-    assert_ptr_equal(hub_registry_find(rig.devices, "dev-01")->connection, second.service);
+    assert_ptr_equal(hub_registry_first(rig.devices, "dev-01")->connection, second.service);
     finish(&rig, &second);
-    assert_null(hub_registry_find(rig.devices, "dev-01")->connection);
+    assert_null(hub_registry_first(rig.devices, "dev-01")->connection);
 }
 
 static enum publish_permit permit(struct service_rig *rig, const struct session *session, const char *topic, int qos, size_t payload_bytes)

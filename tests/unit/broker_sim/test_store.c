@@ -210,9 +210,9 @@ static void foreign_damaged_and_newer_files_are_refused_and_left_alone(void **st
     change_file(&fixture, APPLICATION_ID_AT, "\0\0\0\1", 4);
     assert_refused(&fixture, ERROR_SYNTAX, "another program");
     change_file(&fixture, APPLICATION_ID_AT, "DPSB\0", 4);
-    change_file(&fixture, USER_VERSION_AT, "\0\0\0\2", 4);
+    change_file(&fixture, USER_VERSION_AT, "\0\0\0\3", 4);
     assert_refused(&fixture, ERROR_CONFLICT, "newer");
-    change_file(&fixture, USER_VERSION_AT, "\0\0\0\1", 4);
+    change_file(&fixture, USER_VERSION_AT, "\0\0\0\2", 4);
     store_close(open_in(fixture.dir));
     char broken[2 * PAGE_BYTES];
     memset(broken, 0xA5, sizeof broken);
@@ -226,6 +226,44 @@ static void foreign_damaged_and_newer_files_are_refused_and_left_alone(void **st
     assert_int_equal(file_read(path, 65536, &now, NULL), 0);
     assert_int_equal(now.length_bytes, sizeof broken);
     assert_memory_equal(now.data, broken, sizeof broken);
+}
+
+static int print_row(void *user, const char *id, const cJSON *json, struct error *error)
+{
+    (void)error;
+    CLEANUP_FREE char *line = json_print_line(json);
+    char *text = user;
+    snprintf(text + strlen(text), 1024 - strlen(text), "%s=%s\n", id, line);
+    return 0;
+}
+
+static void put_text(struct store *store, enum store_kind kind, const char *id, const char *text)
+{
+    CLEANUP_JSON cJSON *json = cJSON_Parse(text);
+    assert_int_equal(store_put(store, kind, id, json, NULL), 0);
+}
+
+static void devices_of_an_older_file_get_their_hub_into_their_ids(void **state)
+{
+    (void)state;
+    CLEANUP(teardown) struct fixture fixture;
+    setup(&fixture);
+    put_text(fixture.store, STORE_DEVICE, "dev-01", "{\"hub\":\"A.net\",\"twin\":{\"version\":2.5,\"\u00e9\":null}}");
+    put_text(fixture.store, STORE_DEVICE, "DEV-01", "{\"hub\":\"b.net\"}");
+    put_text(fixture.store, STORE_MESSAGE, "dev-01/00000000000000000007", "{\"deviceId\":\"dev-01\",\"number\":7}");
+    put_text(fixture.store, STORE_MESSAGE, "gone/00000000000000000008", "{\"deviceId\":\"gone\",\"number\":8}");
+    store_close(TAKE(fixture.store));
+    change_file(&fixture, USER_VERSION_AT, "\0\0\0\1", 4);
+    for (int i = 0; i < 2; i++) {
+        char text[1024] = "";
+        fixture.store = open_in(fixture.dir);
+        assert_int_equal(store_each(fixture.store, STORE_DEVICE, print_row, text, NULL), 0);
+        assert_int_equal(store_each(fixture.store, STORE_MESSAGE, print_row, text, NULL), 0);
+        assert_string_equal(text, "DEV-01/b.net={\"hub\":\"b.net\",\"deviceId\":\"DEV-01\"}\n"
+                                  "dev-01/a.net={\"hub\":\"A.net\",\"twin\":{\"version\":2.5,\"\\u00e9\":null},\"deviceId\":\"dev-01\"}\n"
+                                  "dev-01/a.net/00000000000000000007={\"deviceId\":\"dev-01\",\"number\":7,\"hub\":\"A.net\"}\n");
+        store_close(TAKE(fixture.store));
+    }
 }
 
 static void a_file_set_aside_keeps_its_bytes_and_gives_way(void **state)
@@ -309,6 +347,7 @@ int main(void)
         cmocka_unit_test(a_flush_that_fails_keeps_its_changes_for_the_next_one),
         cmocka_unit_test(what_waits_is_bounded),
         cmocka_unit_test(foreign_damaged_and_newer_files_are_refused_and_left_alone),
+        cmocka_unit_test(devices_of_an_older_file_get_their_hub_into_their_ids),
         cmocka_unit_test(a_file_set_aside_keeps_its_bytes_and_gives_way),
         cmocka_unit_test(the_file_is_for_its_owner_alone),
         cmocka_unit_test(a_row_that_is_refused_ends_the_reading),
