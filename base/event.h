@@ -67,7 +67,7 @@ enum event_view { EVENT_VIEW_CONSOLE, EVENT_VIEW_WIRE, EVENT_VIEW_SERVICE, EVENT
     X(STORE_MENDED, "store.mended", BENCH, "it is written again, with all that had waited")                                                \
     X(SCENARIO_SET, "scenario.set", BENCH, "knobs were bound to a registration id")                                                        \
     X(CONSOLE_LINE, "console.line", CONSOLE, "a line of the device's console")                                                             \
-    X(CONSOLE_GAP, "console.gap", CONSOLE, "the port was away: bytes may be missing here")                                                 \
+    X(CONSOLE_GAP, "console.gap", CONSOLE, "the port was away, or bytes had no room: some are missing")                                    \
     X(AT_COMMAND, "at.command", CONSOLE, "an AT command was sent; content that is a secret is replaced by its SHA-256")                    \
     X(AT_REPLY, "at.reply", CONSOLE, "its final result")                                                                                   \
     X(DEVICE_RESET, "device.reset", BENCH, "the rig reset, erased or powered the device")                                                  \

@@ -57,7 +57,11 @@ static void tell_line(const cJSON *data, struct bytes *out)
 
 static void tell_gap(const cJSON *data, struct bytes *out)
 {
-    bytes_printf(out, "(the port was away for %lld ms)", (long long)json_integer(data, "gap_ms", 0));
+    long long lost_bytes = json_integer(data, "lost_bytes", 0);
+    if (lost_bytes)
+        bytes_printf(out, "(%lld bytes are lost: they came faster than they were taken)", lost_bytes);
+    else
+        bytes_printf(out, "(the port was away for %lld ms)", (long long)json_integer(data, "gap_ms", 0));
 }
 
 static void tell_at_command(const cJSON *data, struct bytes *out)

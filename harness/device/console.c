@@ -271,14 +271,30 @@ static void on_gone(void *user, const char *reason)
         console->options.callbacks.on_gone(console->options.callbacks.user, reason);
 }
 
-static void on_back(void *user, int64_t gap_ms)
+static void emit_gap(struct console *console, const char *measure, int64_t value)
 {
-    struct console *console = user;
     CLEANUP_JSON cJSON *event = event_new(EVENT_CONSOLE_GAP, console->options.port.clock, HARNESS_EVENT_SOURCE);
-    if (event && (json_set_string(event_data(event), "device", console->device) || json_set_integer(event_data(event), "gap_ms", gap_ms) ||
+    if (event && (json_set_string(event_data(event), "device", console->device) || json_set_integer(event_data(event), measure, value) ||
                   add_port(console, event_data(event))))
         cJSON_Delete(TAKE(event));
     emit(console, TAKE(event));
+}
+
+/* The line that the hole is in ends there. */
+static void on_overflow(void *user, uint64_t lost_bytes)
+{
+    struct console *console = user;
+    line_reader_flush(&console->reader);
+    console_records_flush(&console->records);
+    emit_gap(console, "lost_bytes", (int64_t)lost_bytes);
+    if (console->options.callbacks.on_overflow)
+        console->options.callbacks.on_overflow(console->options.callbacks.user, lost_bytes);
+}
+
+static void on_back(void *user, int64_t gap_ms)
+{
+    struct console *console = user;
+    emit_gap(console, "gap_ms", gap_ms);
     if (console->options.callbacks.on_back)
         console->options.callbacks.on_back(console->options.callbacks.user, gap_ms);
 }
@@ -296,8 +312,8 @@ static int open_parts(struct console *console, struct error *error)
     if (options->raw_path && raw_file_open(options->raw_path, 0, &console->raw, error))
         return -1;
     struct serial_options port = options->port;
-    port.callbacks =
-        (struct serial_callbacks){.user = console, .on_bytes = on_bytes, .on_gone = on_gone, .on_back = on_back, .on_lost = on_lost};
+    port.callbacks = (struct serial_callbacks){
+        .user = console, .on_bytes = on_bytes, .on_overflow = on_overflow, .on_gone = on_gone, .on_back = on_back, .on_lost = on_lost};
     return serial_open(&port, &console->port, error);
 }
 

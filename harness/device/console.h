@@ -3,7 +3,7 @@
  *
  * What:     opens the port, splits lines, writes raw bytes, and emits for each line that is not an AT reply a `console.line`, followed
  *           by a `console.<name>` when the dialect knows the line and for what its form says (console_record.h); all carry the time of the
- *           line's first byte. `console.gap` when the port was away.
+ *           line's first byte. `console.gap` when the port was away, and where bytes had no room.
  * Shells:   what a shell erased is not in the text, nor are prompts; a line of prompts alone makes no event. The raw file has all of it, but for what
  *           was erased while secrets are guarded.
  * Records:  console.line has its `type`. console.<name> has in `data` the captures of the dialect, or the fields of the record, plus `device`,
@@ -12,7 +12,7 @@
  * Secrets:  a device can print back what it was sent (the AT host does, when a command fails before it reaches the modem). PEM
  *           private keys are replaced, in events and in the raw file alike, by CONSOLE_REDACTED; after console_guard_secrets() also
  *           bare lines of base64 alone (a key without its frame) and the AT host's messages about single bytes that it drops.
- * Threads:  none; callbacks run from the loop.
+ * Threads:  those of serial_port.h; callbacks run from the loop.
  */
 #ifndef HARNESS_DEVICE_CONSOLE_H
 #define HARNESS_DEVICE_CONSOLE_H
@@ -49,6 +49,7 @@ struct console_callbacks {
     bool (*expects_boot)(void *user, const struct console_line *line);
     /* Every line that nobody claimed, after its events went out. */
     void (*on_line)(void *user, const struct console_line *line);
+    void (*on_overflow)(void *user, uint64_t lost_bytes);
     void (*on_gone)(void *user, const char *reason);
     void (*on_back)(void *user, int64_t gap_ms);
     void (*on_lost)(void *user, const struct error *error);

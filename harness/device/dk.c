@@ -228,6 +228,13 @@ static void on_line(void *user, const struct console_line *line)
         dk->options.callbacks.on_rest(dk->options.callbacks.user, line->match->event);
 }
 
+static void on_overflow(void *user, uint64_t lost_bytes)
+{
+    struct dk *dk = ((struct side *)user)->dk;
+    if (dk->options.callbacks.on_overflow)
+        dk->options.callbacks.on_overflow(dk->options.callbacks.user, lost_bytes);
+}
+
 static void on_gone(void *user, const char *reason)
 {
     struct side *side = user;
@@ -451,6 +458,7 @@ static int open_side(struct dk *dk, size_t index, const char *path, const char *
                                                     .claims = claims,
                                                     .expects_boot = expects_boot,
                                                     .on_line = on_line,
+                                                    .on_overflow = on_overflow,
                                                     .on_gone = on_gone,
                                                     .on_back = on_back,
                                                     .on_lost = on_lost}};

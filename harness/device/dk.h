@@ -29,6 +29,8 @@ struct dk_callbacks {
     void (*on_unexpected_boot)(void *user, const char *banner);
     /* The line that ends what this boot does (a dialect's `terminal: true`); `event` is its name. */
     void (*on_rest)(void *user, const char *event);
+    /* So many bytes of the console had no room: the loop was busy for too long. */
+    void (*on_overflow)(void *user, uint64_t lost_bytes);
     /* The port: away, back, lost for good (IO, rig). */
     void (*on_gone)(void *user, const char *reason);
     void (*on_back)(void *user, int64_t gap_ms);

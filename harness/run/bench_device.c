@@ -148,6 +148,16 @@ static void on_gone(void *user, const char *reason)
     bench_report_trouble(bench, &error);
 }
 
+static void on_overflow(void *user, uint64_t lost_bytes)
+{
+    struct bench *bench = user;
+    struct error error = ERROR_INIT;
+    error_set(&error, ERROR_OWNER_RIG, ERROR_LIMIT,
+              "%llu bytes of the console of '%s' are lost: this machine was held up for too long; is its disk slow, or its memory short?",
+              (unsigned long long)lost_bytes, bench->device->id);
+    bench_report_trouble(bench, &error);
+}
+
 static void on_lost(void *user, const struct error *error)
 {
     bench_report_trouble(user, error);
@@ -189,7 +199,7 @@ static int open_port(struct bench *bench, struct error *error)
         .raw_path = raw_path,
         .console_raw_path = second_raw_path,
         .sink = {.emit = on_device_event, .user = bench},
-        .callbacks = {.user = bench, .on_gone = on_gone, .on_lost = on_lost},
+        .callbacks = {.user = bench, .on_overflow = on_overflow, .on_gone = on_gone, .on_lost = on_lost},
     };
     return dk_open(&options, &bench->dk, error);
 }

@@ -711,6 +711,7 @@ static const char *network_gone_reason(struct serial_handle *handle)
 }
 
 const struct serial_backend serial_backend_gensio = {.name = "gensio",
+                                                     .does_sender_wait = true, /* TCP's window closes */
                                                      .open = network_open,
                                                      .finish_open = network_finish_open,
                                                      .close = network_close,

@@ -68,4 +68,4 @@ static ssize_t pty_write(struct serial_handle *handle, const void *data, size_t 
 }
 
 const struct serial_backend serial_backend_termios = {
-    .name = "termios", .open = pty_open, .close = pty_close, .fd = pty_fd, .read = pty_read, .write = pty_write};
+    .name = "termios", .does_sender_wait = true, .open = pty_open, .close = pty_close, .fd = pty_fd, .read = pty_read, .write = pty_write};

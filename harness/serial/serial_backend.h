@@ -3,7 +3,8 @@
  *
  * What:     a back end opens a path that was resolved, locks it, and reads and writes without blocking. Everything else (the loop,
  *           re-opening, pacing) is in serial_port.c and is the same for all.
- * Threads:  one a port in the back end for other machines (docs/adr/0130-network-ports-in-a-thread.md); none of them runs a callback.
+ * Threads:  one a port in the back end for other machines (docs/adr/0130-network-ports-in-a-thread.md); none of them runs a callback. `read` is called from
+ *           the thread of intake.h while the program calls `write`; nothing else at the same time.
  * Source:   libserialport 0.1.1 wants a name under /sys/class/tty and TIOCMGET, which no pty has; its nonblocking read returns 0 for
  *           ever after a hang-up, so serial_port.c asks poll() for POLLHUP as well.
  */
@@ -27,6 +28,7 @@ struct serial_settings {
 
 struct serial_backend {
     const char *name;
+    bool does_sender_wait; /* while nobody reads, by itself; else with RTS/CTS alone */
     int (*open)(const struct serial_settings *settings, struct serial_handle **ret_handle, struct error *error);
     /* NULL: a port that was opened is open. Else opening goes on: 0 done, 1 not yet after wait_ms, -1 failed. */
     int (*finish_open)(struct serial_handle *handle, int64_t wait_ms, struct error *error);

@@ -1,16 +1,17 @@
 #include "harness/serial/serial_port.h"
 
 #include "base/cleanup.h"
+#include "harness/serial/intake.h"
 #include "harness/serial/network_address.h"
 
 #include <errno.h>
 #include <openssl/crypto.h>
-#include <poll.h>
 #include <string.h>
 #include <sys/stat.h>
 
 enum {
     RX_BYTES = 64 * 1024,
+    PIECES_A_TURN = 64, /* then the loop's timers and everybody else have their turn */
     REOPEN_INTERVAL_MS = 50,
     OPEN_WAIT_MS = 15000, /* for a port of another machine; its back end gives up by itself, but for the look-up of a name */
     SETTLED_MS = 1000,    /* a port that goes away again sooner was not back */
@@ -23,10 +24,13 @@ struct serial_port {
     char *path;
     const struct serial_backend *backend;
     struct serial_handle *handle; /* NULL while it is away */
-    uv_poll_t *poll;              /* one an opening: a closing uv_poll_t cannot be used again */
+    struct intake *intake;        /* reads; one an opening */
+    uv_poll_t *poll;              /* writes; one an opening: a closing uv_poll_t cannot be used again */
+    bool cannot_write;
+    uv_async_t arrival;
     uv_timer_t tx_pause;
     uv_timer_t reopen;
-    int open_timers;
+    int open_handles;
     enum state state;
     int64_t gone_at_us;
     int64_t back_at_us;
@@ -73,6 +77,17 @@ static void free_handle(uv_handle_t *handle)
     free(handle);
 }
 
+static int start_intake(struct serial_port *port, struct error *error)
+{
+    struct intake_options options = {.backend = port->backend,
+                                     .handle = port->handle,
+                                     .clock = port->options.clock,
+                                     .wake = &port->arrival,
+                                     .max_bytes = port->options.rx_max_bytes,
+                                     .does_sender_wait = port->backend->does_sender_wait || port->options.has_flow_control};
+    return intake_start(&options, &port->intake, error) ? error_prefix(error, "watch '%s'", port->path) : 0;
+}
+
 static int start_poll(struct serial_port *port, struct error *error)
 {
     port->poll = malloc(sizeof(*port->poll));
@@ -84,12 +99,14 @@ static int start_poll(struct serial_port *port, struct error *error)
         return error_set(error, ERROR_OWNER_RIG, ERROR_IO, "watch '%s': %s", port->path, uv_strerror(rc));
     }
     port->poll->data = port;
+    port->cannot_write = false;
     watch(port);
     return 0;
 }
 
 static void close_backend(struct serial_port *port)
 {
+    intake_stop(TAKE(port->intake));
     if (port->poll) {
         uv_poll_stop(port->poll);
         port->poll->data = NULL;
@@ -105,7 +122,7 @@ static void close_backend(struct serial_port *port)
 static int finish_open(struct serial_port *port, int64_t wait_ms, struct error *error)
 {
     int rc = port->backend->finish_open ? port->backend->finish_open(port->handle, wait_ms, error) : 0;
-    return rc ? rc : start_poll(port, error);
+    return rc ? rc : start_poll(port, error) || start_intake(port, error) ? -1 : 0;
 }
 
 /* 1: not yet, ask again. */
@@ -175,13 +192,13 @@ static bool was_back_for_a_moment(const struct serial_port *port)
     return port->back_at_us && clock_mono_us(port->options.clock) - port->back_at_us < (int64_t)SETTLED_MS * 1000;
 }
 
-static void set_gone(struct serial_port *port, int errno_value)
+static void set_gone(struct serial_port *port, const struct intake_end *end)
 {
     char reason[128];
-    snprintf(reason, sizeof(reason), "%s", reason_of(port, errno_value));
+    snprintf(reason, sizeof(reason), "%s", reason_of(port, end->errno_value));
+    port->gone_at_us = end->mono_us;
     close_backend(port);
     port->state = STATE_AWAY;
-    port->gone_at_us = clock_mono_us(port->options.clock);
     int64_t patience_ms = port->options.reopen_ms ? port->options.reopen_ms : SERIAL_REOPEN_MS_DEFAULT;
     if (!was_back_for_a_moment(port))
         port->reopen_deadline = deadline_in_ms(port->options.clock, patience_ms > 0 ? patience_ms : 0);
@@ -190,31 +207,55 @@ static void set_gone(struct serial_port *port, int errno_value)
         port->options.callbacks.on_gone(port->options.callbacks.user, reason);
 }
 
-/* A driver may hang up without an error, and a read that says "nothing" for ever: then only poll() tells. */
-static bool has_hung_up(struct serial_port *port)
-{
-    struct pollfd item = {.fd = port->backend->fd(port->handle), .events = POLLIN};
-    return poll(&item, 1, 0) > 0 && item.revents & (POLLHUP | POLLERR | POLLNVAL);
-}
-
 /* ---- bytes */
 
-static void read_some(struct serial_port *port)
+static void tell_loss(struct serial_port *port, uint64_t lost_bytes)
 {
-    ssize_t count = port->backend->read(port->handle, port->rx, sizeof(port->rx));
-    if (count < 0) {
-        set_gone(port, errno);
-        return;
-    }
-    if (count == 0) {
-        if (has_hung_up(port))
-            set_gone(port, 0);
-        return;
-    }
-    port->counts.rx_bytes += (uint64_t)count;
-    const struct clock *clock = port->options.clock;
+    port->counts.lost_bytes += lost_bytes;
+    if (port->options.callbacks.on_overflow)
+        port->options.callbacks.on_overflow(port->options.callbacks.user, lost_bytes);
+}
+
+static void tell_bytes(struct serial_port *port, const struct intake_piece *piece)
+{
+    port->counts.rx_bytes += piece->length_bytes;
     if (port->options.callbacks.on_bytes)
-        port->options.callbacks.on_bytes(port->options.callbacks.user, port->rx, (size_t)count, clock_mono_us(clock), clock_unix_us(clock));
+        port->options.callbacks.on_bytes(port->options.callbacks.user, port->rx, piece->length_bytes, piece->mono_us, piece->unix_us);
+}
+
+/* Each callback may close the port. */
+static void tell_piece(struct serial_port *port, const struct intake_piece *piece)
+{
+    if (piece->lost_bytes)
+        tell_loss(port, piece->lost_bytes);
+    if (piece->length_bytes && port->state == STATE_OPEN)
+        tell_bytes(port, piece);
+}
+
+static void on_arrival(uv_async_t *arrival)
+{
+    struct serial_port *port = arrival->data;
+    struct intake_piece piece;
+    struct intake_end end;
+    int count = 0;
+    while (port->intake && count < PIECES_A_TURN && intake_take(port->intake, port->rx, sizeof(port->rx), &piece)) {
+        tell_piece(port, &piece);
+        count++;
+    }
+    if (!port->intake)
+        return;
+    if (count == PIECES_A_TURN)
+        uv_async_send(arrival);
+    else if (intake_has_ended(port->intake, &end))
+        set_gone(port, &end);
+}
+
+/* What it said before is still told: only then it is gone. */
+static void stop_writing(struct serial_port *port, int errno_value)
+{
+    port->cannot_write = true;
+    watch(port);
+    intake_finish(port->intake, errno_value);
 }
 
 static void drop_sent(struct serial_port *port, size_t count)
@@ -240,7 +281,7 @@ static void write_some(struct serial_port *port)
         return;
     ssize_t count = port->backend->write(port->handle, port->tx + port->tx_start, length);
     if (count < 0) {
-        set_gone(port, errno);
+        stop_writing(port, errno);
         return;
     }
     drop_sent(port, (size_t)count);
@@ -255,8 +296,11 @@ static void watch(struct serial_port *port)
 {
     if (!port->poll)
         return;
-    bool may_send = port->tx_length && !uv_is_active((uv_handle_t *)&port->tx_pause);
-    uv_poll_start(port->poll, UV_READABLE | (may_send ? UV_WRITABLE : 0), on_poll);
+    bool may_send = port->tx_length && !port->cannot_write && !uv_is_active((uv_handle_t *)&port->tx_pause);
+    if (may_send)
+        uv_poll_start(port->poll, UV_WRITABLE, on_poll);
+    else
+        uv_poll_stop(port->poll);
 }
 
 static void on_poll(uv_poll_t *poll, int status, int events)
@@ -264,13 +308,9 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     struct serial_port *port = poll->data;
     if (!port)
         return;
-    if (status < 0) {
-        set_gone(port, 0);
-        return;
-    }
-    if (events & UV_READABLE)
-        read_some(port);
-    if (events & UV_WRITABLE && port->state == STATE_OPEN)
+    if (status < 0)
+        stop_writing(port, 0);
+    else if (events & UV_WRITABLE)
         write_some(port);
 }
 
@@ -297,19 +337,23 @@ static void free_port(struct serial_port *port)
     free(port);
 }
 
-static void on_timer_closed(uv_handle_t *handle)
+static void on_handle_closed(uv_handle_t *handle)
 {
     struct serial_port *port = handle->data;
-    if (--port->open_timers == 0)
+    if (--port->open_handles == 0)
         free_port(port);
 }
 
-static void start_timers(struct serial_port *port)
+static int start_handles(struct serial_port *port, struct error *error)
 {
+    int rc = uv_async_init(port->options.loop, &port->arrival, on_arrival);
+    if (rc)
+        return error_set(error, ERROR_OWNER_RIG, ERROR_IO, "watch '%s': %s", port->path, uv_strerror(rc));
     uv_timer_init(port->options.loop, &port->tx_pause);
     uv_timer_init(port->options.loop, &port->reopen);
-    port->tx_pause.data = port->reopen.data = port;
-    port->open_timers = 2;
+    port->arrival.data = port->tx_pause.data = port->reopen.data = port;
+    port->open_handles = 3;
+    return 0;
 }
 
 int serial_open(const struct serial_options *options, struct serial_port **ret_port, struct error *error)
@@ -317,7 +361,10 @@ int serial_open(const struct serial_options *options, struct serial_port **ret_p
     struct serial_port *port = new_port(options);
     if (!port)
         return error_set_memory(error);
-    start_timers(port);
+    if (start_handles(port, error)) {
+        free_port(port);
+        return -1;
+    }
     int rc = open_and_watch(port, OPEN_WAIT_MS, error);
     if (rc) {
         serial_close(port);
@@ -333,8 +380,9 @@ void serial_close(struct serial_port *port)
         return;
     close_backend(port);
     port->state = STATE_CLOSED;
-    uv_close((uv_handle_t *)&port->tx_pause, on_timer_closed);
-    uv_close((uv_handle_t *)&port->reopen, on_timer_closed);
+    uv_close((uv_handle_t *)&port->arrival, on_handle_closed);
+    uv_close((uv_handle_t *)&port->tx_pause, on_handle_closed);
+    uv_close((uv_handle_t *)&port->reopen, on_handle_closed);
 }
 
 static void append_tx(struct serial_port *port, const void *data, size_t length_bytes)

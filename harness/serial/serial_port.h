@@ -14,8 +14,10 @@
  * Network:  with RFC 2217 the baud rate, 8N1, flow control, DTR and RTS are set at the server; one that sets something else is an error. With bare TCP
  *           they are the server's business. A closed connection is a gap like an unplugged cable. The server keeps other clients out.
  *           serial_open waits for the server, at most 15 s; opening it again does not.
- * Threads:  none. Callbacks run from the loop, never from within a call of yours. A callback may write and may close the port.
- * Limits:   SERIAL_TX_MAX_BYTES wait to be sent at most.
+ * Busy:     a thread takes the bytes from the kernel (intake.h), so a loop that is busy for seconds loses none. When more come than rx_max_bytes, a sender
+ *           that waits for its reader is left to wait; of any other what does not fit is dropped, counted and told.
+ * Threads:  that one, and the network's. Callbacks run from the loop, never from within a call of yours. A callback may write and may close the port.
+ * Limits:   SERIAL_TX_MAX_BYTES wait to be sent at most, rx_max_bytes to be taken.
  */
 #ifndef HARNESS_SERIAL_SERIAL_PORT_H
 #define HARNESS_SERIAL_SERIAL_PORT_H
@@ -41,6 +43,8 @@ struct serial_callbacks {
     void *user;
     /* Bytes as they came, up to 64 KiB at a time; lent. Both clocks, read just after the bytes. */
     void (*on_bytes)(void *user, const void *data, size_t length_bytes, int64_t mono_us, int64_t unix_us);
+    /* Between the bytes before and the bytes after this call so many came that had no room: the loop was busy for too long. */
+    void (*on_overflow)(void *user, uint64_t lost_bytes);
     /* The port went away; opening again has begun. What waited to be sent is dropped. `reason`: one line, lent. */
     void (*on_gone)(void *user, const char *reason);
     /* It is open again after `gap_ms`; whatever the device said meanwhile is lost. */
@@ -51,12 +55,13 @@ struct serial_callbacks {
 
 struct serial_options {
     uv_loop_t *loop;
-    const struct clock *clock;
-    const char *path;      /* copied */
-    int baud;              /* 0: SERIAL_BAUD_DEFAULT; without meaning for a pty */
-    bool has_flow_control; /* RTS/CTS */
-    size_t tx_chunk_bytes; /* pacing for slow receivers: at most so many bytes, then a pause of tx_gap_ms; 0: as the port takes them */
+    const struct clock *clock; /* for any thread */
+    const char *path;          /* copied */
+    int baud;                  /* 0: SERIAL_BAUD_DEFAULT; without meaning for a pty */
+    bool has_flow_control;     /* RTS/CTS */
+    size_t tx_chunk_bytes;     /* pacing for slow receivers: at most so many bytes, then a pause of tx_gap_ms; 0: as the port takes them */
     int64_t tx_gap_ms;
+    size_t rx_max_bytes; /* 0: INTAKE_MAX_BYTES */
     int64_t reopen_ms; /* how long to try to open it again; 0: SERIAL_REOPEN_MS_DEFAULT; less than 0: not at all, on_lost follows at once */
     const struct serial_backend *backend; /* NULL: serial_backend_for(path) */
     struct serial_callbacks callbacks;    /* members may be NULL */
@@ -85,7 +90,8 @@ const char *serial_path(const struct serial_port *port);
 const char *serial_backend_name(const struct serial_port *port);
 
 struct serial_counts {
-    uint64_t rx_bytes;
+    uint64_t rx_bytes;   /* that were told */
+    uint64_t lost_bytes; /* that had no room */
     uint64_t tx_bytes;
     uint64_t gap_count;
     int64_t gap_ms; /* all gaps together */

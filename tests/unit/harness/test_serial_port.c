@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,6 +29,8 @@ struct bench {
     int gone_count, back_count, lost_count;
     int64_t gap_ms;
     struct error lost;
+    size_t heard_before_hole, heard_when_gone;
+    uint64_t hole_bytes;
 };
 
 static void on_bytes(void *user, const void *data, size_t length, int64_t mono_us, int64_t unix_us)
@@ -37,9 +40,18 @@ static void on_bytes(void *user, const void *data, size_t length, int64_t mono_u
     assert_int_equal(bytes_append(&bench->heard, data, length), 0);
 }
 
+static void on_overflow(void *user, uint64_t lost_bytes)
+{
+    struct bench *bench = user;
+    bench->heard_before_hole = bench->heard.length_bytes;
+    bench->hole_bytes += lost_bytes;
+}
+
 static void on_gone(void *user, const char *reason)
 {
-    ((struct bench *)user)->gone_count++;
+    struct bench *bench = user;
+    bench->gone_count++;
+    bench->heard_when_gone = bench->heard.length_bytes;
     assert_true(strlen(reason) > 0);
 }
 
@@ -68,7 +80,8 @@ static int set_up(void **state)
         .clock = &clock_system,
         .path = bench->fake.path,
         .backend = &BACKEND,
-        .callbacks = {.user = bench, .on_bytes = on_bytes, .on_gone = on_gone, .on_back = on_back, .on_lost = on_lost}};
+        .callbacks = {
+            .user = bench, .on_bytes = on_bytes, .on_overflow = on_overflow, .on_gone = on_gone, .on_back = on_back, .on_lost = on_lost}};
     *state = bench;
     return 0;
 }
@@ -370,6 +383,81 @@ static void loses_nothing_of_a_flood(void **state)
     free(flood);
 }
 
+/* ---- a loop that is busy: nobody runs it */
+
+enum { BUSY_BYTES = 512 * 1024, LITTLE_ROOM_BYTES = 64 * 1024, PATIENCE_MS = 20000, KERNEL_MAX_BYTES = 64 * 1024, QUIET_MS = 100 };
+
+static unsigned char byte_at(size_t place)
+{
+    return (unsigned char)(place * 2654435761U >> 13);
+}
+
+/* Returns how many bytes of it were taken before nobody took any for so long. */
+static size_t say_without_loop(struct bench *bench, size_t from, size_t length, int patience_ms)
+{
+    unsigned char *text = malloc(length);
+    size_t done = 0;
+    struct pollfd item = {.fd = bench->fake.master_fd, .events = POLLOUT};
+    for (size_t i = 0; i < length; i++)
+        text[i] = byte_at(from + i);
+    while (done < length && poll(&item, 1, patience_ms) > 0) {
+        ssize_t count = write(bench->fake.master_fd, text + done, length - done);
+        if (count < 0 && errno != EAGAIN)
+            break;
+        done += count > 0 ? (size_t)count : 0;
+    }
+    free(text);
+    return done;
+}
+
+static void assert_heard(const struct bench *bench, size_t from, size_t length, size_t place)
+{
+    for (size_t i = 0; i < length; i++)
+        if (bench->heard.data[from + i] != byte_at(place + i))
+            fail_msg("byte %zu differs", from + i);
+}
+
+static void takes_from_the_kernel_while_the_loop_is_busy(void **state)
+{
+    struct bench *bench = *state;
+    open_port(bench);
+    assert_int_equal(say_without_loop(bench, 0, BUSY_BYTES, PATIENCE_MS), BUSY_BYTES);
+    assert_int_equal(bench->heard.length_bytes, 0);
+    hear(bench, BUSY_BYTES);
+    assert_heard(bench, 0, BUSY_BYTES, 0);
+    assert_int_equal(serial_counts(bench->port).lost_bytes, 0);
+}
+
+static void tells_all_that_was_said_before_it_went_away(void **state)
+{
+    struct bench *bench = *state;
+    bench->options.reopen_ms = -1;
+    open_port(bench);
+    assert_int_equal(say_without_loop(bench, 0, BUSY_BYTES, PATIENCE_MS), BUSY_BYTES);
+    bench->wanted = BUSY_BYTES - KERNEL_MAX_BYTES; /* the rest may go with the pty */
+    fake_unplug(&bench->fake);
+    assert_true(run_until(&bench->loop, is_gone, bench));
+    assert_true(bench->heard_when_gone >= bench->wanted);
+    assert_int_equal(bench->heard.length_bytes, bench->heard_when_gone);
+    assert_heard(bench, 0, bench->heard_when_gone, 0);
+}
+
+static void makes_a_sender_wait_that_can(void **state)
+{
+    struct bench *bench = *state;
+    bench->options.rx_max_bytes = LITTLE_ROOM_BYTES;
+    bench->options.has_flow_control = true;
+    open_port(bench);
+    size_t taken = say_without_loop(bench, 0, BUSY_BYTES, QUIET_MS);
+    assert_true(taken >= LITTLE_ROOM_BYTES && taken < BUSY_BYTES);
+    hear(bench, taken);
+    assert_heard(bench, 0, taken, 0);
+    fake_say(&bench->fake, "go on");
+    hear(bench, taken + 5);
+    assert_int_equal(serial_counts(bench->port).lost_bytes, 0);
+    assert_int_equal(bench->hole_bytes, 0);
+}
+
 static void close_at_once(void *user, const void *data, size_t length, int64_t mono_us, int64_t unix_us)
 {
     struct bench *bench = user;
@@ -395,6 +483,30 @@ static void may_be_closed_from_its_own_callback(void **state)
 }
 
 #ifdef HAS_SHIM
+static bool is_all_told(void *user)
+{
+    struct bench *bench = user;
+    return bench->heard.length_bytes + bench->hole_bytes == bench->wanted;
+}
+
+static void counts_what_had_no_room_and_tells_where(void **state)
+{
+    struct bench *bench = *state;
+    bench->options.rx_max_bytes = LITTLE_ROOM_BYTES;
+    open_port(bench);
+    assert_int_equal(say_without_loop(bench, 0, BUSY_BYTES, PATIENCE_MS), BUSY_BYTES);
+    bench->wanted = BUSY_BYTES;
+    assert_true(run_until(&bench->loop, is_all_told, bench));
+    assert_true(bench->heard_before_hole >= LITTLE_ROOM_BYTES);
+    assert_true(bench->hole_bytes > 0);
+    assert_int_equal(serial_counts(bench->port).lost_bytes, bench->hole_bytes);
+    assert_int_equal(serial_counts(bench->port).rx_bytes, bench->heard.length_bytes);
+    assert_heard(bench, 0, bench->heard_before_hole, 0);
+    size_t behind = bench->heard.length_bytes - bench->heard_before_hole;
+    assert_heard(bench, bench->heard_before_hole, behind, bench->heard_before_hole + bench->hole_bytes);
+    assert_int_equal(bench->gone_count, 0);
+}
+
 int shim_modem_lines(void);
 
 static void asserts_dtr_and_rts(void **state)
@@ -424,7 +536,11 @@ int main(void)
         BEHAVIOUR(waits_for_a_device_that_does_not_read),
         BEHAVIOUR(loses_nothing_of_a_flood),
         BEHAVIOUR(may_be_closed_from_its_own_callback),
+        BEHAVIOUR(takes_from_the_kernel_while_the_loop_is_busy),
+        BEHAVIOUR(tells_all_that_was_said_before_it_went_away),
+        BEHAVIOUR(makes_a_sender_wait_that_can),
 #ifdef HAS_SHIM
+        BEHAVIOUR(counts_what_had_no_room_and_tells_where),
         BEHAVIOUR(asserts_dtr_and_rts),
 #endif
     };

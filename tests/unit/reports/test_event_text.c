@@ -25,6 +25,7 @@ static void says_each_kind_in_one_line(void **state)
          "err: bad [m]"},
         {"console.line", "\"text\":\"+CEREG: 1\"", "+CEREG: 1"},
         {"console.gap", "\"gap_ms\":12", "(the port was away for 12 ms)"},
+        {"console.gap", "\"lost_bytes\":12", "(12 bytes are lost: they came faster than they were taken)"},
         {"at.command", "\"command\":\"AT%CMNG=0,1,0,\\\"a\\nb\\\"\"", "> AT%CMNG=0,1,0,\"a b\""},
         {"at.reply", "\"result\":\"OK\",\"lines\":[\"a\",\"b\"]", "< OK: a / b"},
         {"at.reply", "\"result\":\"+CME ERROR: 513\",\"lines\":[]", "< +CME ERROR: 513"},
