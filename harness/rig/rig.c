@@ -152,8 +152,9 @@ static int read_port(struct rig_device *device, struct yaml_node map, struct err
     if (rig_read_port_name(map, "console", &device->console, error) || read_transport(device, map, error) ||
         read_pacing(device, yaml_get(map, "pacing"), error))
         return -1;
-    return rig_read_port_name(map, "serial", &device->serial, error) || read_bool(map, "flow_control", &device->has_flow_control, error) ? -1
-                                                                                                                                     : 0;
+    return rig_read_port_name(map, "serial", &device->serial, error) || read_bool(map, "flow_control", &device->has_flow_control, error)
+               ? -1
+               : 0;
 }
 
 int rig_set_imei(struct rig_device *device, struct yaml_node node, const char *text, struct error *error)
