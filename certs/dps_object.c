@@ -373,6 +373,17 @@ static bool is_allocation_policy(const char *text)
     return false;
 }
 
+/* IoT Hub's device ids, without '+' and '#', which fit no topic. */
+static int read_device_id(const struct build *build, const char *device_id)
+{
+    static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-.%_*?!(),:=@$'";
+    if (strlen(device_id) > DPS_ID_MAX_BYTES)
+        return fail(build, "deviceId", "is longer than %d characters", DPS_ID_MAX_BYTES);
+    if (device_id[strspn(device_id, allowed)])
+        return fail(build, "deviceId", "'%.128s' is none that a hub takes: letters, digits and - . %% _ * ? ! ( ) , : = @ $ '", device_id);
+    return 0;
+}
+
 /* What a registration will need: told here, to the one who writes it, and not when a device comes. */
 static int read_allocation(const struct build *build)
 {
@@ -383,9 +394,7 @@ static int read_allocation(const struct build *build)
         return fail(build, "allocationPolicy", "'%.64s' is not one of hashed, geoLatency, static, custom", policy);
     if (strcasecmp(policy, "custom") == 0 && !*url)
         return fail(build, "customAllocationDefinition.webhookUrl", "is missing; allocationPolicy custom asks a web server there");
-    if (strlen(json_string(json, "deviceId", "")) > DPS_ID_MAX_BYTES)
-        return fail(build, "deviceId", "is longer than %d characters", DPS_ID_MAX_BYTES);
-    return 0;
+    return read_device_id(build, json_string(json, "deviceId", ""));
 }
 
 static int build_object(const struct build *build)

@@ -80,8 +80,8 @@ static void fill_device(const struct exchange *exchange, struct assignment_plan 
 {
     struct registration_outcome *outcome = &plan->outcome;
     const char *registration_id = exchange->own->registration_id;
-    const char *device_id = outcome->is_group ? registration_id : json_string(plan->enrollment, "deviceId", registration_id);
-    snprintf(outcome->device_id, sizeof outcome->device_id, "%s", device_id);
+    const char *device_id = outcome->is_group ? "" : json_string(plan->enrollment, "deviceId", "");
+    snprintf(outcome->device_id, sizeof outcome->device_id, "%s", *device_id ? device_id : registration_id);
     if (!outcome->has_symmetric_key && leaf_of(exchange))
         certificate_sha256(leaf_of(exchange), outcome->leaf_sha256);
 }

@@ -188,6 +188,8 @@ static int run_item(struct service_call *call, enum bulk_mode mode, const cJSON 
     snprintf(call->path.id, sizeof call->path.id, "%s", id);
     if (!json)
         return error_set_memory(call->error);
+    if (!*id)
+        return error_set(call->error, ERROR_OWNER_FILE, ERROR_SYNTAX, "Bad Request: an enrollment has no registrationId");
     if (mode == BULK_DELETE)
         return remove_one(call, NULL);
     if (mode == BULK_CREATE && dps_state_find(call->options->state, DPS_ENROLLMENT, id))
@@ -199,9 +201,11 @@ static int run_item(struct service_call *call, enum bulk_mode mode, const cJSON 
 
 static int add_bulk_error(const struct service_call *call, cJSON *errors)
 {
+    char text[SERVICE_MESSAGE_BYTES];
+    int code = service_call_code(call);
     CLEANUP_JSON cJSON *entry = cJSON_CreateObject();
-    if (json_set_string(entry, "registrationId", call->path.id) || json_set_integer(entry, "errorCode", service_call_code(call)) ||
-        json_set_string(entry, "errorStatus", call->error->text) || !cJSON_AddItemToArray(errors, entry))
+    if (json_set_string(entry, "registrationId", call->path.id) || json_set_integer(entry, "errorCode", code) ||
+        json_set_string(entry, "errorStatus", service_call_message(call, code, text)) || !cJSON_AddItemToArray(errors, entry))
         return -1;
     entry = NULL;
     return 0;

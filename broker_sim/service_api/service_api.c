@@ -183,7 +183,7 @@ static cJSON *error_body(const struct service_call *call, int code, const char *
 }
 
 /* What an API tells a stranger: no paths of this machine, no list of what there is. */
-static const char *message_of(const struct service_call *call, int code, char text[256])
+const char *service_call_message(const struct service_call *call, int code, char text[SERVICE_MESSAGE_BYTES])
 {
     static const char *const names[] = {[SERVICE_ENROLLMENTS] = "Enrollment",
                                         [SERVICE_GROUPS] = "Enrollment group",
@@ -194,7 +194,7 @@ static const char *message_of(const struct service_call *call, int code, char te
     if (call->error->code != ERROR_NOT_FOUND || !call->path.id[0])
         return call->error->text;
     bool is_group = call->path.resource == SERVICE_REGISTRATIONS && call->path.action == SERVICE_QUERY;
-    snprintf(text, 256, "%s not found: '%s'", names[is_group ? SERVICE_GROUPS : call->path.resource], call->path.id);
+    snprintf(text, SERVICE_MESSAGE_BYTES, "%s not found: '%s'", names[is_group ? SERVICE_GROUPS : call->path.resource], call->path.id);
     return text;
 }
 
@@ -203,8 +203,8 @@ static void fail(struct service_call *call)
 {
     int code = service_call_code(call);
     call->response->status = code / CODE_FACTOR;
-    char text[256];
-    CLEANUP_JSON cJSON *body = error_body(call, code, message_of(call, code, text));
+    char text[SERVICE_MESSAGE_BYTES];
+    CLEANUP_JSON cJSON *body = error_body(call, code, service_call_message(call, code, text));
     call->response->body = body ? json_print_line(body) : NULL;
     call->error_code = code;
 }

@@ -28,6 +28,9 @@ cJSON *service_call_body(struct service_call *call);
 int service_call_answer(struct service_call *call, int status, cJSON *result);
 /* Azure's code for the call's error; its first three digits are the status. */
 int service_call_code(const struct service_call *call);
+/* What a client is told of the call's error; `text` is room for it. */
+enum { SERVICE_MESSAGE_BYTES = 256 };
+const char *service_call_message(const struct service_call *call, int code, char text[SERVICE_MESSAGE_BYTES]);
 /* Azure's 405: always -1. */
 int service_call_refuse_method(struct service_call *call);
 /* state.changed, and what the state has to say about unknown members. */

@@ -576,8 +576,12 @@ static void bulk_tells_each_failure_and_does_the_rest(void **state)
     assert_int_equal(
         ask(&rig, "POST", "/enrollments", "{\"mode\":\"delete\",\"enrollments\":[{\"registrationId\":\"a\"},{\"registrationId\":\"x\"}]}"),
         200);
-    assert_answer(&rig, "\"errorCode\":404201");
+    assert_string_equal(
+        rig.body, "{\"isSuccessful\":false,\"errors\":[{\"registrationId\":\"x\",\"errorCode\":404201,\"errorStatus\":\"Enrollment not "
+                  "found: 'x'\"}]}");
     assert_null(dps_state_find(rig.state, DPS_ENROLLMENT, "a"));
+    assert_int_equal(ask(&rig, "POST", "/enrollments", "{\"mode\":\"delete\",\"enrollments\":[{}]}"), 200);
+    assert_answer(&rig, "has no registrationId");
     assert_int_equal(ask(&rig, "POST", "/enrollments", "{\"mode\":\"update\",\"enrollments\":[{\"registrationId\":\"a\"}]}"), 200);
     assert_answer(&rig, "\"errorCode\":404201");
     assert_true(asprintf(&again, "{\"mode\":\"updateIfMatchETag\",\"enrollments\":[%s]}", b) > 0);
