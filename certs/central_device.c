@@ -127,6 +127,26 @@ static cJSON *device_of(const char *id, const char *display_name, const char *te
                : TAKE(device);
 }
 
+static bool has_template(const struct central_application *application, const char *model)
+{
+    const cJSON *template;
+    cJSON_ArrayForEach(template, json_member(application->json, "deviceTemplates"))
+    {
+        if (strcmp(json_string(template, "modelId", ""), model) == 0)
+            return true;
+    }
+    return false;
+}
+
+static int check_template(const struct central_application *application, const char *model, struct error *error)
+{
+    if (!model || has_template(application, model))
+        return 0;
+    return error_set(error, ERROR_OWNER_FILE, ERROR_NOT_FOUND,
+                     "application '%s' has no template '%.128s'; add it: dpsbench central app update --device-templates",
+                     central_application_name(application), model);
+}
+
 int central_device_create(struct central_application *application, const cJSON *json, struct error *error)
 {
     const char *id = json_string(json, "id", "");
@@ -137,7 +157,10 @@ int central_device_create(struct central_application *application, const cJSON *
     if (find(application, id))
         return error_set(error, ERROR_OWNER_FILE, ERROR_EXISTS, "application '%s' has a device '%s' already",
                          central_application_name(application), id);
-    return store(application, NULL, device_of(id, json_string(json, "displayName", id), json_string(json, "template", NULL), true), error);
+    const char *template = json_string(json, "template", NULL);
+    if (check_template(application, template, error))
+        return -1;
+    return store(application, NULL, device_of(id, json_string(json, "displayName", id), template, true), error);
 }
 
 int central_device_delete(struct central_application *application, const char *id, struct error *error)
@@ -259,17 +282,6 @@ static const char *model_of(const cJSON *payload)
 {
     const char *model = json_string(payload, "modelId", json_string(payload, "iotcModelId", ""));
     return *model ? model : NULL;
-}
-
-static bool has_template(const struct central_application *application, const char *model)
-{
-    const cJSON *template;
-    cJSON_ArrayForEach(template, json_member(application->json, "deviceTemplates"))
-    {
-        if (strcmp(json_string(template, "modelId", ""), model) == 0)
-            return true;
-    }
-    return false;
 }
 
 /* The payload may choose a template, once, and name the gateway in front of the device. */

@@ -223,6 +223,8 @@ static void methods_name_what_is_missing(void **unused)
         {"centralDevice.get", "{\"application\":\"one\",\"deviceId\":\"x\"}", "has no device 'x'"},
         {"centralDevice.list", "{\"application\":\"on\"}", "there are: one"},
         {"centralDevice.put", "{\"application\":\"one\",\"device\":{\"id\":\"a b\"}}", "device id 'a b'"},
+        {"centralDevice.put", "{\"application\":\"one\",\"device\":{\"id\":\"a\",\"template\":\"dtmi:x;1\"}}",
+         "has no template 'dtmi:x;1'"},
         {"centralDevice.change", "{\"application\":\"one\",\"deviceId\":\"x\",\"action\":\"fly\"}", "'fly' is none"},
         {"central.fly", "{}", "no method 'central.fly'"},
     };
