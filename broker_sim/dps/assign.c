@@ -7,7 +7,13 @@
 #include <openssl/crypto.h>
 #include <string.h>
 
-enum { CODE_CUSTOM_ALLOCATION = 400207, CODE_NO_HUB = 400208, CODE_HUB_UNAUTHORIZED = 400209, CODE_HUB_REFUSED = 401002 };
+enum {
+    CODE_BAD_TWIN = 400000,
+    CODE_CUSTOM_ALLOCATION = 400207,
+    CODE_NO_HUB = 400208,
+    CODE_HUB_UNAUTHORIZED = 400209,
+    CODE_HUB_REFUSED = 401002
+};
 
 static void fail(struct registration_outcome *outcome, int code, const char *message)
 {
@@ -75,6 +81,27 @@ static void allocate(const struct dps *dps, const struct exchange *exchange, str
         take_hub(plan, given ? given : plan->allocation.hub);
 }
 
+/* A hub takes no identity with such a twin. NULL: none is wanted. */
+static int check_twin(const cJSON *initial_twin, struct error *error)
+{
+    struct twin twin;
+    if (!initial_twin)
+        return 0;
+    if (twin_init(&twin, initial_twin, error))
+        return error_prefix(error, "initialTwin");
+    twin_done(&twin);
+    return 0;
+}
+
+static void fail_bad_twin(const struct dps *dps, const struct exchange *exchange, struct assignment_plan *plan)
+{
+    struct error error = ERROR_INIT;
+    if (plan->outcome.status == REGISTRATION_FAILED || check_twin(json_member(plan->enrollment, "initialTwin"), &error) == 0)
+        return;
+    dps_warn(dps, exchange->session, "assign.twin", error.text, "mend the enrollment's initialTwin; then register again");
+    fail(&plan->outcome, CODE_BAD_TWIN, "Bad Request");
+}
+
 /* Individual: the enrollment's deviceId, else the registration id. Group: always the registration id. */
 static void fill_device(const struct exchange *exchange, struct assignment_plan *plan)
 {
@@ -121,6 +148,7 @@ void assign_plan(const struct dps *dps, const struct exchange *exchange, struct 
     ret_plan->before = registration_place(exchange->own->tenant->registrations, exchange->own->registration_id);
     fill_device(exchange, ret_plan);
     allocate(dps, exchange, ret_plan);
+    fail_bad_twin(dps, exchange, ret_plan);
     end_otherwise(dps, exchange, ret_plan);
 }
 
@@ -176,7 +204,10 @@ static int read_answer(const struct webhook_answer *answer, const cJSON *linked_
     if (answer->status != OK)
         return error_set(error, ERROR_OWNER_FILE, ERROR_REFUSED, "the webhook answered with status %d: %.200s", answer->status,
                          answer->body);
-    return custom_allocation_read(answer->body, answer->length_bytes, linked_hubs, ret_reply, error);
+    if (custom_allocation_read(answer->body, answer->length_bytes, linked_hubs, ret_reply, error))
+        return -1;
+    CLEANUP_JSON cJSON *twin = ret_reply->initial_twin ? cJSON_Parse(ret_reply->initial_twin) : NULL;
+    return check_twin(twin, error) ? error_prefix(error, "the webhook's answer") : 0;
 }
 
 /* The enrollment's twin is taken where the webhook gives none; a twin that stays is nobody's business. */

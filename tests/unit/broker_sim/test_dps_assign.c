@@ -170,6 +170,8 @@ static void a_webhook_that_fails_ends_the_registration_as_failed(void **state)
     rig_enroll(&rig, CUSTOM);
     check_failed(&rig, 400, "No hub", "Custom allocation failed with status code: 400", "status 400: No hub");
     check_failed(&rig, 200, "{\"iotHubHostName\":\"c\"}", "Custom allocation failed with status code: 200", "none of linkedHubs");
+    check_failed(&rig, 200, "{\"iotHubHostName\":\"b\",\"initialTwin\":{\"tags\":{\"a.b\":1}}}",
+                 "Custom allocation failed with status code: 200", "the webhook's answer: initialTwin: ");
     check_failed(&rig, 0, "", "Custom allocation failed with status code: 503", "nobody there");
     rig.refuses_webhooks = true;
     check_failed(&rig, 0, "", "Custom allocation failed with status code: 503", "not that host");
@@ -204,7 +206,7 @@ static void check_code(struct service_rig *rig, const char *scenario, int code, 
     finish(rig, &session);
 }
 
-static void hubs_that_are_not_linked_or_do_not_take_dps_end_the_registration(void **state)
+static void hubs_that_are_not_linked_or_take_neither_dps_nor_the_twin_end_the_registration(void **state)
 {
     (void)state;
     CLEANUP(rig_teardown) struct service_rig rig;
@@ -212,6 +214,9 @@ static void hubs_that_are_not_linked_or_do_not_take_dps_end_the_registration(voi
     rig_enroll(&rig, "{\"allocationPolicy\":\"static\",\"iotHubs\":[\"a\"]}");
     check_code(&rig, "{\"polls_until_assigned\":0,\"hub_link\":\"unauthorized\"}", 400209, "nauthorized");
     check_code(&rig, "{\"polls_until_assigned\":0,\"hub_link\":\"nested\"}", 401002, "\"ExceptionMessage\"");
+    rig_enroll(&rig, "{\"iotHubs\":[\"a\"],\"initialTwin\":{\"tags\":[1]}}");
+    check_code(&rig, "{\"polls_until_assigned\":0}", 400000, "Bad Request");
+    assert_string_equal(json_string(rig_last_event(&rig, EVENT_DPS_WARNING), "rule", ""), "assign.twin");
     assert_null(hub_registry_first(rig.devices, "dev-01"));
 }
 
@@ -326,7 +331,7 @@ int main(void)
         cmocka_unit_test(a_webhook_is_told_where_the_device_is_and_asked_even_when_it_stays),
         cmocka_unit_test(a_webhook_that_fails_ends_the_registration_as_failed),
         cmocka_unit_test(an_answer_for_an_operation_that_was_replaced_changes_nothing),
-        cmocka_unit_test(hubs_that_are_not_linked_or_do_not_take_dps_end_the_registration),
+        cmocka_unit_test(hubs_that_are_not_linked_or_take_neither_dps_nor_the_twin_end_the_registration),
         cmocka_unit_test(two_connections_at_once_conflict),
         cmocka_unit_test(quotas_are_off_and_throttle_when_they_are_on),
         cmocka_unit_test(quotas_and_conflicts_follow_the_time_scale),
