@@ -122,14 +122,46 @@ static const struct knob *find(const char *name)
     return NULL;
 }
 
+enum { SUGGESTED_MAX_BYTES = 160 };
+
+static bool has_word(const char *name, const char *word, size_t length_bytes)
+{
+    for (const char *at = name; *at; at += strcspn(at, "_"), at += *at == '_')
+        if (strcspn(at, "_") == length_bytes && strncmp(at, word, length_bytes) == 0)
+            return true;
+    return false;
+}
+
+/* "puback" and "hub_puback": who knows the subject seldom knows the whole name. */
+static bool shares_word(const char *name, const char *other)
+{
+    enum { SHORTEST_BYTES = 3 }; /* not "ms", "at" */
+    for (const char *at = name; *at; at += strcspn(at, "_"), at += *at == '_')
+        if (strcspn(at, "_") >= SHORTEST_BYTES && has_word(other, at, strcspn(at, "_")))
+            return true;
+    return false;
+}
+
+/* Adds a name, as long as there is room; NULL, or the one that stands there already: nothing. */
+static void suggest(char text[SUGGESTED_MAX_BYTES], const char *name, const char *present)
+{
+    size_t used = strlen(text), needed = name ? strlen(name) + sizeof ", ''" : SUGGESTED_MAX_BYTES;
+    if (used + needed <= SUGGESTED_MAX_BYTES && name != present)
+        snprintf(text + used, SUGGESTED_MAX_BYTES - used, "%s'%s'", used ? ", " : "", name);
+}
+
 static int fail_unknown(const char *name, struct error *error)
 {
     const char *names[KNOB_COUNT + 1] = {NULL};
     for (size_t i = 0; i < KNOB_COUNT; i++)
         names[i] = knob_list[i].name;
-    const char *nearest = text_nearest(name, names);
-    if (nearest)
-        return error_set(error, ERROR_OWNER_FILE, ERROR_USAGE, "there is no knob '%s'; did you mean '%s'", name, nearest);
+    char suggested[SUGGESTED_MAX_BYTES] = "";
+    suggest(suggested, text_nearest(name, names), NULL);
+    for (size_t i = 0; i < KNOB_COUNT; i++)
+        if (shares_word(name, names[i]))
+            suggest(suggested, names[i], text_nearest(name, names));
+    if (*suggested)
+        return error_set(error, ERROR_OWNER_FILE, ERROR_USAGE, "there is no knob '%s'; did you mean %s", name, suggested);
     return error_set(error, ERROR_OWNER_FILE, ERROR_USAGE, "there is no knob '%s'; `dpsbench sim knobs` explains them", name);
 }
 

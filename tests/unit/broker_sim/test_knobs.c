@@ -55,6 +55,7 @@ static void refuses_bad_knobs_with_the_mend_and_changes_nothing(void **state)
         const char *expected;
     } rows[] = {
         {"{\"is_silent\":true,\"retry_after\":7}", "there is no knob 'retry_after'; did you mean 'retry_after_s'"},
+        {"{\"is_silent\":true,\"puback\":7}", "there is no knob 'puback'; did you mean 'puback_comes', 'hub_puback'"},
         {"{\"is_silent\":true,\"xyzzy\":7}", "there is no knob 'xyzzy'"},
         {"{\"is_silent\":true,\"retry_after_s\":-1}", "knob 'retry_after_s' takes an integer from 0 to 999999999999"},
         {"{\"is_silent\":true,\"retry_after_s\":1.5}", "takes an integer"},
