@@ -71,6 +71,13 @@ static const struct code_meaning errors[] = {
      "Invalid certificate",
      {"the leaf is not the one of the enrollment, has expired, or its signature is not its issuer's",
       "compare thumbprint and dates of the leaf with the enrollment: openssl x509 -noout -fingerprint -dates", false}},
+    /* IoT Hub's own code, handed on: azure-iot-sdk-c issue 2362, azure-iot-sdk-csharp issue 898. */
+    {401002,
+     "{\"Message\"",
+     {"the credentials are good, and the hub refuses DPS", "renew the link from DPS to the hub: az iot dps linked-hub", false}},
+    {401002,
+     "IotHubUnauthorizedAccess",
+     {"the credentials are good, and the hub refuses DPS", "renew the link from DPS to the hub: az iot dps linked-hub", false}},
     {401002,
      "",
      {"DPS does not accept this certificate; it does not say why", "`dpsbench try` with the same files and the enrollment names the rule",

@@ -8,6 +8,8 @@
 DEFINE_CLEANUP(struct mqtt_link *, mqtt_link_free)
 
 enum { USER_NAME_MAX_BYTES = 1024, TOPIC_MAX_BYTES = 512, KEEP_ALIVE_S = 1767, HTTP_ACCEPTED = 202, HTTP_OK = 200 };
+enum { STATUS_MAX = 999, RETRY_AFTER_S = 2 }; /* where none is named, as most SDKs */
+#define RETRY_AFTER_MAX_S INT64_C(1000000000000)
 #define RESPONSES "$dps/registrations/res/"
 
 /* One connection, to DPS or to the hub. */
@@ -61,10 +63,12 @@ static void on_suback(void *user, int packet_id, const int *codes, size_t count)
     tell(client, (struct probe_event){.step = PROBE_SUBACK, .is_from_server = true, .code = count ? codes[0] : 0x80});
 }
 
-static int64_t number_behind(const char *topic, const char *name)
+/* What is no number, or less, is 0. */
+static int64_t number_behind(const char *topic, const char *name, int64_t absent, int64_t max)
 {
     const char *at = strstr(topic, name);
-    return at ? strtoll(at + strlen(name), NULL, 10) : 0;
+    int64_t number = at ? strtoll(at + strlen(name), NULL, 10) : absent;
+    return number < 0 ? 0 : number > max ? max : number;
 }
 
 static void on_message(void *user, const char *topic, const void *payload, size_t length, int qos, bool is_retained)
@@ -76,10 +80,8 @@ static void on_message(void *user, const char *topic, const void *payload, size_
                      .step = PROBE_MESSAGE, .is_from_server = true, .code = qos, .name = topic, .body = payload, .body_bytes = length});
     if (strncmp(topic, RESPONSES, strlen(RESPONSES)) != 0)
         return;
-    int64_t retry_after_s = number_behind(topic, "retry-after=");
-    conversation->status = (int)number_behind(topic, RESPONSES);
-    if (retry_after_s > 0)
-        conversation->retry_after_s = retry_after_s;
+    conversation->status = (int)number_behind(topic, RESPONSES, 0, STATUS_MAX);
+    conversation->retry_after_s = number_behind(topic, "retry-after=", RETRY_AFTER_S, RETRY_AFTER_MAX_S);
     cJSON_Delete(conversation->body);
     conversation->body = length ? json_parse(payload, length, "reply", NULL) : NULL;
     client->has_reply = true;
@@ -220,6 +222,21 @@ static int ask(struct client *client, struct mqtt_link *link, const char *topic,
     return await(client, has_reply, "the answer of DPS", error);
 }
 
+static int64_t wait_ms(const struct client *client)
+{
+    return clock_scaled_ms(client->conversation.retry_after_s * 1000, client->options->time_scale);
+}
+
+/* There is something to ask for, and time for it. */
+static bool may_poll(struct client *client)
+{
+    struct dps_conversation *conversation = &client->conversation;
+    if (!client->has_reply || conversation->status != HTTP_ACCEPTED || !json_string(conversation->body, "operationId", NULL))
+        return false;
+    conversation->is_too_late = wait_ms(client) > deadline_left_ms(waiting_clock(client->options->waiting), client->options->deadline);
+    return !conversation->is_too_late && conversation->polls < DPS_CLIENT_POLLS_MAX;
+}
+
 static int poll_once(struct client *client, struct mqtt_link *link, struct error *error)
 {
     struct dps_conversation *conversation = &client->conversation;
@@ -227,7 +244,7 @@ static int poll_once(struct client *client, struct mqtt_link *link, struct error
     snprintf(topic, sizeof topic, "$dps/registrations/GET/iotdps-get-operationstatus/?$rid=1&operationId=%s",
              json_string(conversation->body, "operationId", ""));
     conversation->polls++;
-    if (waiting_settle(client->options->waiting, clock_scaled_ms(conversation->retry_after_s * 1000, client->options->time_scale), error))
+    if (waiting_settle(client->options->waiting, wait_ms(client), error))
         return -1;
     return ask(client, link, topic, error);
 }
@@ -249,12 +266,11 @@ static int watch_end(struct client *client, struct error *error)
 
 static int register_device(struct client *client, struct mqtt_link *link, struct error *error)
 {
-    const struct dps_conversation *conversation = &client->conversation;
     tell(client, (struct probe_event){.step = PROBE_SUBSCRIBE, .name = RESPONSES "#"});
     if (mqtt_link_subscribe(link, RESPONSES "#", 1, NULL, error) || await(client, is_subscribed, "SUBACK", error) ||
         ask(client, link, "$dps/registrations/PUT/iotdps-register/?$rid=1", error))
         return -1;
-    while (client->has_reply && conversation->status == HTTP_ACCEPTED && conversation->polls < DPS_CLIENT_POLLS_MAX)
+    while (may_poll(client))
         if (poll_once(client, link, error))
             return -1;
     if (!client->has_reply)
@@ -293,6 +309,14 @@ static int talk_to_dps(struct client *client, struct error *error)
 
 /* ---- the hub ---- */
 
+bool dps_client_is_host(const char *name)
+{
+    enum { NAME_MAX_BYTES = 253, PORT_MAX_BYTES = 6 };
+    size_t length = strlen(name);
+    return length > 0 && length <= NAME_MAX_BYTES + PORT_MAX_BYTES &&
+           strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._:") == length;
+}
+
 static int talk_to_hub(struct client *client, struct error *error)
 {
     CLEANUP(mqtt_link_free_cleanup) struct mqtt_link *link = NULL;
@@ -315,7 +339,7 @@ static int talk(struct client *client, struct error *error)
 {
     if (talk_to_dps(client, error))
         return -1;
-    return client->conversation.is_assigned ? talk_to_hub(client, error) : 0;
+    return client->conversation.is_assigned && dps_client_is_host(client->conversation.hub) ? talk_to_hub(client, error) : 0;
 }
 
 int dps_client_run(const struct dps_client_options *options, struct dps_conversation *ret_conversation, struct error *error)

@@ -36,8 +36,9 @@ struct dps_conversation {
     int connack;           /* of DPS; DPS_CLIENT_NONE: none came */
     int status;            /* of the last reply, 202, 200, 401 ...; DPS_CLIENT_NONE */
     cJSON *body;           /* of the last reply; NULL */
-    int64_t retry_after_s; /* of the last reply that named it; 0 */
+    int64_t retry_after_s; /* of the last reply, or what is waited where it names none */
     int polls;
+    bool is_too_late; /* retry-after reaches beyond the deadline: it was not asked again */
     bool is_assigned;
     char *hub;       /* assignedHub; NULL */
     char *device_id; /* NULL */
@@ -50,6 +51,8 @@ struct dps_conversation {
  * error  CRYPTO (file): OpenSSL does not take chain, key or root. IO (rig): no connection. TIMEOUT (rig). INTERRUPTED (person).
  */
 int dps_client_run(const struct dps_client_options *options, struct dps_conversation *ret_conversation, struct error *error);
+/* What may stand in assignedHub: RFC 1035, and a port perhaps. Where this is false, no hub was asked. */
+bool dps_client_is_host(const char *name);
 void dps_conversation_done(struct dps_conversation *conversation); /* NULL allowed */
 
 #endif

@@ -21,14 +21,19 @@ const char *probe_outcome_name(enum probe_outcome outcome)
 struct view {
     const struct probe_observer *observer;
     enum probe_stage stage;
-    int alert;      /* that the server sent; -1: none */
-    char *distrust; /* why we refuse the server; NULL: we do not */
+    bool has_stood, has_connack; /* of that stage: the handshake; any CONNACK */
+    int alert;                   /* that the server sent; -1: none */
+    char *distrust;              /* why we refuse the server; NULL: we do not */
 };
 
 static void look(void *user, const struct probe_event *event)
 {
     struct view *view = user;
+    if (view->stage != event->stage)
+        view->has_stood = view->has_connack = false;
     view->stage = event->stage;
+    view->has_stood |= event->step == PROBE_TLS_DONE;
+    view->has_connack |= event->step == PROBE_CONNACK;
     if (event->step == PROBE_TLS_ALERT && event->is_from_server)
         view->alert = event->code;
     if (event->step == PROBE_SERVER && event->text && !view->distrust)
@@ -59,6 +64,23 @@ static int set_answer(struct probe_result *result, enum probe_stage stage, struc
     return set(result, outcome, meaning.mend, "%s: %s", answer, meaning.text);
 }
 
+/* How far it came says where to look. */
+static int set_silence(struct probe_result *result, const struct view *view, const char *server, const char *why)
+{
+    if (view->has_connack)
+        return set(result, PROBE_NO_ANSWER,
+                   "try again; when it stays so, look at the steps above for what came last, and on a simulator for knobs that are turned "
+                   "(`dpsbench sim show`)",
+                   "%s took the connection, and gave no answer then: %s", server, why);
+    if (view->has_stood)
+        return set(
+            result, PROBE_NO_ANSWER,
+            "is it MQTT that is spoken there (port 8883)? try again; on a simulator, look for knobs that are turned (`dpsbench sim show`)",
+            "the TLS handshake with %s stood, and CONNECT was not answered: %s", server, why);
+    return set(result, PROBE_NO_ANSWER, "is the address right, and does a firewall let port 8883 through?", "%s did not answer: %s", server,
+               why);
+}
+
 /* The connection ended, or nothing came, before the stage's answer. */
 static int set_unanswered(struct probe_result *result, const struct view *view, const char *why)
 {
@@ -74,8 +96,7 @@ static int set_unanswered(struct probe_result *result, const struct view *view, 
         snprintf(answer, sizeof answer, "TLS alert %d (%s)", view->alert, SSL_alert_desc_string_long(view->alert));
         return set_answer(result, view->stage, answer_of_alert(view->alert), answer);
     }
-    return set(result, PROBE_NO_ANSWER, "is the address right, and does a firewall let port 8883 through?", "%s did not answer: %s", server,
-               why);
+    return set_silence(result, view, server, why);
 }
 
 /* An operation that ended without a hub: status "failed" or "disabled" in a 200. */
@@ -91,14 +112,33 @@ static int set_ended(struct probe_result *result, const cJSON *body)
     return set_answer(result, PROBE_DPS, answer_of_error(HTTP_OK, code, message), answer);
 }
 
+/* Nothing that it says can be read; that it refuses, its status says all the same. */
+static int set_unreadable(struct probe_result *result, int status)
+{
+    enum { REFUSALS = 400, THROTTLED = 429 };
+    bool is_refusal = status >= REFUSALS && status < THROTTLED;
+    return set(result, is_refusal ? PROBE_REFUSED_BY_DPS : PROBE_PASSING_TROUBLE,
+               "look at the body above: something between that is not DPS, or a knob of the simulator that is turned (`dpsbench sim show`)",
+               "DPS answers %d with a body that is no JSON%s", status, is_refusal ? ": it refuses, and does not say what" : "");
+}
+
 static int set_dps_reply(struct probe_result *result)
 {
     const struct dps_conversation *conversation = &result->conversation;
     const char *message = json_string(conversation->body, "message", "");
     int code = (int)json_integer(conversation->body, "errorCode", 0);
     char answer[160];
+    if (!conversation->body)
+        return set_unreadable(result, conversation->status);
     if (conversation->status == HTTP_OK)
         return set_ended(result, conversation->body);
+    if (conversation->status < HTTP_OK + 100 && !json_string(conversation->body, "operationId", NULL))
+        return set(result, PROBE_PASSING_TROUBLE, "register again", "DPS answers %d without an operationId: there is nothing to ask for",
+                   conversation->status);
+    if (conversation->is_too_late)
+        return set(result, PROBE_PASSING_TROUBLE, "give it more time: --timeout",
+                   "DPS still assigns, and wants to be asked again in %lld s (retry-after): --timeout comes first",
+                   (long long)conversation->retry_after_s);
     if (conversation->status < HTTP_OK + 100)
         return set(result, PROBE_PASSING_TROUBLE, "try again later: the operation goes on", "DPS still assigns after %d status requests",
                    conversation->polls);
@@ -110,6 +150,11 @@ static int set_hub(struct probe_result *result, const struct view *view)
 {
     const struct dps_conversation *conversation = &result->conversation;
     char answer[64];
+    if (!dps_client_is_host(conversation->hub))
+        return set(result, PROBE_PASSING_TROUBLE,
+                   "the credentials are good as far as DPS goes; look at the hubs that are linked to it, and on a simulator at its knobs",
+                   "DPS assigned '%s' to '%.64s' (%zu bytes), which is no name of a host", conversation->device_id, conversation->hub,
+                   strlen(conversation->hub));
     snprintf(answer, sizeof answer, "CONNACK %d of the hub", conversation->hub_connack);
     if (conversation->hub_connack == DPS_CLIENT_NONE)
         return set_unanswered(result, view, conversation->ended ? conversation->ended : "the connection ended");

@@ -72,6 +72,24 @@ holds out "look up 'no-such-host.invalid'"
 "$dpsbench" probe --help >help
 holds help 'dpsbench-sim --replay'
 
+it 'says how far it came, what it could not read, and does not wait longer than it may'
+# turned KNOB OUTCOME TEXT: what the probe says of it. Seconds of retry-after are the probe's own here.
+turned() {
+    "$dpsbench" sim set --state sim dev-01 "$1"
+    probe --registration-id dev-01 --state sim --timeout "${4:-30}"
+    "$dpsbench" sim clear --state sim dev-01
+    holds out "$2"
+    holds out "$3"
+}
+turned close_at=before-connack no-answer 'the TLS handshake with DPS stood, and CONNECT was not answered'
+turned close_at=after-suback no-answer 'DPS took the connection, and gave no answer then'
+turned reply_body=text passing-trouble 'DPS answers 202 with a body that is no JSON'
+turned reply_status=401 refused-by-dps "401, error 401"
+turned hub_link=nested refused-by-dps 'the credentials are good, and the hub refuses DPS'
+turned assigned_hub_bytes=300 passing-trouble '(300 bytes), which is no name of a host'
+turned retry_after_s=999999999999 passing-trouble 'asked again in 999999999999 s (retry-after): --timeout comes first'
+turned retry_after_text=99999999999999999999 passing-trouble 'asked again in 1000000000000 s'
+
 it 'prints one JSON document'
 probe --registration-id dev-01 --state sim --json
 exits 0
