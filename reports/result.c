@@ -172,9 +172,7 @@ void result_row_add_attempt(struct result_row *row, struct result_row *attempt)
         memcpy(row->attempts, better.attempts, sizeof row->attempts);
         row->attempt_count = better.attempt_count;
         row->is_unstable = better.is_unstable;
-        row->quarantine = better.quarantine;
         attempt->attempt_count = 0;
-        attempt->quarantine = (struct result_quarantine){0};
     }
     row->credential_writes += attempt->credential_writes;
     row->interruptions += attempt->interruptions;

@@ -170,7 +170,7 @@ static void clear_seat(struct seat *seat)
         schedule_put_back(turn);
     else if (turn)
         fail_turn(seat, turn, seat->reason);
-    if (seat->is_done || run_is_over(run) || !schedule_has_more(&run->schedule, seat->index))
+    if (seat->is_done || run_is_over(run) || !run_has_work(run, seat->index))
         seat->is_done = true;
     else if (seat->rows_so_far == 0)
         fail_rest(seat, seat->reason);
@@ -270,6 +270,6 @@ void crew_run(struct run *run)
 {
     struct crew crew = {.run = run, .count = run->plan.device_count, .jobs = choose_jobs(run)};
     for (size_t i = 0; i < crew.count; i++)
-        crew.seats[i] = (struct seat){.crew = &crew, .index = i};
+        crew.seats[i] = (struct seat){.crew = &crew, .index = i, .is_done = !run_has_work(run, i)};
     work(&crew);
 }

@@ -25,7 +25,7 @@ struct turn *health_next(struct health *health, bool is_last)
         health->phase = HEALTH_OPENING;
         return &health->turn;
     }
-    if (health->phase == HEALTH_BETWEEN && is_last && health->has_worked && !health->trouble) {
+    if (is_last && health_is_due(health)) {
         health->phase = HEALTH_CLOSING;
         return &health->turn;
     }
@@ -37,6 +37,25 @@ struct turn *health_next(struct health *health, bool is_last)
 bool health_is(const struct health *health, const struct turn *turn)
 {
     return health->turn.row && turn == &health->turn;
+}
+
+bool health_is_due(const struct health *health)
+{
+    return health->turn.row && health->phase == HEALTH_BETWEEN && health->has_worked && !health->trouble;
+}
+
+void health_note_row(struct health *health)
+{
+    health->has_worked = true;
+}
+
+void health_resume(struct health *health, bool has_more)
+{
+    if (has_more || !health_is_due(health))
+        health->phase = has_more ? HEALTH_BEFORE : HEALTH_AFTER;
+    if (has_more)
+        health->has_worked = false;
+    health_done(health);
 }
 
 /* ---- what it means ---- */
@@ -63,20 +82,21 @@ static bool is_of(const struct result_row *row, const char *device)
     return row->device && strcmp(row->device, device) == 0;
 }
 
-/* The device was well as late as the last row of its that passed. */
-static size_t first_suspect(const struct result_run *result, const char *device)
+/* The device was well as late as the last row of its that passed, or the last check. */
+static size_t first_suspect(const struct health *health, const struct result_run *result, const char *device)
 {
-    size_t first = 0;
-    for (size_t i = 0; i < result->row_count; i++)
+    size_t first = health->well_at;
+    for (size_t i = first; i < result->row_count; i++)
         if (is_of(&result->rows[i], device) && (result->rows[i].verdict == VERDICT_PASS || result->rows[i].verdict == VERDICT_KNOWN))
             first = i + 1;
     return first;
 }
 
-static size_t lift_blame(struct result_run *result, const char *device, const struct result_row *check)
+static size_t lift_blame(const struct health *health, struct result_run *result, const struct result_row *check)
 {
+    const char *device = check->device;
     size_t count = 0;
-    for (size_t i = first_suspect(result, device); i < result->row_count; i++) {
+    for (size_t i = first_suspect(health, result, device); i < result->row_count; i++) {
         struct result_row *row = &result->rows[i];
         if (!is_of(row, device) || row->verdict != VERDICT_FAIL)
             continue;
@@ -103,10 +123,12 @@ size_t health_take(struct health *health, const struct result_row *row, cJSON *d
     if (device)
         note(health, row, device);
     health->phase = is_opening ? HEALTH_BETWEEN : HEALTH_AFTER;
-    if (is_good)
+    if (is_good) {
+        health->well_at = result->row_count;
         return 0;
+    }
     if (!is_opening)
-        return lift_blame(result, row->device, row);
+        return lift_blame(health, result, row);
     set_trouble(health, row);
     return 0;
 }

@@ -210,6 +210,11 @@ static cJSON *device_in_report(const struct run *run, const char *id)
     return NULL;
 }
 
+size_t run_account_health(struct run *run, struct health *health, const struct result_row *row)
+{
+    return health_take(health, row, device_in_report(run, row->device ? row->device : ""), &run->result);
+}
+
 /* The check is told on the terminal and in the device's part of the report; it is none of the rows. Interrupted, it says nothing. */
 static void take_health(struct run *run, struct health *health, struct result_row *row)
 {
@@ -219,7 +224,9 @@ static void take_health(struct run *run, struct health *health, struct result_ro
         result_row_done(row);
         return;
     }
-    size_t lifted = health_take(health, row, device_in_report(run, row->device), &run->result);
+    if (!run->result.broken_off)
+        run_note_health(run, health, row);
+    size_t lifted = run_account_health(run, health, row);
     progress_say(&run->progress, "health check of '%s' %s the rows: %s%s%s", row->device, is_opening ? "before" : "after",
                  verdict_name(row->verdict), row->reason.text ? ": " : "", row->reason.text ? row->reason.text : "");
     if (lifted)
@@ -268,7 +275,7 @@ static void note_device(struct run *run, cJSON *device)
     cJSON_DeleteItemFromObjectCaseSensitive(device, "lease");
 }
 
-/* One that is opened again (its worker was) takes the place of its earlier self. */
+/* One that is opened again (its worker was, or the run) takes the place of its earlier self, and keeps what its health check found. */
 void run_take_device(struct run *run, cJSON *device, const char *problem)
 {
     const char *id = json_string(device, "id", "");
@@ -279,6 +286,8 @@ void run_take_device(struct run *run, cJSON *device, const char *problem)
         progress_say(&run->progress, "%s is judged on %s; what it prints is recorded", id, json_string(device, "judged_on", ""));
     if (device && run->journal)
         note_device(run, device);
+    if (device && earlier && cJSON_HasObjectItem(earlier, "health"))
+        json_set(device, "health", cJSON_DetachItemFromObjectCaseSensitive(earlier, "health"));
     if (device && earlier)
         cJSON_ReplaceItemViaPointer(run->result.devices, earlier, device);
     else if (device)
@@ -414,10 +423,15 @@ static int run_all(struct run *run, struct error *error)
     return failed;
 }
 
+bool run_has_work(const struct run *run, size_t device)
+{
+    return schedule_has_more(&run->schedule, device) || health_is_due(&run->health[device]);
+}
+
 static bool has_work(const struct run *run)
 {
     for (size_t i = 0; i < run->schedule.device_count; i++)
-        if (schedule_has_more(&run->schedule, i))
+        if (run_has_work(run, i))
             return true;
     return false;
 }

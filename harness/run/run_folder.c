@@ -110,7 +110,22 @@ static int take_row(struct run *run, const cJSON *entry, struct error *error)
     if (!turn)
         return -1;
     turn->interruptions = 0;
+    health_note_row(&run->health[find_device(run, row.device)]);
     return run_account_row(run, turn, &row, error);
+}
+
+static int take_health(struct run *run, const cJSON *entry, struct error *error)
+{
+    CLEANUP(result_row_done) struct result_row row = {0};
+    if (results_row_from_json(json_member(entry, "row"), &row, error))
+        return -1;
+    int device = find_device(run, row.device ? row.device : "");
+    if (device < 0 || !run->health[device].turn.row)
+        return error_set(error, ERROR_OWNER_FILE, ERROR_CONFLICT, "the run had a health check on device '%s' that is not planned now",
+                         row.device ? row.device : "?");
+    run->health[device].phase = json_bool(entry, "is_opening", false) ? HEALTH_OPENING : HEALTH_CLOSING;
+    run_account_health(run, &run->health[device], &row);
+    return 0;
 }
 
 static int take_device(struct run *run, const cJSON *entry)
@@ -138,6 +153,8 @@ static int take_entry(void *user, const cJSON *entry, struct error *error)
         return take_begin(run, json_member(entry, "begin"), error);
     if (json_member(entry, "row"))
         return take_row(run, entry, error);
+    if (json_member(entry, "health"))
+        return take_health(run, json_member(entry, "health"), error);
     if (json_member(entry, "device"))
         return take_device(run, entry);
     if (json_member(entry, "simulator"))
@@ -211,6 +228,8 @@ static int reopen_folder(struct run *run, struct error *error)
     if (lock_run(run, error) || restore(run, error) || note_resumption(run, error) || room_check(run->options->directory, error))
         return -1;
     size_t interrupted = put_back_interrupted(run);
+    for (size_t i = 0; i < run->plan.device_count; i++)
+        health_resume(&run->health[i], schedule_has_more(&run->schedule, i));
     progress_say(&run->progress, "resumed: %zu of %zu rows had ended, %zu in flight run again", run->result.row_count,
                  run->result.planned_count, interrupted);
     remove_old_private(run);
@@ -270,6 +289,18 @@ void run_note_row(struct run *run, const struct turn *turn, const struct result_
     cJSON *entry = cJSON_CreateObject();
     cJSON *json = results_row_to_json(row);
     if (!entry || json_set(entry, "row", json) || !json || json_set_integer(entry, "repetition", turn->repetition)) {
+        cJSON_Delete(entry);
+        entry = NULL;
+    }
+    append(run, entry, true);
+}
+
+void run_note_health(struct run *run, const struct health *health, const struct result_row *row)
+{
+    cJSON *entry = cJSON_CreateObject();
+    cJSON *check = entry ? cJSON_AddObjectToObject(entry, "health") : NULL;
+    cJSON *json = results_row_to_json(row);
+    if (!check || json_set(check, "row", json) || !json || json_set_bool(check, "is_opening", health->phase == HEALTH_OPENING)) {
         cJSON_Delete(entry);
         entry = NULL;
     }

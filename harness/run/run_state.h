@@ -46,6 +46,7 @@ void run_close_folder(struct run *run);
 /* An attempt begins, or has ended: into the journal. A journal that cannot be written is the end of the run. */
 void run_note_begin(struct run *run, size_t device, const struct turn *turn);
 void run_note_row(struct run *run, const struct turn *turn, const struct result_row *row);
+void run_note_health(struct run *run, const struct health *health, const struct result_row *row);
 void run_note_simulator(struct run *run);
 void run_note_device(struct run *run, const cJSON *device, const char *lease);
 
@@ -64,6 +65,10 @@ void run_list_not_run(struct run *run);
 
 /* The turn's attempt: into the results; the row is taken over. */
 int run_account_row(struct run *run, struct turn *turn, struct result_row *row, struct error *error);
+/* A health check came to its end. Returns the number of rows that nobody can blame the device for any more. */
+size_t run_account_health(struct run *run, struct health *health, const struct result_row *row);
+/* Is anything left to do for the device: a row, or the check that closes them? */
+bool run_has_work(const struct run *run, size_t device);
 void run_break_off(struct run *run, const struct error *error);
 /* Give a lease back for somebody who died; one that is gone already, or NULL, is fine. */
 void run_release_lease(struct run *run, const char *lease);

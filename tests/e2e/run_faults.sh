@@ -82,6 +82,21 @@ is "$(report '.rig.devices[0].health | "\(.opened.verdict) \(.closed.verdict)"')
 holds "$scratch/stdout" 'so nobody knows whose fault this is'
 nobody_left "$out"
 
+it 'lifts it still when the run is resumed; a kill in the closing check has it run again, and that one finds the device well'
+code=0
+"$dpsbench" run --resume "$out" >"$scratch/stdout" 2>"$scratch/stderr" || code=$?
+exits 3
+is "$(report '.rows | map(.verdict) | join(",")')" pass,inconclusive,inconclusive
+is "$(report '.rig.devices[0].health | "\(.opened.verdict) \(.closed.verdict)"')" 'pass fail'
+lacks "$scratch/stderr" 'health check of'
+sed -i '/^{"health".*"is_opening":false/d' "$out/journal.jsonl"
+code=0
+"$dpsbench" run --resume "$out" >"$scratch/stdout" 2>"$scratch/stderr" || code=$?
+exits 1
+is "$(report '.rows | map(.verdict) | join(",")')" pass,fail,fail
+is "$(report '.rig.devices[0].health | "\(.opened.verdict) \(.closed.verdict)"')" 'pass pass'
+holds "$scratch/stderr" "health check of 'virtual-dk' after the rows: pass"
+
 it 'names a health row that is not there'
 checked_rig '' provisioning/guid
 run_cases --rig "$scratch/checked.yaml" refused

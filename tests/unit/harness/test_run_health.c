@@ -120,6 +120,63 @@ static void a_closing_that_fails_lifts_the_blame_since_the_last_good_row(void **
                         "knows whose fault this is: silent");
 }
 
+static void a_good_check_clears_nobody_who_failed_before_it(void **state)
+{
+    (void)state;
+    CLEANUP(health_done) struct health health;
+    CLEANUP(result_run_done) struct result_run run = {0};
+    health_init(&health, &good);
+    add(&run, "a", "dk", VERDICT_FAIL);
+    health_next(&health, false);
+    take(&health, VERDICT_PASS, NULL, NULL, &run);
+    health_next(&health, false);
+    add(&run, "b", "dk", VERDICT_FAIL);
+    assert_non_null(health_next(&health, true));
+    assert_int_equal(take(&health, VERDICT_FAIL, "silent", NULL, &run), 1);
+    assert_int_equal(run.rows[0].verdict, VERDICT_FAIL);
+    assert_int_equal(run.rows[1].verdict, VERDICT_INCONCLUSIVE);
+}
+
+static void a_run_that_goes_on_closes_what_a_kill_left_open_and_opens_what_is_left(void **state)
+{
+    (void)state;
+    CLEANUP(health_done) struct health health;
+    struct result_run run = {0};
+    /* As the journal tells it: opened, a row, and the kill. */
+    health_init(&health, &good);
+    health.phase = HEALTH_OPENING;
+    take(&health, VERDICT_PASS, NULL, NULL, &run);
+    health_note_row(&health);
+    assert_true(health_is_due(&health));
+    struct health rows_left = health;
+    health_resume(&health, false);
+    assert_non_null(health_next(&health, true));
+    assert_int_equal(health.phase, HEALTH_CLOSING);
+    health_resume(&rows_left, true);
+    assert_false(health_is_due(&rows_left));
+    assert_non_null(health_next(&rows_left, false));
+    assert_int_equal(rows_left.phase, HEALTH_OPENING);
+}
+
+static void a_check_that_failed_before_the_kill_stops_nothing_behind_it(void **state)
+{
+    (void)state;
+    CLEANUP(health_done) struct health health;
+    struct result_run run = {0};
+    health_init(&health, &good);
+    health.phase = HEALTH_OPENING;
+    take(&health, VERDICT_FAIL, "no DPS", NULL, &run);
+    health_resume(&health, true);
+    assert_null(health.trouble);
+    assert_non_null(health_next(&health, false));
+    health.phase = HEALTH_CLOSING;
+    take(&health, VERDICT_FAIL, "no DPS", NULL, &run);
+    health_note_row(&health);
+    health_resume(&health, false);
+    assert_false(health_is_due(&health));
+    assert_null(health_next(&health, true));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -128,6 +185,9 @@ int main(void)
         cmocka_unit_test(nothing_closes_what_never_ran),
         cmocka_unit_test(an_opening_that_fails_stops_every_row),
         cmocka_unit_test(a_closing_that_fails_lifts_the_blame_since_the_last_good_row),
+        cmocka_unit_test(a_good_check_clears_nobody_who_failed_before_it),
+        cmocka_unit_test(a_run_that_goes_on_closes_what_a_kill_left_open_and_opens_what_is_left),
+        cmocka_unit_test(a_check_that_failed_before_the_kill_stops_nothing_behind_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

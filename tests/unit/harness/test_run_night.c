@@ -110,6 +110,10 @@ static void no_attempt_makes_a_row_better(void **state)
     (void)state;
     CLEANUP(result_row_done) struct result_row row = attempt_of(VERDICT_FAIL, "the first");
     struct result_row second = attempt_of(VERDICT_PASS, NULL), third = attempt_of(VERDICT_ERROR, "the third");
+    /* Each attempt is told of its quarantine, and each text has one owner. */
+    struct result_row *const attempts[] = {&row, &second, &third};
+    for (size_t i = 0; i < ARRAY_COUNT(attempts); i++)
+        result_set(&attempts[i]->quarantine.reason, "flaky");
     result_row_add_attempt(&row, &second);
     assert_int_equal(row.verdict, VERDICT_FAIL);
     assert_true(row.is_unstable);
@@ -123,6 +127,7 @@ static void no_attempt_makes_a_row_better(void **state)
     assert_int_equal(row.attempts[1].verdict, VERDICT_PASS);
     assert_int_equal(row.credential_writes, 3);
     assert_true(row.is_unstable);
+    assert_string_equal(row.quarantine.reason, "flaky");
 }
 
 static int exit_code_of(const struct result_row *like)
