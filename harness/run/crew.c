@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 /* A guard against a worker that hangs, which would be a bug: every wait of its own has a deadline before this. */
-enum { GUARD_MARGIN_MS = 120000, LOOK_MS = 3600 * 1000, END_MS = 120000 };
+enum { GUARD_MARGIN_MS = 120000, LOOK_MS = 3600 * 1000, END_MS = 120000, BARREN_MAX = 2 };
 
 /* One device of the crew. */
 struct seat {
@@ -18,6 +18,7 @@ struct seat {
     struct turn *turn;  /* in flight; NULL: none */
     deadline_t guard;   /* of what is in flight */
     size_t rows_so_far; /* of this worker */
+    unsigned barren;    /* workers in a row that ended before they had run one */
     bool was_started;   /* a worker of it, some time */
     bool has_ended;     /* its worker has: to be freed by the main line */
     bool is_done;       /* nothing more of this device */
@@ -156,13 +157,14 @@ static void take_seat(struct seat *seat)
         fail_rest(seat, error.text);
 }
 
-/* It ended: as it was told to, or by itself, which costs the row in flight. One that got nowhere is not tried again. */
+/* It ended: as it was told to, or by itself, which costs the row in flight. Two that got nowhere are enough. */
 static void clear_seat(struct seat *seat)
 {
     struct run *run = seat->crew->run;
     struct turn *turn = TAKE(seat->turn);
     worker_free(TAKE(seat->worker));
     seat->has_ended = false;
+    seat->barren = seat->rows_so_far ? 0 : seat->barren + 1;
     /* One that died gave nothing back, and what it had put into the service is in the way of the next. */
     run_release_lease(run, seat->lease);
     result_set(&seat->lease, NULL);
@@ -172,7 +174,7 @@ static void clear_seat(struct seat *seat)
         fail_turn(seat, turn, seat->reason);
     if (seat->is_done || run_is_over(run) || !run_has_work(run, seat->index))
         seat->is_done = true;
-    else if (seat->rows_so_far == 0)
+    else if (seat->barren == BARREN_MAX)
         fail_rest(seat, seat->reason);
 }
 
