@@ -147,11 +147,17 @@ static int read_list(struct work *work, const struct at_reply *reply, struct err
 
 static int check_type(const struct work *work, int type, struct error *error)
 {
-    char wanted[CREDENTIAL_SHA256_BYTES];
+    char wanted[CREDENTIAL_SHA256_BYTES], escaped[CREDENTIAL_SHA256_BYTES];
     credential_set_sha256(&work->set, (enum credential_type)type, wanted);
+    credential_set_sha256_escaped(&work->set, (enum credential_type)type, escaped);
     const char *listed = work->listed[type];
     if (is_same(work, type) || (wanted[0] && listed[0] && credential_is_placeholder(listed)))
         return 0;
+    if (wanted[0] && strcmp(listed, escaped) == 0)
+        return error_set(error, ERROR_OWNER_DEVICE, ERROR_CONFLICT,
+                         "sec tag %u, %s: it was stored with the two characters \\n in place of line ends; build the firmware's shell with "
+                         "CONFIG_AT_SHELL_UNESCAPE_LF=y",
+                         work->set.sec_tag, credential_type_name((enum credential_type)type));
     return error_set(error, ERROR_OWNER_DEVICE, ERROR_CONFLICT,
                      "sec tag %u, %s: after writing, AT%%CMNG=1 lists SHA-256 '%s', wanted is '%s' ('' is: not there); were line ends "
                      "or bytes changed on the way?",

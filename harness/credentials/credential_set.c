@@ -88,14 +88,23 @@ void credential_set_sha256(const struct credential_set *set, enum credential_typ
     hash(&set->text[type], ret_hex);
 }
 
-void credential_set_sha256_crlf(const struct credential_set *set, enum credential_type type, char ret_hex[CREDENTIAL_SHA256_BYTES])
+static void hash_with_ends(const struct bytes *text, const char *line_end, char ret_hex[CREDENTIAL_SHA256_BYTES])
 {
-    const struct bytes *text = &set->text[type];
-    CLEANUP(bytes_wipe) struct bytes crlf = {.max_bytes = 2 * CREDENTIAL_MAX_BYTES};
+    CLEANUP(bytes_wipe) struct bytes other = {.max_bytes = 2 * CREDENTIAL_MAX_BYTES};
     int rc = 0;
     for (size_t i = 0; i < text->length_bytes && !rc; i++)
-        rc = (text->data[i] == '\n' && bytes_append_byte(&crlf, '\r')) || bytes_append_byte(&crlf, text->data[i]);
-    hash(&crlf, ret_hex);
+        rc = text->data[i] == '\n' ? bytes_append_text(&other, line_end) : bytes_append_byte(&other, text->data[i]);
+    hash(&other, ret_hex);
+}
+
+void credential_set_sha256_crlf(const struct credential_set *set, enum credential_type type, char ret_hex[CREDENTIAL_SHA256_BYTES])
+{
+    hash_with_ends(&set->text[type], "\r\n", ret_hex);
+}
+
+void credential_set_sha256_escaped(const struct credential_set *set, enum credential_type type, char ret_hex[CREDENTIAL_SHA256_BYTES])
+{
+    hash_with_ends(&set->text[type], "\\n", ret_hex);
 }
 
 bool credential_is_placeholder(const char *sha256)

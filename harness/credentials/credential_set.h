@@ -49,6 +49,9 @@ void credential_set_sha256(const struct credential_set *set, enum credential_typ
 /* The same for its text with CR LF for each LF: what a shell makes of it (at_stores_crlf). */
 void credential_set_sha256_crlf(const struct credential_set *set, enum credential_type type, char ret_hex[CREDENTIAL_SHA256_BYTES]);
 
+/* The same for its text with a backslash and an n for each LF: what a shell leaves of it that does not know what they stand for. */
+void credential_set_sha256_escaped(const struct credential_set *set, enum credential_type type, char ret_hex[CREDENTIAL_SHA256_BYTES]);
+
 enum credential_action {
     CREDENTIAL_ABSENT, /* was not wanted and was not there */
     CREDENTIAL_KEPT,   /* the same text was there */

@@ -23,7 +23,8 @@
     X(523, "key generation failed", "try again; a key that is in the slot must be deleted first")                                          \
     X(525, "JWT error", "the sec tag has no key that can sign one")                                                                        \
     X(527, "invalid content",                                                                                                              \
-      "the modem does not take this text for PEM: real line feeds instead of the two characters \\n, nothing before -----BEGIN")           \
+      "the modem does not take this text for PEM: real line feeds instead of the two characters \\n (a shell needs "                       \
+      "CONFIG_AT_SHELL_UNESCAPE_LF=y), nothing before -----BEGIN")                                                                         \
     X(528, "not allowed while a power-off warning is active", "the supply voltage is low: check it, and AT%XPOFWARN")
 
 static const struct {

@@ -155,8 +155,9 @@ static int apply_credentials(struct bench *bench, const struct credential_set *s
         *ret_writes += applied.result.actions[i] == CREDENTIAL_WRITTEN || applied.result.actions[i] == CREDENTIAL_DELETED;
     if (!applied.error.code)
         return 0;
-    /* A modem that refuses credentials (a full store, a low supply) keeps the row from being tried: nothing is said about the firmware. */
-    enum error_owner owner = applied.error.code == ERROR_REFUSED ? ERROR_OWNER_RIG : applied.error.owner;
+    /* A modem that refuses credentials (a full store, a low supply), or holds others, keeps the row from being tried: nothing is said about the firmware. */
+    bool was_not_tried = applied.error.code == ERROR_REFUSED || applied.error.code == ERROR_CONFLICT;
+    enum error_owner owner = was_not_tried ? ERROR_OWNER_RIG : applied.error.owner;
     return error_set(error, owner, applied.error.code, "%s", applied.error.text);
 }
 

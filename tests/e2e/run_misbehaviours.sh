@@ -17,6 +17,7 @@ sed -e 's|^id: .*|id: server/long-chain|' -e 's|^title: .*|title: The server sen
 # virtual_of SWITCH: the keys of the rig file that switch it on.
 virtual_of() {
     case $1 in
+    mfw_*+*) printf 'mfw: %s, %s' "${1%%+*}" "$(virtual_of "${1#*+}")" ;;
     mfw_*) printf 'mfw: %s' "$1" ;;
     bench | nrf9160 | nrf9151 | first-attach) printf 'hardware_profile: %s' "$1" ;;
     *) printf 'misbehaviours: [%s]' "${1//+/, }" ;;
