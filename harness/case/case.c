@@ -480,14 +480,17 @@ void case_row_free(struct case_row *row)
 
 bool case_row_drop_view(struct case_row *row, enum case_view view)
 {
-    size_t left = 0;
+    size_t wanted = 0, forbidden = 0;
     free_expectations(&row->views[view].in_order);
     free_expectations(&row->views[view].in_any_order);
     free_expectations(&row->views[view].never);
     row->views[view] = (struct case_view_expectations){0};
-    for (int i = 0; i < CASE_VIEW_COUNT; i++)
-        left += row->views[i].in_order.count + row->views[i].in_any_order.count;
-    return left > 0;
+    for (int i = 0; i < CASE_VIEW_COUNT; i++) {
+        wanted += row->views[i].in_order.count + row->views[i].in_any_order.count;
+        forbidden += row->views[i].never.count;
+    }
+    row->is_silent = wanted == 0;
+    return wanted + forbidden > 0;
 }
 
 int case_row_add_need(struct case_row *row, const char *need, struct error *error)

@@ -122,6 +122,7 @@ struct case_row {
     struct case_finding findings[CASE_LIST_MAX];
     size_t finding_count;
     int64_t budget_s; /* device seconds */
+    bool is_silent;   /* nothing must happen, and something must never: it proves something only of a device that is known to work */
     struct text_list fails_under;
 };
 
@@ -159,7 +160,8 @@ int cases_read(const char *directory, const char *shown, const struct case_optio
 void case_list_done(struct case_list *list);
 void case_row_free(struct case_row *row); /* NULL allowed */
 /*
- * Expect nothing in this view: nobody can see it. false: nothing is left that must happen, and the row would pass on a device that is switched off.
+ * Expect nothing in this view: nobody can see it. Where nothing is left that must happen, the row would pass on a device that is switched off: it is
+ * silent then. false: nothing is left that must never happen either.
  */
 bool case_row_drop_view(struct case_row *row, enum case_view view);
 /* Needed too, once. */

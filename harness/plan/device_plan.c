@@ -195,6 +195,12 @@ static bool leaves(const struct case_row *row, const void *unused)
     return row_leaves_assignment(row);
 }
 
+static bool is_silent(const struct case_row *row, const void *unused)
+{
+    (void)unused;
+    return row->is_silent;
+}
+
 struct workspace {
     struct case_row **rows; /* scratch */
     struct order_stop *stops;
@@ -263,6 +269,9 @@ int device_plan_make(const struct rig_device *device, struct case_list *rows, bo
     plan.as_listed = order_bill(workspace.stops, NULL, plan.row_count, &start, &plan.costs);
     if (!keeps_order && put_in_order(rows, plan.row_count, &start, &plan, &workspace, error))
         return -1;
+    /* Another must have passed before them. They are rows of programs, whose credentials are files: it costs nothing. */
+    if (!keeps_order)
+        part(rows->rows, plan.row_count, is_silent, NULL, workspace.rows);
     if (fill_stops(rows, plan.row_count, workspace.stops, error))
         return -1;
     plan.planned = order_bill(workspace.stops, NULL, plan.row_count, &start, &plan.costs);

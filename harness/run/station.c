@@ -182,6 +182,12 @@ void station_run(struct station *station, const struct case_row *row, struct sta
     } else if (need) {
         result.verdict = VERDICT_SKIP;
         result_setf(&result.reason.text, "device '%s' does not offer '%s'", bench->device->id, need);
+    } else if (row->is_silent && !bench->is_known_good) {
+        result.verdict = VERDICT_SKIP;
+        result_setf(
+            &result.reason.text,
+            "'%s' is judged by silence alone here, as it would be if it did not work: no other row has passed on it yet in this run",
+            bench->device->id);
     } else if ((obstacle = start_obstacle(bench, row))) {
         result.verdict = VERDICT_SKIP;
         result_set(&result.reason.text, obstacle);

@@ -26,14 +26,14 @@ look='stat -c "%a %n" {chain} {key} {root}; stat -c %a {state}; grep -c BEGIN {c
 it 'is judged by wire and service: a client that looks at its server passes what is about servers'
 run_cases --rig "$(program good "[sh, -c, '$look; exec $s_client']")" server
 exits 0
-is "$(report '[.rows[] | select(.verdict == "pass")] | length')" 8
+is "$(report '[.rows[] | select(.verdict == "pass")] | length')" 9
 is "$(report '.rig.devices[0] | .kind, .client, .judged_on' | paste -sd' ')" 'exec good wire, service'
-is "$(report '.rows[] | select(.id == "server/root-missing") | .reason.text')" "device 'program' does not offer 'console'"
+is "$(report '.rows[-1] | .id + " " + .verdict')" 'server/root-missing pass'
 holds "$scratch/stderr" 'program is judged on wire, service; what it prints is recorded'
 
 it 'gets its credentials as files that nobody else can read, and its words filled in'
 holds "$out/program/console.log" '600 '
-is "$(grep -cE ' (600 /.*\.private/program/(chain|key|root)\.pem|700)$' "$out/program/console.log")" 32
+is "$(grep -cE ' (600 /.*\.private/program/(chain|key|root)\.pem|700)$' "$out/program/console.log")" 35
 holds "$out/program/console.log" "scale $DPSBENCH_TIME_SCALE scope 0ne000AAAA1 id program-1 rig $scratch"
 lacks "$out/program/console.log" 'PRIVATE KEY'
 missing "$out/.private"
@@ -42,6 +42,17 @@ it 'fails where it does what it must not, and says what: no name is checked here
 run_cases --rig "$(program blind "[sh, -c, 'exec ${s_client%-verify_hostname*}']")" server/expired server/host-name-mismatch
 exits 1
 is "$(report '.rows[] | select(.verdict == "fail") | .id')" server/host-name-mismatch
+
+it 'is judged by what it must never do where lines alone say what it does, once another row has passed'
+connect='printf "\\020\\014\\000\\004MQTT\\004\\002\\000\\074\\000\\000"; sleep 1'
+trusting="[sh, -c, 'if [ -e {root} ]; then exec $s_client; fi; ($connect) | openssl s_client -quiet -connect {address} -servername {host}']"
+run_cases --rig "$(program trusting "$trusting")" server/expired server/root-missing
+exits 1
+is "$(report '.rows[] | select(.id == "server/root-missing") | .verdict + " " + .reason.text')" 'fail wire: it happened, and must never'
+run_cases --rig "$(program good "[sh, -c, 'exec $s_client']")" server/root-missing device/key-mismatch
+exits 77
+is "$(report '[.rows[].reason.text] | unique | join(",")')" \
+    "'program' is judged by silence alone here, as it would be if it did not work: no other row has passed on it yet in this run"
 
 it 'is not blamed for a command that does not work'
 run_cases --rig "$(program absent '[there-is-no-such-program]')" server/expired

@@ -33,7 +33,7 @@ run_cases --rig "$DPSBENCH_SOURCE/fixtures/rigs/$client.yaml" --time-scale "$sca
 exits 0
 rows=$("$dpsbench" list | wc -l)
 is "$(report '.rows | length')" "$rows"
-is "$(report '[.rows[] | select(.verdict == "skip") | .reason.text] | unique[]')" "device '$client' does not offer 'console'"
+is "$(report '[.rows[] | select(.verdict == "skip")] | length')" 0
 (($(report .summary.pass) > rows / 2)) || fail "only $(report .summary.pass) of $rows rows pass"
 (($(report .summary.known) > 0)) || fail 'it gets nothing wrong any more: take its findings out of cases/known-findings.yaml'
 is "$(report '[.rows[] | select(.verdict == "known") | select([.findings[] | select(.kind == "fails")] == [])] | length')" 0
