@@ -168,6 +168,64 @@ int dir_remove(const char *path, struct error *error)
     return 0;
 }
 
+enum { COPY_BYTES = 64 * 1024, COPY_DEPTH_MAX = 16 };
+
+static int copy_bytes(int from, int to)
+{
+    CLEANUP_FREE char *part = malloc(COPY_BYTES);
+    ssize_t length = part ? 1 : -1;
+    while (length > 0) {
+        length = read(from, part, COPY_BYTES);
+        if (length > 0 && write_all(to, part, (size_t)length))
+            return -1;
+    }
+    return length < 0 ? -1 : 0;
+}
+
+static int copy_file(const char *from, const char *to, struct error *error)
+{
+    CLEANUP_FD int source = open(from, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (source < 0)
+        return error_set_errno(error, ERROR_OWNER_RIG, errno, "read '%s'", from);
+    CLEANUP_FD int target = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+    if (target < 0 || copy_bytes(source, target))
+        return error_set_errno(error, ERROR_OWNER_RIG, errno, "copy '%s' to '%s'", from, to);
+    return 0;
+}
+
+static int copy_any(const char *from, const char *to, int depth, struct error *error);
+
+static int copy_folder(const char *from, const char *to, int depth, struct error *error)
+{
+    char **names = NULL;
+    if (depth > COPY_DEPTH_MAX)
+        return error_set(error, ERROR_OWNER_FILE, ERROR_LIMIT, "copy '%s': more than %d folders deep", from, COPY_DEPTH_MAX);
+    if (dir_make(to, 0755, error) || dir_list(from, "", &names, error))
+        return -1;
+    int failed = 0;
+    for (char **name = names; *name && !failed; name++) {
+        CLEANUP_FREE char *from_path = path_join(from, *name), *to_path = path_join(to, *name);
+        failed = from_path && to_path ? copy_any(from_path, to_path, depth + 1, error) : error_set_memory(error);
+    }
+    names_free(names);
+    return failed;
+}
+
+static int copy_any(const char *from, const char *to, int depth, struct error *error)
+{
+    struct stat status;
+    if (lstat(from, &status))
+        return error_set_errno(error, ERROR_OWNER_RIG, errno, "read '%s'", from);
+    if (S_ISDIR(status.st_mode))
+        return copy_folder(from, to, depth, error);
+    return S_ISREG(status.st_mode) ? copy_file(from, to, error) : 0;
+}
+
+int tree_copy(const char *from, const char *to, struct error *error)
+{
+    return copy_any(from, to, 0, error);
+}
+
 bool path_exists(const char *path)
 {
     struct stat status;

@@ -28,6 +28,9 @@ int file_write_unsynced(const char *path, const void *data, size_t length_bytes,
 int dir_make(const char *path, mode_t mode, struct error *error);
 /* Remove a folder with all that is in it; nothing there is fine. Never follows links, never crosses into another file system. */
 int dir_remove(const char *path, struct error *error);
+/* Copy a file, or a folder with all that is in it: files and folders; links and the like are left out, and so are names that begin with a dot. `to` must not
+ * exist. */
+int tree_copy(const char *from, const char *to, struct error *error);
 bool path_exists(const char *path);
 /* "dir/name", malloc'ed; NULL when out of memory. */
 char *path_join(const char *dir, const char *name);

@@ -204,6 +204,7 @@ void result_row_done(struct result_row *row)
                      row->why_source,
                      row->certificates,
                      row->timeline_folder,
+                     row->shard,
                      row->quarantine.reason,
                      row->quarantine.owner,
                      row->quarantine.expires,
@@ -235,6 +236,11 @@ void result_run_done(struct result_run *run)
     free(run->rows);
     free(run->not_run);
     free(run->shard);
+    free(run->suite.selection);
+    free(run->suite.cases);
+    free(run->version);
+    cJSON_Delete(run->shards);
+    cJSON_Delete(run->missing_shards);
     free(run->id);
     free(run->directory);
     free(run->rig_file);
@@ -308,8 +314,8 @@ int result_run_exit_code(const struct result_run *run)
         return EXIT_INTERRUPTED;
     if (run->broken_off)
         return EXIT_RIG_TROUBLE;
-    if (run->row_count == 0 && run->not_run_count == 0)
-        return EXIT_NOTHING_SELECTED;
+    if (run->row_count == 0 && run->not_run_count == 0 && !run->missing_shards)
+        return run->shard && run->suite.row_count ? EXIT_ALL_PASSED : EXIT_NOTHING_SELECTED;
     struct result_counts counts = result_run_count(run);
-    return exit_code_of(&counts, run->not_run_count == 0);
+    return exit_code_of(&counts, run->not_run_count == 0 && !run->missing_shards);
 }

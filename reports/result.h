@@ -103,6 +103,7 @@ struct result_row {
     char *case_id; /* "refused/wrong-chain" */
     char *title;
     char *device; /* its id in the rig file */
+    char *shard;  /* of a merged report: "2/5", where it ran */
     enum verdict verdict;
     struct result_reason reason; /* empty for a pass */
     char *outcome;               /* what happened, one sentence: "assigned to ..."; the verdict's text for a refused device */
@@ -127,7 +128,7 @@ struct result_row {
     struct result_attempt attempts[RESULT_ATTEMPTS_MAX]; /* all of them, in their order, when there were more than one */
     size_t attempt_count;
     struct result_quarantine quarantine;
-    char *timeline_folder; /* of that file, below the run's; NULL: the run's own */
+    char *timeline_folder; /* of that file, below the run's ("dk-1", "shard-2/dk-1"); NULL: the run's own */
     struct result_finding findings[RESULT_FINDINGS_MAX];
     size_t finding_count;
     char *assumed[RESULT_ASSUMED_MAX]; /* behaviours of the simulator without a public source that the row leaned on: docs/fidelity.md */
@@ -155,6 +156,13 @@ const char *result_row_name(const struct result_row *row, char text[RESULT_NAME_
 /* The next free place in `also`; NULL when it is full. Lent. */
 struct result_reason *result_add_also(struct result_row *row);
 
+/* What the rows were chosen from: shards of one whole have the same. Hashes are SHA-256, in hex; NULL: not noted. */
+struct result_suite {
+    size_t row_count; /* that were selected for a device, before they were dealt out */
+    char *selection;  /* of their ids, and how often they are repeated */
+    char *cases;      /* of the texts of cases, known findings, quarantine and dialects */
+};
+
 struct result_run {
     char *id;        /* "20261121T211500Z-1234": start and process id */
     char *directory; /* the run's own folder, as the user named it */
@@ -173,8 +181,12 @@ struct result_run {
     size_t planned_count;       /* rows that were selected */
     struct result_row *not_run; /* rows that were selected and did not run: id, case_id, title, device, repetition, reason.text */
     size_t not_run_count;
-    char *shard;          /* "2/5"; NULL: the whole */
-    unsigned resumptions; /* so often the run was taken up again */
+    char *shard; /* "2/5"; NULL: the whole */
+    struct result_suite suite;
+    char *version;         /* of the dpsbench that ran it; NULL: this one */
+    cJSON *shards;         /* of a merged report: list of objects, as docs/results.md says; owned; NULL: it was one run */
+    cJSON *missing_shards; /* texts, "3/5"; owned; NULL: none is missing */
+    unsigned resumptions;  /* so often the run was taken up again */
 };
 
 void result_run_done(struct result_run *run);
@@ -206,8 +218,9 @@ enum {
     EXIT_INTERRUPTED = 130,
 };
 /*
- * From the verdicts of what ran and is not quarantined; when nothing of that went wrong and rows did not run, EXIT_NOT_ALL_RAN. An interrupted run is EXIT_INTERRUPTED, one that was broken off EXIT_RIG_TROUBLE, one without any row
- * EXIT_NOTHING_SELECTED.
+ * From the verdicts of what ran and is not quarantined; when nothing of that went wrong and rows did not run, or a shard is missing,
+ * EXIT_NOT_ALL_RAN. An interrupted run is EXIT_INTERRUPTED, one that was broken off EXIT_RIG_TROUBLE, one without any row EXIT_NOTHING_SELECTED: but a
+ * shard to which none of the selected rows was dealt has done its part.
  */
 int result_run_exit_code(const struct result_run *run);
 

@@ -25,6 +25,7 @@ static const struct text_member row_texts[] = {
     ROW_TEXT("id", id),           ROW_TEXT("case", case_id),    ROW_TEXT("title", title),
     ROW_TEXT("device", device),   ROW_TEXT("outcome", outcome), ROW_TEXT("rule", rule),
     ROW_TEXT("surface", surface), ROW_TEXT("mend", mend),       ROW_TEXT("certificates", certificates),
+    ROW_TEXT("shard", shard),
 };
 
 static const struct text_member reason_texts[] = {
@@ -234,7 +235,8 @@ static cJSON *not_run_to_json(const struct result_row *row)
     CLEANUP_JSON cJSON *json = cJSON_CreateObject();
     if (!json || json_set_string(json, "id", row->id) || json_set_string(json, "case", row->case_id) ||
         json_set_string(json, "title", row->title) || json_set_string(json, "device", row->device) ||
-        json_set_string(json, "reason", row->reason.text) || (row->repetition && json_set_integer(json, "repetition", row->repetition)))
+        json_set_string(json, "shard", row->shard) || json_set_string(json, "reason", row->reason.text) ||
+        (row->repetition && json_set_integer(json, "repetition", row->repetition)))
         return NULL;
     return TAKE(json);
 }
@@ -255,17 +257,36 @@ static int add_end(cJSON *json, const struct result_run *run)
     return set_time(json, "ended", run->ended_unix_us) || json_set_integer(json, "exit_code", run->exit_code);
 }
 
+static cJSON *suite_to_json(const struct result_suite *suite)
+{
+    CLEANUP_JSON cJSON *json = cJSON_CreateObject();
+    if (!json || json_set_integer(json, "rows", (int64_t)suite->row_count) || json_set_string(json, "selection", suite->selection) ||
+        json_set_string(json, "cases", suite->cases))
+        return NULL;
+    return TAKE(json);
+}
+
+static int add_shards(cJSON *json, const struct result_run *run)
+{
+    return json_set_string(json, "shard", run->shard) || (run->suite.selection && json_set(json, "suite", suite_to_json(&run->suite))) ||
+                   (run->shards && json_set(json, "shards", cJSON_Duplicate(run->shards, true))) ||
+                   (run->missing_shards && json_set(json, "missing_shards", cJSON_Duplicate(run->missing_shards, true)))
+               ? -1
+               : 0;
+}
+
 cJSON *results_to_json(const struct result_run *run)
 {
     CLEANUP_JSON cJSON *json = cJSON_CreateObject();
     if (!json || json_set_integer(json, "v", RESULTS_VERSION) || json_set_string(json, "run", run->id) ||
-        json_set_string(json, "version", DPSBENCH_VERSION) || set_time(json, "started", run->started_unix_us) || add_end(json, run) ||
+        json_set_string(json, "version", run->version ? run->version : DPSBENCH_VERSION) ||
+        set_time(json, "started", run->started_unix_us) || add_end(json, run) ||
         json_set_bool(json, "is_complete", run->ended_unix_us != 0) || json_set_bool(json, "is_interrupted", run->is_interrupted) ||
         json_set_string(json, "broken_off", run->broken_off) || json_set(json, "time_scale", cJSON_CreateNumber(run->time_scale)) ||
         json_set(json, "rig", rig_to_json(run)) ||
-        json_set(json, "versions", run->versions ? cJSON_Duplicate(run->versions, true) : cJSON_CreateObject()) ||
-        json_set_string(json, "shard", run->shard) || (run->resumptions && json_set_integer(json, "resumptions", run->resumptions)) ||
-        json_set(json, "summary", summary_to_json(run)) || add_rows(json, run) || add_not_run(json, run))
+        json_set(json, "versions", run->versions ? cJSON_Duplicate(run->versions, true) : cJSON_CreateObject()) || add_shards(json, run) ||
+        (run->resumptions && json_set_integer(json, "resumptions", run->resumptions)) || json_set(json, "summary", summary_to_json(run)) ||
+        add_rows(json, run) || add_not_run(json, run))
         return NULL;
     return TAKE(json);
 }
@@ -388,11 +409,17 @@ static void read_night(const cJSON *json, struct result_row *row)
     row->quarantine.is_over = json_bool(quarantine, "is_over", false);
 }
 
-/* A name below the run's folder, and nothing else: who shows a run reads a file there. */
+static bool is_name(const char *text, size_t length)
+{
+    return length && text[0] != '.' && !memchr(text, '/', length);
+}
+
+/* A name below the run's folder, or below one of its shards, and nothing else: who shows a run reads a file there. */
 static void read_folder(const cJSON *timeline, char **member)
 {
-    const char *name = json_string(timeline, "folder", "");
-    if (*name && *name != '.' && !strchr(name, '/'))
+    const char *name = json_string(timeline, "folder", ""), *slash = strchr(name, '/');
+    bool is_below = slash && is_name(name, (size_t)(slash - name)) && is_name(slash + 1, strlen(slash + 1));
+    if (is_below || is_name(name, strlen(name)))
         read_text(timeline, "folder", member);
 }
 
@@ -455,6 +482,7 @@ static int read_not_run(const cJSON *json, struct result_run *run, struct error 
         read_text(item, "case", &row.case_id);
         read_text(item, "title", &row.title);
         read_text(item, "device", &row.device);
+        read_text(item, "shard", &row.shard);
         read_text(item, "reason", &row.reason.text);
         if (result_run_add_not_run(run, &row, error))
             return -1;
@@ -479,17 +507,37 @@ static cJSON *copy_of(const cJSON *json)
     return json ? cJSON_Duplicate(json, true) : NULL;
 }
 
+static void read_shards(const cJSON *json, struct result_run *run)
+{
+    const cJSON *suite = json_member(json, "suite");
+    int64_t rows = json_integer(suite, "rows", 0);
+    read_text(json, "shard", &run->shard);
+    run->suite.row_count = rows > 0 ? (size_t)rows : 0;
+    read_text(suite, "selection", &run->suite.selection);
+    read_text(suite, "cases", &run->suite.cases);
+    run->shards = copy_of(json_member(json, "shards"));
+    run->missing_shards = copy_of(json_member(json, "missing_shards"));
+}
+
+static int64_t read_end(const cJSON *json)
+{
+    int64_t ended_us = read_time(json, "ended");
+    return !json_bool(json, "is_complete", false) ? 0 : ended_us ? ended_us : 1;
+}
+
 static void read_head(const cJSON *json, struct result_run *run)
 {
     const cJSON *rig = json_member(json, "rig");
     read_text(json, "run", &run->id);
     read_text(rig, "file", &run->rig_file);
     read_text(json, "broken_off", &run->broken_off);
-    read_text(json, "shard", &run->shard);
+    read_text(json, "version", &run->version);
+    read_shards(json, run);
     run->resumptions = read_count(json, "resumptions");
     run->time_scale = json_number(json, "time_scale", 1);
     run->is_interrupted = json_bool(json, "is_interrupted", false);
-    run->ended_unix_us = json_bool(json, "is_complete", false);
+    run->started_unix_us = read_time(json, "started");
+    run->ended_unix_us = read_end(json);
     run->exit_code = (int)json_integer(json, "exit_code", 0);
     run->devices = copy_of(json_member(rig, "devices"));
     run->simulator = copy_of(json_member(rig, "simulator"));

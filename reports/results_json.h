@@ -25,7 +25,7 @@ int results_row_from_json(const cJSON *json, struct result_row *ret_row, struct 
 int results_write(const struct result_run *run, struct error *error);
 
 /*
- * The run of a document. Points in time are not read back: ended_unix_us is 1 for a run that came to its end.
+ * The run of a document. ended_unix_us is 0 for a run that did not come to its end, whatever the document says.
  *
  * name     stands for the document in errors: its path.
  * ret_run  given: result_run_done() it. `directory` is left to the caller.

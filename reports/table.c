@@ -329,6 +329,11 @@ static void print_marks(FILE *file, const struct result_run *run)
     for (size_t i = 0; i < sizeof marks / sizeof marks[0]; i++)
         if (marks[i].count)
             fprintf(file, "%zu row%s %s\n", marks[i].count, marks[i].count == 1 ? "" : "s", marks[i].what);
+    const cJSON *shard;
+    cJSON_ArrayForEach(shard, run->missing_shards)
+    {
+        fprintf(file, "shard %s is missing, or did not come to its end\n", cJSON_IsString(shard) ? shard->valuestring : "?");
+    }
 }
 
 void table_closing_line(const struct result_run *run, char *text)

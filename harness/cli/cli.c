@@ -46,6 +46,10 @@ static const char hub_text[] = "The hubs behind a simulator that runs: devices, 
                                "  dpsbench hub send dev-01 'hello' --state sim\n"
                                "  dpsbench hub invoke dev-01 reboot --state sim";
 
+static const char report_text[] = "Reports of runs: the shards of one run together\v"
+                                  "Examples:\n"
+                                  "  dpsbench report merge shard-1 shard-2 --out whole";
+
 static const char rig_text[] = "Rig files: which devices there are, how to reset them, which simulator\v"
                                "Examples:\n"
                                "  dpsbench rig init --id-scope 0ne000AAAA1 --sec-tag 56 --registration-id 'nrf-{imei}'\n"
@@ -77,6 +81,7 @@ static const struct command az_commands[] = {
 static const struct command commands[] = {
     {"run", "Run cases and report", cli_run, NULL},
     {"show", "Show a run again, or what happened in one of its rows", cli_show, NULL},
+    {"report", report_text, NULL, cli_report_commands},
     {"list", "List the rows that there are to run", cli_list, NULL},
     {"plan", "Show in which order rows would run on a rig, and what that costs its devices", cli_plan, NULL},
     {"calibrate", "See what a board is like, beside the virtual DK, and write a profile of it", cli_calibrate, NULL},

@@ -24,6 +24,8 @@ int cli_credentials(int argc, char **argv);
 extern const struct command cli_credentials_commands[];
 /* `dpsbench dialect ...`; ends with an empty one. */
 extern const struct command cli_dialect_commands[];
+/* `dpsbench report ...`; ends with an empty one. */
+extern const struct command cli_report_commands[];
 /* `dpsbench sim ...`; ends with an empty one. */
 extern const struct command cli_sim_commands[];
 /* `dpsbench rig ...`; ends with an empty one. */

@@ -182,7 +182,9 @@ static const cJSON *device_of(const struct result_run *run, const struct result_
     const cJSON *device;
     cJSON_ArrayForEach(device, run->devices)
     {
-        if (row->device && strcmp(json_string(device, "id", ""), row->device) == 0)
+        const char *shard = json_string(device, "shard", NULL);
+        bool is_its_shard = !shard || !row->shard || strcmp(shard, row->shard) == 0;
+        if (row->device && is_its_shard && strcmp(json_string(device, "id", ""), row->device) == 0)
             return device;
     }
     return NULL;

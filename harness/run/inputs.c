@@ -87,6 +87,46 @@ cJSON *inputs_hash(const struct run_options *options, struct error *error)
     return TAKE(json);
 }
 
+static int hash_text(const struct bytes *text, char **ret_hex, struct error *error)
+{
+    char hex[HEX_BYTES];
+    if (hash(text, hex))
+        return error_set(error, ERROR_OWNER_OURS, ERROR_CRYPTO, "hash what the run was made of");
+    result_set(ret_hex, hex);
+    return *ret_hex ? 0 : error_set_memory(error);
+}
+
+static int hash_cases(const struct run_options *options, char **ret_hex, struct error *error)
+{
+    CLEANUP_JSON cJSON *json = cJSON_CreateObject();
+    if (!json || (options->quarantine_file && add_file(json, options->quarantine_file, "--quarantine", error)) ||
+        add_folder(json, options->cases_directory, "cases", 0, error) || add_dialects(json, options->rig, error))
+        return json ? -1 : error_set_memory(error);
+    CLEANUP_FREE char *line = json_print_line(json);
+    if (!line)
+        return error_set_memory(error);
+    const struct bytes text = {.data = (void *)line, .length_bytes = strlen(line)};
+    return hash_text(&text, ret_hex, error);
+}
+
+static int hash_selection(const struct run_options *options, const struct case_list *rows, char **ret_hex, struct error *error)
+{
+    CLEANUP(bytes_done) struct bytes text = {.max_bytes = INPUT_MAX_BYTES};
+    int failed = bytes_printf(&text, "%u %d\n", options->repeat, options->is_until_fail);
+    for (size_t i = 0; i < rows->count && !failed; i++)
+        failed = bytes_printf(&text, "%s\n", rows->rows[i]->id);
+    return failed ? error_set_memory(error) : hash_text(&text, ret_hex, error);
+}
+
+int inputs_suite(const struct run_options *options, const struct case_list *rows, struct result_suite *ret_suite, struct error *error)
+{
+    CLEANUP_FREE char *cases = NULL, *selection = NULL;
+    if (hash_cases(options, &cases, error) || hash_selection(options, rows, &selection, error))
+        return -1;
+    *ret_suite = (struct result_suite){.row_count = rows->count, .cases = TAKE(cases), .selection = TAKE(selection)};
+    return 0;
+}
+
 static int find_missing(const cJSON *from, const cJSON *in, const char *what, struct error *error)
 {
     const cJSON *one;

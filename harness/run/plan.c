@@ -7,6 +7,7 @@
 #include "harness/case/select.h"
 #include "harness/device/dialect.h"
 #include "harness/run/health.h"
+#include "harness/run/inputs.h"
 #include "harness/run/shard.h"
 
 #include <string.h>
@@ -22,7 +23,7 @@ static int read_known(const struct run_options *options, struct known_findings *
     return known_findings_read(options->cases_directory, options->cases_shown, &words, ret_known, error);
 }
 
-/* Of a program without a dialect the lines mean nothing to us: its rows are judged by what it does. One that asks for lines alone cannot be. */
+/* Of a program without a dialect the lines mean nothing to us: its rows are judged by what it does, and does not. */
 static int drop_console(struct case_list *list, struct error *error)
 {
     for (size_t i = 0; i < list->count; i++)
@@ -45,17 +46,12 @@ static int read_quarantine(const struct run_options *options, struct quarantine 
     return path_exists(path) ? quarantine_read(path, shown, ret_quarantine, error) : 0;
 }
 
-static int keep_shard(const struct run_options *options, struct case_list *list, struct error *error)
+/* The rows of all devices are the same: what they are chosen from is noted once. */
+static int deal_out(const struct run_options *options, struct plan *plan, struct case_list *list, struct error *error)
 {
-    size_t selected = list->count;
-    if (options->shard_count == 0)
-        return 0;
-    if (shard_keep(list, options->shard_index, options->shard_count, error))
+    if (!plan->suite.selection && inputs_suite(options, list, &plan->suite, error))
         return -1;
-    return list->count ? 0
-                       : error_set(error, ERROR_OWNER_FILE, ERROR_NOT_FOUND,
-                                   "nothing selected: %zu row%s have no shard %u of %u; take fewer shards", selected,
-                                   selected == 1 ? "" : "s", options->shard_index, options->shard_count);
+    return options->shard_count ? shard_keep(list, options->shard_index, options->shard_count, error) : 0;
 }
 
 /* `rig_device`: NULL when nobody runs the rows. */
@@ -71,7 +67,7 @@ static int read_rows(const struct run_options *options, const struct case_device
         return -1;
     if (rig_device && !rig_device->dialect && drop_console(list, error))
         return -1;
-    return select_rows(list, options->selectors, options->selector_count, error) || keep_shard(options, list, error) ? -1 : 0;
+    return select_rows(list, options->selectors, options->selector_count, error);
 }
 
 /* Boards alone are checked unasked: a virtual device has no network that could be bad. */
@@ -90,7 +86,6 @@ static int read_health(const struct run_options *options, const struct case_devi
     struct error missing = ERROR_INIT;
     alone.selectors = &row;
     alone.selector_count = 1;
-    alone.shard_count = 0;
     if (!row || read_rows(&alone, variables, device, &plan->known, &plan->quarantine, list, &missing) == 0)
         return 0;
     case_list_done(list);
@@ -111,7 +106,7 @@ static int add_device(const struct run_options *options, const struct rig_device
     size_t index = plan->device_count++;
     plan->devices[index].device = device;
     struct case_list *rows = &plan->devices[index].rows;
-    if (read_rows(options, &variables, device, &plan->known, &plan->quarantine, rows, error))
+    if (read_rows(options, &variables, device, &plan->known, &plan->quarantine, rows, error) || deal_out(options, plan, rows, error))
         return -1;
     if (read_health(options, &variables, device, plan, &plan->devices[index].health, error))
         return -1;
@@ -155,7 +150,7 @@ int plan_make(const struct run_options *options, struct plan *ret_plan, struct e
             return -1;
         }
     }
-    if (plan_row_count(ret_plan) == 0) {
+    if (ret_plan->suite.row_count == 0) {
         plan_done(ret_plan);
         return error_set(error, ERROR_OWNER_FILE, ERROR_NOT_FOUND, "nothing selected: '%s' holds no case", options->cases_shown);
     }
@@ -169,6 +164,8 @@ void plan_done(struct plan *plan)
         case_list_done(&plan->devices[i].health);
     }
     plan->device_count = 0;
+    free(TAKE(plan->suite.selection));
+    free(TAKE(plan->suite.cases));
     known_findings_done(&plan->known);
     quarantine_done(&plan->quarantine);
 }

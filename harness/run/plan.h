@@ -19,9 +19,13 @@ struct plan {
         struct case_list health; /* the row of its health check, or none */
     } devices[RIG_DEVICES_MAX];
     size_t device_count;
+    struct result_suite suite; /* what the rows were selected from, before a shard was kept of them */
 };
 
-/* Read all cases and the known findings for every connected device, and keep what is selected. file: a bad case; NOT_FOUND: a selector that fits nothing. */
+/*
+ * Read all cases and the known findings for every connected device, and keep what is selected. A shard may be left without a row. file: a bad case;
+ * NOT_FOUND: a selector that fits nothing.
+ */
 int plan_make(const struct run_options *options, struct plan *ret_plan, struct error *error);
 void plan_done(struct plan *plan);
 size_t plan_row_count(const struct plan *plan);

@@ -97,6 +97,9 @@ static int set_up(struct run *run, struct error *error)
         run->budget_end = deadline_in_ms(bench->clock, options->time_budget_s * 1000);
     if (options->shard_count)
         result_setf(&run->result.shard, "%u/%u", options->shard_index, options->shard_count);
+    run->result.suite.row_count = run->plan.suite.row_count;
+    result_set(&run->result.suite.selection, run->plan.suite.selection);
+    result_set(&run->result.suite.cases, run->plan.suite.cases);
     return run_open_folder(run, error) || waiting_new(&waiting, &bench->waiting, error) ? -1 : 0;
 }
 
@@ -440,6 +443,9 @@ static bool has_work(const struct run *run)
 static int work(struct run *run, struct error *error)
 {
     run_tell_quarantines(run);
+    if (schedule_count(&run->schedule) == 0)
+        progress_say(&run->progress, "shard %s holds none of the %zu selected row%s: nothing to run", run->result.shard,
+                     run->plan.suite.row_count, run->plan.suite.row_count == 1 ? "" : "s");
     int failed = has_work(run) ? run_all(run, error) : 0;
     /* Before the report: on a full disk it makes the room for it. */
     run_remove_private(run);

@@ -7,7 +7,7 @@ static unsigned repeat_of(const struct schedule_options *options, size_t row_cou
 {
     if (options->repeat)
         return options->repeat;
-    return row_count < SCHEDULE_TURNS_MAX ? (unsigned)(SCHEDULE_TURNS_MAX / row_count) : 1;
+    return row_count && row_count < SCHEDULE_TURNS_MAX ? (unsigned)(SCHEDULE_TURNS_MAX / row_count) : 1;
 }
 
 static int make_device(const struct case_list *rows, unsigned repeat, struct schedule_device *device, struct error *error)

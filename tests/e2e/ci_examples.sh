@@ -44,15 +44,33 @@ item_list() {
         is_list && !/^ *#/ { is_list = 0; is_done = 1 }' "$1"
 }
 
+# has_report [FOLDER]
 has_report() {
-    xmllint --noout "$work/report/junit.xml"
-    is "$(jq -r .is_complete "$work/report/results.json")" true
+    xmllint --noout "$work/${1:-report}/junit.xml"
+    is "$(jq -r .is_complete "$work/${1:-report}/results.json")" true
+}
+
+# The artefacts of two parts, as a job gets them that needs both.
+make_parts() {
+    local part
+    for part in 1 2; do
+        "$DPSBENCH_BIN/dpsbench" run --shard "$part/2" --out "$work/parts/$part" "$SELECT" >"$scratch/stdout" 2>"$scratch/stderr" || fail "$(cat "$scratch/stderr")"
+    done
 }
 
 it 'runs the steps of GitHub'
 new_job github
 step_of "$ci/github.yml" 'Run the cases' | sed 's|[$]{{ matrix.shard }}/2|1/40|' | run_step 'GitHub, virtual' bash
 has_report
+new_job github-whole
+make_parts
+step_of "$ci/github.yml" 'Put the parts together' | run_step 'GitHub, whole' bash
+has_report
+is "$(jq -r '.summary.pass' "$work/report/results.json")" 2
+rm -r "$work/report" "$work/parts/2"
+code=0
+step_of "$ci/github.yml" 'Put the parts together' | run_step 'GitHub, whole' bash || code=$?
+is "$code" 2
 new_job github-board
 step_of "$ci/github.yml" 'Run the cases on the board' | run_step 'GitHub, board' bash
 has_report
@@ -80,8 +98,13 @@ export RIG=$DPSBENCH_SOURCE/fixtures/rigs/reference.yaml
 it 'runs the steps of GitLab'
 new_job gitlab
 item_list "$ci/gitlab.yml" script | run_step GitLab sh
+has_report "parts/$CI_NODE_INDEX"
+is "$(grep -c 'exit_codes: \[3, 77\]' "$ci/gitlab.yml")" "$(grep -c '^  script:$' "$ci/gitlab.yml")"
+new_job gitlab-whole
+make_parts
+sed -n '/^dpsbench-whole:/,$p' "$ci/gitlab.yml" >"$scratch/whole.yml"
+item_list "$scratch/whole.yml" script | run_step 'GitLab, whole' sh
 has_report
-is "$(grep -c 'exit_codes: \[3, 77\]' "$ci/gitlab.yml")" "$(grep -c 'script:$' "$ci/gitlab.yml" | awk '{ print $1 - 1 }')"
 
 it 'runs the step of Jenkins'
 new_job jenkins

@@ -67,6 +67,14 @@ code=0
 exits 2
 holds "$scratch/stderr" "weak.yaml' has changed since the run began"
 
+it 'has nothing to do in a shard without a row, and says so'
+for shard in 1 2; do
+    run_cases --shard "$shard/99" --until-fail --repeat 2 server/root-missing
+    exits 0
+    is "$(last_line)" '0 passed, 0 failed, 0 skipped'
+    holds "$scratch/stderr" "shard $shard/99 holds none of the 1 selected row: nothing to run"
+done
+
 it 'begins no row that its time budget has no room for, and lists it'
 run_cases --time-budget 1s server/root-missing
 exits 6

@@ -370,11 +370,31 @@ static void makes_paths_absolute_even_of_what_is_not_there_yet(void **state)
     assert_string_equal(rooted, "/not/yet");
 }
 
+static void copies_a_folder_with_what_is_in_it_and_no_links(void **state)
+{
+    struct error error = ERROR_INIT;
+    CLEANUP(bytes_done) struct bytes text = {0};
+    assert_int_equal(dir_make(scratch_path(state, "whole/inner"), 0755, NULL), 0);
+    assert_int_equal(file_write_atomic(scratch_path(state, "whole/inner/file"), "text", 4, 0600, NULL), 0);
+    assert_int_equal(file_write_atomic(scratch_path(state, "whole/.hidden"), "x", 1, 0600, NULL), 0);
+    assert_int_equal(symlink("/etc/passwd", scratch_path(state, "whole/link")), 0);
+    CLEANUP_FREE char *from = strdup(scratch_path(state, "whole"));
+    assert_int_equal(tree_copy(from, scratch_path(state, "copy"), &error), 0);
+    assert_int_equal(file_read(scratch_path(state, "copy/inner/file"), 100, &text, NULL), 0);
+    assert_string_equal(bytes_text(&text), "text");
+    assert_false(path_exists(scratch_path(state, "copy/.hidden")));
+    assert_false(path_exists(scratch_path(state, "copy/link")));
+    /* What is there already is not written over. */
+    assert_int_equal(tree_copy(from, scratch_path(state, "copy"), &error), -1);
+    assert_non_null(strstr(error.text, "copy '"));
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, scratch_make, scratch_remove)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(copies_a_folder_with_what_is_in_it_and_no_links),
         TEST(reads_a_file_up_to_the_limit),
         TEST(refuses_a_file_above_the_limit_and_leaves_the_output_alone),
         TEST(reads_an_empty_file),
