@@ -106,11 +106,12 @@ static int take_row(struct run *run, const cJSON *entry, struct error *error)
     CLEANUP(result_row_done) struct result_row row = {0};
     if (results_row_from_json(json_member(entry, "row"), &row, error))
         return -1;
-    struct turn *turn = find_turn(run, entry, row.device ? row.device : "", row.id, error);
+    const char *device_id = row.device ? row.device : "";
+    struct turn *turn = find_turn(run, entry, device_id, row.id, error);
     if (!turn)
         return -1;
     turn->interruptions = 0;
-    health_note_row(&run->health[find_device(run, row.device)]);
+    health_note_row(&run->health[find_device(run, device_id)]);
     return run_account_row(run, turn, &row, error);
 }
 
