@@ -1,10 +1,11 @@
-/* dpsbench credentials: list, delete, imei, wear; and the order of words of nrfcredstore */
+/* dpsbench credentials: list, delete, imei, attoken, wear; and the order of words of nrfcredstore */
 #include "harness/cli/cli_credentials.h"
 #include "base/arguments.h"
 #include "base/cleanup.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "harness/cli/cli.h"
+#include "harness/credentials/attestation_token.h"
 #include "reports/result.h"
 
 #include <inttypes.h>
@@ -158,6 +159,32 @@ static int imei(const struct credential_arguments *arguments, struct credential_
     return EXIT_ALL_PASSED;
 }
 
+/* ---- the attestation token ---- */
+
+static cJSON *token_json(const struct credential_session *session, const char *text, const struct attestation_token *token)
+{
+    CLEANUP_JSON cJSON *json = cJSON_CreateObject();
+    if (!json || json_set_integer(json, "v", CREDENTIALS_VERSION) || json_set(json, "device", credential_device_json(session)) ||
+        json_set_string(json, "token", text) || json_set_string(json, "device_uuid", token->device_uuid) ||
+        json_set_integer(json, "device_type", token->device_type) || json_set_string(json, "modem_firmware_uuid", token->firmware_uuid) ||
+        json_set_string(json, "nonce", token->nonce))
+        return NULL;
+    return TAKE(json);
+}
+
+static int attest(const struct credential_arguments *arguments, struct credential_session *session, struct error *error)
+{
+    CLEANUP(bytes_done) struct bytes text = {0};
+    struct attestation_token token;
+    if (modem_link_attest(session->link, arguments->challenge, &text, error) ||
+        attestation_token_read(bytes_text(&text), text.length_bytes, arguments->challenge, &token, error))
+        return -1;
+    if (arguments->wants_json)
+        return credentials_print_json(token_json(session, bytes_text(&text), &token));
+    printf("Attestation token: %s\n", bytes_text(&text));
+    return EXIT_ALL_PASSED;
+}
+
 /* ---- the ledger ---- */
 
 static void print_wear(const cJSON *rows)
@@ -230,7 +257,7 @@ static int run_list(int argc, char **argv)
 {
     static const struct argp_option options[] = {
         {"tag", CREDENTIAL_OPTION_TAG, "N", 0, "This sec tag alone", 1},
-        {"type", CREDENTIAL_OPTION_TYPE, "TYPE", 0, "This type alone: ROOT_CA_CERT, CLIENT_CERT, CLIENT_KEY, PSK ...", 1},
+        {"type", CREDENTIAL_OPTION_TYPE, "TYPE", 0, "This type alone: ROOT_CA_CERT, CLIENT_CERT, CLIENT_KEY, PSK ...; ANY (default)", 1},
         {"wear", CREDENTIAL_OPTION_WEAR, NULL, 0, "With the number of times that each was written (the wear ledger)", 1},
         CREDENTIAL_JSON_OPTION,
         CREDENTIAL_DEVICE_OPTIONS,
@@ -291,6 +318,35 @@ static int run_imei(int argc, char **argv)
     return credentials_run(&arguments, imei);
 }
 
+static int check_challenge(const char *challenge, struct error *error)
+{
+    enum { DIGITS = ATTESTATION_NONCE_TEXT_BYTES - 1 };
+    if (!challenge || (strlen(challenge) == DIGITS && strspn(challenge, "0123456789abcdefABCDEF") == DIGITS))
+        return 0;
+    return error_set(error, ERROR_OWNER_FILE, ERROR_USAGE, "--challenge '%.80s': %d hexadecimal digits", challenge, DIGITS);
+}
+
+static int run_attest(int argc, char **argv)
+{
+    static const struct argp_option options[] = {{"challenge", CREDENTIAL_OPTION_CHALLENGE, "HEX", 0,
+                                                  "32 hexadecimal digits that the token must contain, so that it is no old one", 1},
+                                                 CREDENTIAL_JSON_OPTION,
+                                                 CREDENTIAL_DEVICE_OPTIONS,
+                                                 {0}};
+    static const struct argp argp = {
+        .options = options,
+        .args_doc = "PORT",
+        .doc = "Print the modem's attestation token: who it is (device UUID, modem firmware), signed with the key of its identity. "
+               "Its form is checked; its signature can only be checked by Nordic's cloud. Needs modem firmware 1.3.0 or newer."
+               "\vExamples:\n  dpsbench credentials attoken /dev/ttyACM0\n"
+               "  dpsbench credentials attoken /dev/ttyACM0 --json\n"};
+    struct credential_arguments arguments;
+    struct error error = ERROR_INIT;
+    credential_arguments_parse(&argp, argc, argv, &arguments);
+    credentials_refuse_words(&arguments, 0);
+    return check_challenge(arguments.challenge, &error) ? command_fail(&error) : credentials_run(&arguments, attest);
+}
+
 const struct command cli_credentials_commands[] = {
     {"list", "List the credentials in the modem, with their SHA-256", run_list, NULL},
     {"plan", "Show what writing these files would change, by SHA-256", credentials_plan, NULL},
@@ -301,6 +357,7 @@ const struct command cli_credentials_commands[] = {
     {"keygen", "A key made in the modem: CSR, and with a CA its certificate, written and verified", credentials_keygen, NULL},
     {"generate", "As keygen, by the word of nrfcredstore", credentials_keygen, NULL},
     {"imei", "Print the modem's IMEI", run_imei, NULL},
+    {"attoken", "Print the modem's attestation token, or what it says", run_attest, NULL},
     {"wear", "How often each slot of each device was written", show_wear, NULL},
     {NULL, NULL, NULL, NULL},
 };

@@ -36,6 +36,8 @@ static const char **text_of(struct credential_arguments *arguments, int key)
         return &arguments->chain;
     case CREDENTIAL_OPTION_OUT:
         return &arguments->out;
+    case CREDENTIAL_OPTION_CHALLENGE:
+        return &arguments->challenge;
     default:
         return key >= CREDENTIAL_OPTION_ROOT && key <= CREDENTIAL_OPTION_PSK_ID ? &arguments->files[key - CREDENTIAL_OPTION_ROOT] : NULL;
     }
@@ -70,6 +72,17 @@ static int64_t read_number(const char *option, const char *word, int64_t min, in
     return value;
 }
 
+static enum at_transport read_transport(const char *word, const struct argp_state *state)
+{
+    static const char *const words[] = {"auto", "at", "shell", NULL};
+    static const enum at_transport transports[] = {AT_TRANSPORT_AUTO, AT_TRANSPORT_HOST, AT_TRANSPORT_SHELL};
+    for (size_t i = 0; words[i]; i++)
+        if (strcmp(word, words[i]) == 0)
+            return transports[i];
+    arguments_refuse(state, "--cmd-type '%s' is none of auto, at, shell", word);
+    return AT_TRANSPORT_AUTO;
+}
+
 static error_t take_value(struct credential_arguments *arguments, int key, const char *word, const struct argp_state *state)
 {
     struct error error = ERROR_INIT;
@@ -77,9 +90,11 @@ static error_t take_value(struct credential_arguments *arguments, int key, const
         arguments->baud = read_number("--baud", word, BAUD_MIN, BAUD_MAX, state);
     else if (key == CREDENTIAL_OPTION_DAYS)
         arguments->days = (int)read_number("--days", word, 1, DAYS_MAX, state);
+    else if (key == CREDENTIAL_OPTION_CMD_TYPE)
+        arguments->transport = read_transport(word, state);
     else if (key == CREDENTIAL_OPTION_TAG && credential_tag_read(word, &arguments->sec_tag, &error))
         arguments_refuse(state, "--tag: %s", error.text);
-    else if (key == CREDENTIAL_OPTION_TYPE && credential_kind_read(word, &arguments->kind, &error))
+    else if (key == CREDENTIAL_OPTION_TYPE && strcmp(word, "ANY") != 0 && credential_kind_read(word, &arguments->kind, &error))
         arguments_refuse(state, "--type: %s", error.text);
     else if (key != CREDENTIAL_OPTION_TAG && key != CREDENTIAL_OPTION_TYPE)
         return ARGP_ERR_UNKNOWN;
@@ -206,7 +221,8 @@ static int open_link(const struct credential_arguments *arguments, struct creden
                  .path = path,
                  .console_path = device ? device->console : NULL,
                  .baud = (int)baud,
-                 .transport = device ? (enum at_transport)device->transport : AT_TRANSPORT_AUTO,
+                 .transport =
+                     arguments->transport != AT_TRANSPORT_AUTO || !device ? arguments->transport : (enum at_transport)device->transport,
                  .command_max_bytes = device ? (size_t)device->command_limit : 0,
                  .tx_chunk_bytes = device ? (size_t)device->pacing_bytes : 0,
                  .tx_gap_ms = device ? device->pacing_gap_ms : 0,

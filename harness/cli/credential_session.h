@@ -41,6 +41,8 @@ enum {
     CREDENTIAL_OPTION_CHAIN,
     CREDENTIAL_OPTION_DAYS,
     CREDENTIAL_OPTION_OUT,
+    CREDENTIAL_OPTION_CHALLENGE,
+    CREDENTIAL_OPTION_CMD_TYPE,
     CREDENTIAL_OPTION_REPLACE,
 };
 
@@ -58,10 +60,12 @@ struct credential_arguments {
     const char *ca_key;
     const char *chain;
     const char *out;
+    const char *challenge;
     int64_t baud;
     int64_t sec_tag; /* CREDENTIAL_TAG_NONE */
     int days;
     const struct credential_kind *kind;
+    enum at_transport transport; /* AUTO: found */
     bool has_flow_control;
     bool wants_json;
     bool wants_wear;
@@ -76,6 +80,8 @@ struct credential_arguments {
         {"rig", CREDENTIAL_OPTION_RIG, "FILE", 0, "A device of this rig file: its port, speed and sec tag", 8},                            \
         {"device", CREDENTIAL_OPTION_DEVICE, "ID", 0, "Which of the rig's devices, when there are several", 8},                            \
         {"baud", CREDENTIAL_OPTION_BAUD, "N", 0, "Speed of the port (115200)", 8},                                                         \
+        {"baudrate", CREDENTIAL_OPTION_BAUD, NULL, OPTION_ALIAS, NULL, 8},                                                                 \
+        {"cmd-type", CREDENTIAL_OPTION_CMD_TYPE, "TYPE", 0, "What answers there: at, shell, or auto, which finds it (auto)", 8},           \
         {"flow-control", CREDENTIAL_OPTION_FLOW, NULL, 0, "The port has RTS/CTS", 8},                                                      \
     {                                                                                                                                      \
         "ledger", CREDENTIAL_OPTION_LEDGER, "FILE", 0, "Count writes there (default: DPSBENCH_LEDGER, else a file in your state folder)",  \

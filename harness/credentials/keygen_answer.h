@@ -12,19 +12,20 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "harness/credentials/cose.h"
 
 #include <openssl/x509.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-enum { KEYGEN_ANSWER_MAX_BYTES = 8192, KEYGEN_UUID_BYTES = 37 };
+enum { KEYGEN_ANSWER_MAX_BYTES = COSE_TEXT_MAX_BYTES };
 
 struct keygen_answer {
     X509_REQ *request;
     struct bytes request_der;
-    bool has_statement;           /* a COSE part came, and it names this request */
-    char uuid[KEYGEN_UUID_BYTES]; /* the device UUID of the statement; "" without one */
+    bool has_statement;              /* a COSE part came, and it names this request */
+    char uuid[COSE_UUID_TEXT_BYTES]; /* the device UUID of the statement; "" without one */
 };
 
 /*

@@ -307,17 +307,18 @@ int modem_link_delete(struct modem_link *link, uint32_t sec_tag, int type, bool 
     return 0;
 }
 
-/* %KEYGEN: "..." */
-static int take_answer(struct modem_link *link, struct bytes *ret_answer, struct error *error)
+/* %KEYGEN: "...", %ATTESTTOKEN: "..." */
+static int take_answer(struct modem_link *link, const char *name, struct bytes *ret_answer, struct error *error)
 {
-    const char *begin = strstr(bytes_text(&link->lines), "%KEYGEN:");
+    const char *begin = strstr(bytes_text(&link->lines), name);
     begin = begin ? strchr(begin, '"') : NULL;
     const char *end = begin ? strchr(begin + 1, '"') : NULL;
     if (!end)
         return error_set(
             error, ERROR_OWNER_DEVICE, ERROR_PROTOCOL,
-            "AT%%KEYGEN: OK, but no request came with it; its answer is about 700 bytes long: is the buffer of the firmware's AT "
-            "channel smaller?");
+            "AT%s OK, but no answer came with it; of AT%%KEYGEN it is about 700 bytes long: is the buffer of the firmware's AT "
+            "channel smaller?",
+            name);
     struct bytes answer;
     bytes_init(&answer, AT_REPLY_MAX_BYTES);
     if (bytes_append(&answer, begin + 1, (size_t)(end - begin - 1)))
@@ -338,7 +339,20 @@ int modem_link_keygen(struct modem_link *link, uint32_t sec_tag, const char *att
     if (link->result != AT_OK)
         return refused(link, error);
     count(link, sec_tag, CREDENTIAL_CLIENT_KEY, WEAR_KEYGEN);
-    return take_answer(link, ret_answer, error);
+    return take_answer(link, "%KEYGEN:", ret_answer, error);
+}
+
+int modem_link_attest(struct modem_link *link, const char *challenge, struct bytes *ret_answer, struct error *error)
+{
+    char text[64];
+    snprintf(text, sizeof text, challenge ? "AT%%ATTESTTOKEN=\"%.32s\"" : "AT%%ATTESTTOKEN", challenge);
+    if (ask(link, text, error) || (is_refused_with(link, CME_ACTIVE) && ask_offline(link, text, error)))
+        return -1;
+    if (link->result == AT_ERROR)
+        return error_set(error, ERROR_OWNER_DEVICE, ERROR_REFUSED,
+                         "AT%%ATTESTTOKEN: ERROR; modem firmware before 1.3.0 does not know it, and this one is '%s'",
+                         link->identity.firmware);
+    return link->result == AT_OK ? take_answer(link, "%ATTESTTOKEN:", ret_answer, error) : refused(link, error);
 }
 
 /* ---- the functional mode ---- */

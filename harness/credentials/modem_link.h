@@ -7,7 +7,7 @@
  * CFUN:     the modem changes credentials only when it is not active. The first change switches it to flight mode (AT+CFUN=4) unless it is in
  *           CFUN 0 or 4 already; listing changes nothing, so the device keeps its connection.
  * Secrets:  a key goes to the device and nowhere else: AT commands that carry one are redacted in events and their copies wiped (device/at.h).
- * Source:   Nordic, nRF91 AT command reference, %CMNG, %KEYGEN, +CFUN.
+ * Source:   Nordic, nRF91 AT command reference, %CMNG, %KEYGEN, %ATTESTTOKEN, +CFUN.
  */
 #ifndef HARNESS_CREDENTIALS_MODEM_LINK_H
 #define HARNESS_CREDENTIALS_MODEM_LINK_H
@@ -74,6 +74,12 @@ int modem_link_delete(struct modem_link *link, uint32_t sec_tag, int type, bool 
  * REFUSED (device), 519: the slot has a key already.
  */
 int modem_link_keygen(struct modem_link *link, uint32_t sec_tag, const char *attributes, struct bytes *ret_answer, struct error *error);
+/*
+ * The modem's word for who it is: "<message>.<COSE>" (attestation_token.h); bytes_done() it. Changes nothing, and leaves the functional mode alone unless
+ * the modem insists. challenge: 32 hex digits, NULL: none.
+ * REFUSED (device): this modem firmware does not know the command.
+ */
+int modem_link_attest(struct modem_link *link, const char *challenge, struct bytes *ret_answer, struct error *error);
 
 /* Back to the functional mode in which it was found, when a change has left it. After an interruption too. */
 int modem_link_restore(struct modem_link *link, struct error *error);

@@ -26,7 +26,10 @@ cat "$scratch/pki/leaf.crt.pem" "$scratch/pki/sub-ca.crt.pem" >"$scratch/chain.p
 
 start_program dk "$DPSBENCH_BIN/dpsbench-vdk" --state "$scratch/dk" --connect 127.0.0.1:1 --id-scope 0ne000AAAA1 --registration-id dk-1 --sec-tag 56 \
     --time-scale 20 --imei 352656100000099
+start_program old "$DPSBENCH_BIN/dpsbench-vdk" --state "$scratch/old" --connect 127.0.0.1:1 --id-scope 0ne000AAAA1 --registration-id dk-2 --sec-tag 56 \
+    --time-scale 20 --mfw mfw_nrf9160_1.2.3
 port=$(ready dk pty)
+old_port=$(ready old pty)
 files=(--root "$root" --cert "$scratch/chain.pem" --key "$key")
 
 it 'refuses files that do not belong together before the port is opened'
@@ -138,6 +141,32 @@ is "$(openssl req -inform DER -in "$scratch/dk58.csr" -noout -subject -nameopt R
 credentials keygen "$port" 59 --cn dk-1 --ca "$scratch/pki/leaf.crt.pem" --ca-key "$key"
 exits 2
 holds "$scratch/stderr" 'this is no CA certificate'
+
+it 'prints what the modem says of itself, and looks whether it answers the challenge'
+credentials attoken "$port"
+exits 0
+is "$(cut -d' ' -f1-2 "$scratch/stdout")" 'Attestation token:'
+credentials attoken "$port" --challenge 90115C20AC3F381B520B43C76BD5D99C --json
+exits 0
+is "$(jq -r '[.nonce, .device_type, (.device_uuid | length), (.token | test("^[-_0-9A-Za-z]+[.][-_0-9A-Za-z]+$"))] | join(" ")' "$scratch/stdout")" \
+    '90115c20ac3f381b520b43c76bd5d99c 6 36 true'
+is "$(jq -r .device.cfun "$scratch/stdout")" 1
+credentials attoken "$port" --challenge 9011
+exits 2
+holds "$scratch/stderr" '32 hexadecimal digits'
+credentials attoken "$old_port"
+exits 1
+holds "$scratch/stderr" "modem firmware before 1.3.0 does not know it, and this one is 'mfw_nrf9160_1.2.3'"
+
+it 'takes the options of nrfcredstore, and says what they mean'
+credentials "$port" list --type ANY --baudrate 115200 --cmd-type at
+exits 0
+credentials imei "$port" --cmd-type shell
+exits 3
+holds "$scratch/stderr" 'no answer to AT commands'
+credentials imei "$port" --cmd-type rtt
+exits 2
+holds "$scratch/stderr" 'none of auto, at, shell'
 
 it 'counts writes a device and slot'
 credentials wear

@@ -1,5 +1,6 @@
 #include "base/cleanup.h"
 #include "certs/issuer.h"
+#include "harness/credentials/attestation_token.h"
 #include "harness/credentials/credential_kind.h"
 #include "harness/credentials/credential_match.h"
 #include "harness/credentials/keygen_answer.h"
@@ -137,6 +138,103 @@ static void refuses_what_was_changed_on_the_way(void **state)
     X509_REQ_free(made.request);
 }
 
+/* Older modem firmware gives ecdsa-with-SHA256 a NULL, which RFC 5758 forbids: nRFCloud/utils mends it too. */
+static void takes_a_request_whose_algorithm_has_a_null(void **state)
+{
+    (void)state;
+    static const uint8_t algorithm[] = {0x30, 0x0A, 0x06, 0x08, 0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x04, 0x03, 0x02};
+    struct made_answer made;
+    struct keygen_answer answer;
+    struct error error = ERROR_INIT;
+    char text[4096];
+    make_answer(&made);
+    uint8_t *at = memmem(made.der, made.der_bytes, algorithm, sizeof algorithm);
+    assert_non_null(at);
+    assert_true(made.der[0] == 0x30 && made.der[1] == 0x81 && made.der[2] < 0xFE);
+    uint8_t *behind = at + sizeof algorithm;
+    memmove(behind + 2, behind, made.der_bytes - (size_t)(behind - made.der));
+    memcpy(behind, (const uint8_t[]){0x05, 0x00}, 2);
+    at[1] += 2;
+    made.der[2] += 2;
+    made.der_bytes += 2;
+    made.cose_bytes = 0;
+    put_statement(&made);
+    size_t length = spell(&made, text);
+    if (keygen_answer_read(text, length, SEC_TAG, &answer, &error))
+        fail_msg("%s", error.text);
+    assert_true(answer.has_statement);
+    keygen_answer_done(&answer);
+    X509_REQ_free(made.request);
+}
+
+/* ---- an answer of AT%ATTESTTOKEN, made by hand ---- */
+
+static const char nonce_text[] = "0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e";
+
+static size_t spell_token(const uint8_t *message, size_t message_bytes, size_t cose_bytes, char *text)
+{
+    uint8_t cose[13 + 64] = {0xD2, 0x84, 0x43, 0xA1, 0x01, 0x26, 0xA1, 0x04, 0x41, 0x21, 0xF6, 0x58, 0x40};
+    size_t length = append(text, message, message_bytes);
+    text[length++] = '.';
+    return length + append(text + length, cose, cose_bytes);
+}
+
+static void make_message(uint8_t *message)
+{
+    memcpy(message, (const uint8_t[]){0xD9, 0xD9, 0xF7, 0x85, 0x01, 0x50}, 6);
+    memset(message + 6, 0xAB, 16);
+    message[22] = 0x04;
+    message[23] = 0x50;
+    memset(message + 24, 0xCD, 16);
+    message[40] = 0x50;
+    memset(message + 41, 0x0E, 16);
+}
+
+enum { MESSAGE_BYTES = 57, TOKEN_COSE_BYTES = 13 + 64 };
+
+static void reads_an_attestation_token(void **state)
+{
+    (void)state;
+    uint8_t message[MESSAGE_BYTES];
+    char text[512];
+    struct attestation_token token;
+    make_message(message);
+    size_t length = spell_token(message, sizeof message, TOKEN_COSE_BYTES, text);
+    assert_int_equal(attestation_token_read(text, length, NULL, &token, NULL), 0);
+    assert_string_equal(token.device_uuid, "abababab-abab-abab-abab-abababababab");
+    assert_string_equal(token.firmware_uuid, "cdcdcdcd-cdcd-cdcd-cdcd-cdcdcdcdcdcd");
+    assert_int_equal(token.device_type, 4);
+    assert_string_equal(token.nonce, nonce_text);
+    assert_int_equal(attestation_token_read(text, length, "0E0E0E0E0E0E0E0E0E0E0E0E0E0E0E0E", &token, NULL), 0);
+}
+
+static void refuses_token(const char *text, size_t length, const char *challenge, const char *reason)
+{
+    struct attestation_token token;
+    struct error error = ERROR_INIT;
+    assert_int_equal(attestation_token_read(text, length, challenge, &token, &error), -1);
+    assert_int_equal(error.code, ERROR_PROTOCOL);
+    assert_int_equal(error.owner, ERROR_OWNER_DEVICE);
+    assert_non_null(strstr(error.text, reason));
+}
+
+static void refuses_an_attestation_token_that_is_cut_or_of_another_challenge(void **state)
+{
+    (void)state;
+    uint8_t message[MESSAGE_BYTES];
+    char text[512];
+    make_message(message);
+    size_t length = spell_token(message, sizeof message, TOKEN_COSE_BYTES, text);
+    refuses_token(text, length, "0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0f", "another challenge");
+    refuses_token(text, (size_t)(strchr(text, '.') - text), NULL, "device identity message");
+    for (size_t bytes = 0; bytes < TOKEN_COSE_BYTES; bytes++)
+        refuses_token(text, spell_token(message, sizeof message, bytes, text), NULL, "COSE_Sign1");
+    for (size_t bytes = 0; bytes < sizeof message; bytes++)
+        refuses_token(text, spell_token(message, bytes, TOKEN_COSE_BYTES, text), NULL, "device identity message");
+    message[4] = 0x05; /* another kind of message */
+    refuses_token(text, spell_token(message, sizeof message, TOKEN_COSE_BYTES, text), NULL, "device identity message");
+}
+
 /* ---- local files against the list ---- */
 
 static void want(struct wanted_credential *wanted, int type, const char *path, const char *text)
@@ -262,6 +360,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_request_and_statement),
         cmocka_unit_test(refuses_what_was_changed_on_the_way),
+        cmocka_unit_test(takes_a_request_whose_algorithm_has_a_null),
+        cmocka_unit_test(reads_an_attestation_token),
+        cmocka_unit_test(refuses_an_attestation_token_that_is_cut_or_of_another_challenge),
         cmocka_unit_test(explains_each_slot),
         cmocka_unit_test(knows_types_by_word_and_number),
         cmocka_unit_test_setup_teardown(loses_no_count_of_two_programs, scratch_make, scratch_remove),
