@@ -106,5 +106,5 @@ static const struct command commands[] = {
 int cli_main(int argc, char **argv)
 {
     log_init("dpsbench", LOG_INFO);
-    return command_dispatch(commands, "dpsbench", intro, argc, argv);
+    return command_end_output(command_dispatch(commands, "dpsbench", intro, argc, argv));
 }

@@ -260,5 +260,5 @@ int cli_calibrate(int argc, char **argv)
     if (make_paths(arguments.out, &calibration, &error) || measure(&rig, &arguments, &calibration, &error) ||
         conclude(&calibration, arguments.wants_json, &error))
         return command_fail(&error);
-    return command_end_output(exit_code(&calibration));
+    return exit_code(&calibration);
 }

@@ -142,8 +142,6 @@ static int report(const struct survey *survey, bool wants_json)
         return EXIT_OUR_BUG;
     if (!wants_json && survey->chosen_count)
         print_table(survey);
-    if (fflush(stdout) || ferror(stdout))
-        return EXIT_RIG_TROUBLE;
     if (survey->chosen_count)
         return EXIT_ALL_PASSED;
     log_error("no serial port found; is the board plugged in and switched on, and does the cable carry data? In a container: is /dev "

@@ -190,7 +190,7 @@ static int show(const struct rig *rig, const struct plan_arguments *arguments)
         print_text(&plan);
     else if (print_json(&plan))
         return error_set_memory(&error), command_fail(&error);
-    return command_end_output(EXIT_SUCCESS);
+    return EXIT_SUCCESS;
 }
 
 int cli_plan(int argc, char **argv)

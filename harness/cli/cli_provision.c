@@ -379,7 +379,7 @@ static int print_answer(const struct board_result *result, const char *outcome, 
         json_set_string(json, "registration_id", result->registration_id) || json_set_string(json, "text", words))
         return EXIT_OUR_BUG;
     CLEANUP_FREE char *line = json_print_line(json);
-    return line && puts(line) >= 0 && fflush(stdout) == 0 ? EXIT_ALL_PASSED : EXIT_OUR_BUG;
+    return line ? (puts(line), EXIT_ALL_PASSED) : EXIT_OUR_BUG;
 }
 
 static int run_board(const struct provision_arguments *arguments, const struct rig *rig, struct waiting *waiting)
@@ -558,7 +558,7 @@ static int print_json(const struct board_report *boards, size_t count)
                                                       (int64_t)count_of(boards, count, (enum board_outcome)outcome)))
             return EXIT_OUR_BUG;
     CLEANUP_FREE char *printed = json_print_pretty(json);
-    return printed && fputs(printed, stdout) >= 0 && fflush(stdout) == 0 ? EXIT_ALL_PASSED : EXIT_OUR_BUG;
+    return printed ? (fputs(printed, stdout), EXIT_ALL_PASSED) : EXIT_OUR_BUG;
 }
 
 /* A board's own exit code; of several the gravest for a line: our bug, then a board, then the rig, then a file. */

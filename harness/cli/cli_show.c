@@ -334,5 +334,5 @@ int cli_show(int argc, char **argv)
         command_fail(&error);
         return EXIT_NOTHING_SELECTED;
     }
-    return command_end_output(show(&run, selector, &arguments));
+    return show(&run, selector, &arguments);
 }

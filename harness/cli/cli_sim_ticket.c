@@ -110,5 +110,5 @@ int cli_sim_ticket(int argc, char **argv)
     command_parse(&argp, argc, argv, &arguments);
     if (write_ticket(&arguments, &error))
         return command_fail(&error);
-    return command_end_output(EXIT_SUCCESS);
+    return EXIT_SUCCESS;
 }

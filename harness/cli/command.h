@@ -34,7 +34,7 @@ int command_dispatch(const struct command *commands, const char *name, const cha
  */
 int command_parse(const struct argp *argp, int argc, char **argv, void *input);
 
-/* What was printed reached standard output: `code`. Else it says so, and returns EXIT_RIG_TROUBLE: a full disk must not look like success. */
+/* The end of every command. What was printed reached standard output: `code`. Else it says so, and returns EXIT_RIG_TROUBLE: a full disk must not look like success. */
 int command_end_output(int code);
 
 /* Says the error on stderr and returns the exit code that its owner means. */

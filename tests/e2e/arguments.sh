@@ -189,3 +189,13 @@ for verb in setup build clean help; do
     refuses "'extra'" "$verb" "$bench" "$verb" extra
 done
 [[ -d $DPSBENCH_BIN ]] || fail 'build/ is gone'
+
+it 'says when standard output cannot be written: a full disk is no success'
+cd "$DPSBENCH_SOURCE"
+for command in --version 'certs list' list 'dialect list' plan 'plan --json' 'doctor --json'; do
+    code=0
+    # shellcheck disable=SC2086 # words of a command line
+    timeout 60 "$dpsbench" $command </dev/null >/dev/full 2>"$scratch/err" || code=$?
+    is "$command $code" "$command 3"
+    holds "$scratch/err" 'write to standard output failed'
+done
