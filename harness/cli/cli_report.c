@@ -188,7 +188,7 @@ static int cli_report_merge(int argc, char **argv)
     result_set(&run.directory, arguments.out);
     if (results_write(&run, &error) || junit_write(&run, &error))
         return command_fail(&error);
-    return command_end_output(print(&run, arguments.wants_json));
+    return print(&run, arguments.wants_json);
 }
 
 const struct command cli_report_commands[] = {
