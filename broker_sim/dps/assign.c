@@ -98,7 +98,7 @@ static void fail_bad_twin(const struct dps *dps, const struct exchange *exchange
     struct error error = ERROR_INIT;
     if (plan->outcome.status == REGISTRATION_FAILED || check_twin(json_member(plan->enrollment, "initialTwin"), &error) == 0)
         return;
-    dps_warn(dps, exchange->session, "assign.twin", error.text, "mend the enrollment's initialTwin; then register again");
+    dps_warn(dps, exchange->session, "twin.initial-bad", error.text, "mend the enrollment's initialTwin; then register again");
     fail(&plan->outcome, CODE_BAD_TWIN, "Bad Request");
 }
 

@@ -137,17 +137,19 @@ void dps_subscribed(struct dps *dps, struct session *session, const char *filter
     dps->options.port.close_later(dps->options.port.user, session->number, CLOSE_DELAY_MS, dps_close_how(&knobs));
 }
 
-static enum publish_permit permit_qos_2(const struct knobs *knobs)
+static enum publish_permit permit_qos_2(const struct dps *dps, const struct session *session, const struct knobs *knobs)
 {
     static const enum publish_permit permits[] = {
         [QOS_2_PUBLISH_CLOSES] = PUBLISH_REFUSED, [QOS_2_PUBLISH_AS_1] = PUBLISH_TAKEN, [QOS_2_PUBLISH_IGNORED] = PUBLISH_IGNORED};
+    dps_warn(dps, session, "publish.qos-2", "a PUBLISH with QoS 2", "publish with QoS 0 or 1");
     return permits[knobs->publish_qos_2];
 }
 
-static enum publish_permit permit_retain(const struct knobs *knobs)
+static enum publish_permit permit_retain(const struct dps *dps, const struct session *session, const struct knobs *knobs)
 {
     static const enum publish_permit permits[] = {
         [RETAIN_TAKEN] = PUBLISH_TAKEN, [RETAIN_CLOSES] = PUBLISH_REFUSED, [RETAIN_IGNORED] = PUBLISH_IGNORED};
+    dps_warn(dps, session, "publish.retain", "a PUBLISH with RETAIN", "publish requests without RETAIN: the service keeps nothing");
     return permits[knobs->publish_retain];
 }
 
@@ -156,11 +158,11 @@ static enum publish_permit permit_topic(const struct dps *dps, const struct sess
 {
     if (dps_topic_is_request(topic))
         return PUBLISH_TAKEN;
-    if (knobs->wrong_topic == WRONG_TOPIC_CLOSES)
-        return PUBLISH_REFUSED;
-    dps_warn(dps, session, "publish.topic", "a PUBLISH on a topic that is no request: nothing happens",
+    bool is_closed = knobs->wrong_topic == WRONG_TOPIC_CLOSES;
+    dps_warn(dps, session, "publish.topic",
+             is_closed ? "a PUBLISH on a topic that is no request" : "a PUBLISH on a topic that is no request: nothing happens",
              "publish to $dps/registrations/PUT/iotdps-register/ and $dps/registrations/GET/iotdps-get-operationstatus/ alone");
-    return PUBLISH_TAKEN;
+    return is_closed ? PUBLISH_REFUSED : PUBLISH_TAKEN;
 }
 
 enum publish_permit dps_may_publish(struct dps *dps, const struct session *session, const struct publish_request *request)
@@ -169,8 +171,8 @@ enum publish_permit dps_may_publish(struct dps *dps, const struct session *sessi
     if (!own)
         return PUBLISH_REFUSED;
     struct knobs knobs = scenario_knobs(dps->options.scenarios, own->registration_id);
-    enum publish_permit permit = request->qos > 1 ? permit_qos_2(&knobs) : PUBLISH_TAKEN;
+    enum publish_permit permit = request->qos > 1 ? permit_qos_2(dps, session, &knobs) : PUBLISH_TAKEN;
     if (permit == PUBLISH_TAKEN && request->is_retained)
-        permit = permit_retain(&knobs);
+        permit = permit_retain(dps, session, &knobs);
     return permit == PUBLISH_TAKEN ? permit_topic(dps, session, request->topic, &knobs) : permit;
 }

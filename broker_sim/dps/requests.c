@@ -37,7 +37,8 @@ static void reply_operation(const struct dps *dps, const struct exchange *exchan
 /* The body is no register request: which of the service's errors it is. */
 static void reply_bad_body(const struct dps *dps, const struct exchange *exchange, const struct error *error)
 {
-    dps_warn(dps, exchange->session, "register.body", error->text, "send no body, or {\"registrationId\":\"...\"} with the id of CONNECT");
+    dps_warn(dps, exchange->session, error->code == ERROR_CONFLICT ? "register.other-id" : "register.body", error->text,
+             "send no body, or {\"registrationId\":\"...\"} with the id of CONNECT");
     if (error->code == ERROR_CONFLICT)
         exchange_reply_error(dps, exchange, 400004, "Invalid RegistrationId");
     else if (error->code == ERROR_LIMIT)
@@ -221,6 +222,14 @@ static void on_status(struct dps *dps, const struct exchange *exchange)
         end_between_polls(dps, exchange);
 }
 
+/* The reply will have an empty one, which no client of Microsoft's finds a request for. */
+static void warn_no_rid(const struct dps *dps, const struct exchange *exchange)
+{
+    if (exchange->request.rid.length == 0)
+        dps_warn(dps, exchange->session, "request.no-rid", "the request's topic has no $rid, or an empty one",
+                 "end the topic with ?$rid=1: the reply carries the same");
+}
+
 static void warn_unsubscribed(const struct dps *dps, const struct exchange *exchange)
 {
     if (!exchange->own->is_subscribed)
@@ -237,6 +246,7 @@ void dps_message(struct dps *dps, const struct session *session, const char *top
     exchange.knobs = scenario_knobs(dps->options.scenarios, exchange.own->registration_id);
     exchange_emit_request(dps, &exchange, length_bytes);
     spoil_undo(&exchange.knobs, &exchange.request);
+    warn_no_rid(dps, &exchange);
     warn_unsubscribed(dps, &exchange);
     if (exchange.knobs.is_silent || exchange.own->is_ending)
         return;

@@ -216,7 +216,7 @@ static void hubs_that_are_not_linked_or_take_neither_dps_nor_the_twin_end_the_re
     check_code(&rig, "{\"polls_until_assigned\":0,\"hub_link\":\"nested\"}", 401002, "\"ExceptionMessage\"");
     rig_enroll(&rig, "{\"iotHubs\":[\"a\"],\"initialTwin\":{\"tags\":[1]}}");
     check_code(&rig, "{\"polls_until_assigned\":0}", 400000, "Bad Request");
-    assert_string_equal(json_string(rig_last_event(&rig, EVENT_DPS_WARNING), "rule", ""), "assign.twin");
+    assert_string_equal(json_string(rig_last_event(&rig, EVENT_DPS_WARNING), "rule", ""), "twin.initial-bad");
     assert_null(hub_registry_first(rig.devices, "dev-01"));
 }
 

@@ -207,6 +207,11 @@ static enum publish_permit permit(struct service_rig *rig, const struct session 
     return dps_may_publish(rig->dps, session, &request);
 }
 
+static void assert_warned(const struct service_rig *rig, const char *rule)
+{
+    assert_string_equal(json_string(rig_last_event(rig, EVENT_DPS_WARNING), "rule", ""), rule);
+}
+
 static void only_requests_may_be_published(void **state)
 {
     (void)state;
@@ -217,10 +222,16 @@ static void only_requests_may_be_published(void **state)
     assert_true(connect_device(&rig, &session).is_admitted);
     assert_int_equal(permit(&rig, &session, PUT, 1, false), PUBLISH_TAKEN);
     assert_int_equal(permit(&rig, &session, GET, 0, false), PUBLISH_TAKEN);
+    assert_null(rig_last_event(&rig, EVENT_DPS_WARNING));
     assert_int_equal(permit(&rig, &session, "$dps/registrations/res/200/?$rid=1", 1, false), PUBLISH_REFUSED);
     assert_int_equal(permit(&rig, &session, "devices/dev-01/messages/events/", 1, false), PUBLISH_REFUSED);
+    assert_warned(&rig, "publish.topic");
     assert_int_equal(permit(&rig, &session, PUT, 2, false), PUBLISH_REFUSED);
+    assert_warned(&rig, "publish.qos-2");
     assert_int_equal(permit(&rig, &session, PUT, 1, true), PUBLISH_TAKEN);
+    assert_warned(&rig, "publish.retain");
+    dps_message(rig.dps, &session, "$dps/registrations/PUT/iotdps-register/", NULL, 0);
+    assert_warned(&rig, "request.no-rid");
     finish(&rig, &session);
 }
 
@@ -253,6 +264,7 @@ static void bad_bodies_are_answered_with_400_and_nothing_starts(void **state)
     dps_message(rig.dps, &session, PUT, foreign, sizeof foreign - 1);
     CLEANUP_JSON cJSON *other = rig_last_body(&rig);
     assert_int_equal(json_integer(other, "errorCode", 0), 400004);
+    assert_warned(&rig, "register.other-id");
     assert_null(registration_find(rig.registrations, "dev-01"));
     assert_int_equal(rig.close_count, 0);
     finish(&rig, &session);
