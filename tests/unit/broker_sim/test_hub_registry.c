@@ -316,6 +316,31 @@ static void everything_is_there_after_a_restart(void **state)
     store_close(kept);
 }
 
+static int count_row(void *user, const char *id, const cJSON *json, struct error *error)
+{
+    (void)json;
+    (void)error;
+    assert_string_equal(id, "dev-01/x.net");
+    return (int)(++*(int *)user, 0);
+}
+
+/* As an older file's rows are when they have been brought up to date. */
+static void a_row_is_named_by_the_hub_in_lower_case(void **state)
+{
+    (void)state;
+    struct store *kept = NULL;
+    int count = 0;
+    CLEANUP_JSON cJSON *json = cJSON_Parse("{\"deviceId\":\"dev-01\",\"hub\":\"X.net\"}");
+    assert_int_equal(store_open(NULL, &kept, NULL), 0);
+    assert_int_equal(store_put(kept, STORE_DEVICE, "dev-01/x.net", json, NULL), 0);
+    CLEANUP(done) struct hub_registry *registry = hub_registry_new();
+    assert_int_equal(hub_registry_load(registry, kept, NULL), 0);
+    assert_int_equal(hub_device_keep(hub_registry_find(registry, "x.NET", "dev-01"), NULL), 0);
+    assert_int_equal(store_each(kept, STORE_DEVICE, count_row, &count, NULL), 0);
+    assert_int_equal(count, 1);
+    store_close(kept);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -328,6 +353,7 @@ int main(void)
         cmocka_unit_test(refuses_messages_that_cannot_be),
         cmocka_unit_test(fifty_messages_wait_and_no_more),
         cmocka_unit_test(everything_is_there_after_a_restart),
+        cmocka_unit_test(a_row_is_named_by_the_hub_in_lower_case),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
