@@ -15,9 +15,9 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "broker_sim/dps/identifier.h"
-#include "broker_sim/dps/quota.h"
 #include "broker_sim/dps/request.h"
 #include "broker_sim/dps/user_name.h"
+#include "broker_sim/scenario/quota.h"
 #include "broker_sim/store/store.h"
 #include "certs/dps_state.h"
 

@@ -11,6 +11,7 @@
 #include "broker_sim/hub/hub.h"
 #include "broker_sim/hub/topic.h"
 #include "broker_sim/scenario/fault.h"
+#include "broker_sim/scenario/quota.h"
 
 /* One admitted connection: session->service. */
 struct hub_connection {
@@ -21,6 +22,7 @@ struct hub_connection {
     char hub[HUB_TEXT_MAX_BYTES + 1];
     bool is_subscribed[HUB_FILTER_COUNT];
     int64_t token_expires_unix_s; /* INT64_MAX: never */
+    struct quota_window twin_rate;
 };
 
 /* A direct method that a device was asked for, or is to be asked for once it is there. */

@@ -39,10 +39,23 @@ static bool is_answerable(const struct hub_connection *connection, const char *q
     return connection->device && hub_query_rid(query, rid, HUB_RID_MAX_BYTES + 1);
 }
 
+/* It has been answered when this is true. */
+static bool is_throttled(struct hub *hub, struct hub_connection *connection, const char *operation, const char *rid)
+{
+    enum { SECOND_US = 1000000, THROTTLED = 429001 };
+    int64_t limit = scenario_knobs(hub->options.scenarios, connection->device_id).hub_twin_per_s;
+    double scale = hub->options.time_scale >= 1 ? hub->options.time_scale : 1;
+    if (!quota_take(&connection->twin_rate, clock_mono_us(hub->options.sink.clock), (int64_t)(SECOND_US / scale), limit))
+        return false;
+    CLEANUP_JSON cJSON *body = hub_error_body(hub, THROTTLED, "Operations are being throttled for this device.");
+    answer(hub, connection, &(struct twin_answer){.operation = operation, .status = THROTTLED / 1000, .rid = rid, .body = body});
+    return true;
+}
+
 void twin_answer_get(struct hub *hub, struct hub_connection *connection, const char *query)
 {
     char rid[HUB_RID_MAX_BYTES + 1];
-    if (!is_answerable(connection, query, rid))
+    if (!is_answerable(connection, query, rid) || is_throttled(hub, connection, "get", rid))
         return;
     CLEANUP_JSON cJSON *twin = twin_for_device(&connection->device->twin);
     answer(hub, connection, &(struct twin_answer){.operation = "get", .status = 200, .rid = rid, .body = twin});
@@ -61,7 +74,7 @@ void twin_answer_patch(struct hub *hub, struct hub_connection *connection, const
 {
     char rid[HUB_RID_MAX_BYTES + 1];
     struct error error = ERROR_INIT;
-    if (!is_answerable(connection, query, rid))
+    if (!is_answerable(connection, query, rid) || is_throttled(hub, connection, "patch", rid))
         return;
     int code = patch_reported(hub, connection->device, payload, length_bytes, &error);
     CLEANUP_JSON cJSON *body = code ? hub_error_body(hub, code, error.text) : NULL;

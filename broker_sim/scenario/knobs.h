@@ -158,6 +158,8 @@
     INTEGER(HUB, hub_close_after, 0, 100000, 0, "the hub closes the connection after so many messages of telemetry; 0: it does not", NULL) \
     INTEGER(HUB, hub_twin_status, 0, 599, 0, "status in the topic of the hub's answers to twin requests; 0: as it is",                     \
             "azure-docs articles/iot/iot-mqtt-connect-to-iot-hub.md: 429 and 5xx")                                                         \
+    INTEGER(HUB, hub_twin_per_s, 0, 100000, 0, "twin requests of a device in a second before the hub answers 429; 0: no limit",            \
+            "azure-docs articles/iot-hub/iot-hub-devguide-quotas-throttling.md: 100 reads, 50 updates of a hub of tier S1")                \
     WORD(DPS, unknown_api_version, 0,                                                                                                      \
          "an api-version that is a date, but none that is known: taken, CONNACK 5, or 400 with 400000 to the register request",            \
          "nothing public", "accept", "connack", "reply")                                                                                   \

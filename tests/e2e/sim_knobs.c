@@ -1140,6 +1140,27 @@ static void hub_answers_twins(void)
     contains(&answers.reply_topic, "$iothub/twin/res/503/?$rid=1");
 }
 
+/* As many as it takes: two of a burst have to fall into one second. */
+static void hub_throttles_twins(void)
+{
+    enum { BURST = 20, BURSTS_MAX = 200 };
+    DEVICE device;
+    int throttled = 0;
+    open_hub("{\"hub_twin_per_s\":1}", &device);
+    uint16_t packet_id = wire_send_subscribe(&device, "$iothub/twin/res/#");
+    assert_int_equal(wire_expect(&device, 0x90), packet_id);
+    for (int burst = 0; burst < BURSTS_MAX && !throttled; burst++) {
+        for (int i = 0; i < BURST; i++)
+            wire_send_publish_as(&device, 0x30, "$iothub/twin/GET/?$rid=1", "");
+        for (int i = 0; i < BURST; i++) {
+            ANSWERS answers = no_answers;
+            wire_expect_publish(&device, &answers.reply_topic, &answers.reply_body);
+            throttled += strstr(bytes_text(&answers.reply_topic), "$iothub/twin/res/429/?$rid=1") != NULL;
+        }
+    }
+    assert_true(throttled > 0);
+}
+
 /* ---- the table ---- */
 
 static const struct row {
@@ -1211,6 +1232,7 @@ static const struct row {
     {"hub_twin_comes", hub_twins_come},
     {"hub_close_after", hub_closes_after_telemetry},
     {"hub_twin_status", hub_answers_twins},
+    {"hub_twin_per_s", hub_throttles_twins},
 };
 
 static bool has_row(const char *knob)

@@ -191,6 +191,28 @@ static void answers_twin_requests_with_the_request_id(void **state)
     finish(&rig, &session);
 }
 
+static void twin_requests_are_throttled_when_a_scenario_asks_for_it(void **state)
+{
+    (void)state;
+    CLEANUP(rig_teardown) struct service_rig rig;
+    rig_setup(&rig);
+    put_device(&rig);
+    rig_scenario(&rig, "{\"hub_twin_per_s\":1}");
+    struct session session = rig_hub_session(&rig, 5, "leaf");
+    assert_true(hub_decide(rig.hub, &session).is_admitted);
+    hub_message(rig.hub, 5, &session, "$iothub/twin/GET/?$rid=1", NULL, 0);
+    assert_string_equal(rig_last_topic(&rig), "$iothub/twin/res/200/?$rid=1");
+    hub_message(rig.hub, 5, &session, "$iothub/twin/PATCH/properties/reported/?$rid=2", "{\"a\":1}", 7);
+    assert_string_equal(rig_last_topic(&rig), "$iothub/twin/res/429/?$rid=2");
+    CLEANUP_JSON cJSON *body = rig_last_body(&rig);
+    assert_int_equal(json_integer(body, "errorCode", 0), 429001);
+    assert_int_equal(json_integer(rig_last_event(&rig, EVENT_HUB_TWIN), "status", 0), 429);
+    rig.clock.mono_now_us += 1000000;
+    hub_message(rig.hub, 5, &session, "$iothub/twin/PATCH/properties/reported/?$rid=3", "{\"a\":1}", 7);
+    assert_string_equal(rig_last_topic(&rig), "$iothub/twin/res/204/?$rid=3&$version=2");
+    finish(&rig, &session);
+}
+
 static void counts_telemetry_even_when_the_device_has_gone(void **state)
 {
     (void)state;
@@ -243,6 +265,7 @@ int main(void)
         cmocka_unit_test(messages_are_bounded_with_their_properties),
         cmocka_unit_test(grants_the_documented_filters_alone),
         cmocka_unit_test(answers_twin_requests_with_the_request_id),
+        cmocka_unit_test(twin_requests_are_throttled_when_a_scenario_asks_for_it),
         cmocka_unit_test(counts_telemetry_even_when_the_device_has_gone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,4 @@
-#include "broker_sim/dps/quota.h"
+#include "broker_sim/scenario/quota.h"
 
 int64_t quota_take(struct quota_window *window, int64_t now_us, int64_t length_us, int64_t limit)
 {

@@ -1,11 +1,11 @@
 /*
- * broker_sim/dps/quota.h - so many requests in so much time
+ * broker_sim/scenario/quota.h - so many requests in so much time
  *
  * What:     a window that opens with the first request and holds a number of them; the next one behind its end opens another.
- * Source:   Azure documents the numbers (1000 registrations a minute and service, 5 polls in 10 s and device), not how it counts.
+ * Source:   Azure documents the numbers (DPS: 1000 registrations a minute and service, 5 polls in 10 s and device), not how it counts.
  */
-#ifndef BROKER_SIM_DPS_QUOTA_H
-#define BROKER_SIM_DPS_QUOTA_H
+#ifndef BROKER_SIM_SCENARIO_QUOTA_H
+#define BROKER_SIM_SCENARIO_QUOTA_H
 
 #include <stdint.h>
 
