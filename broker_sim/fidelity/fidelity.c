@@ -51,6 +51,10 @@ static int print_row(const struct fidelity_row *row, struct bytes *out)
     return rc | print_list(&row->tests, "tests", out);
 }
 
+static const char device_pointer[] =
+    "\nWhat a device does is not in this table: dpsbench-vdk --fidelity says what the virtual DK takes for true of a board;\n"
+    "with --hardware-profile FILE, as dpsbench calibrate writes it, what that board was seen to do.\n";
+
 int fidelity_print_text(const struct fidelity *fidelity, const char *evidence, struct bytes *out)
 {
     const struct fidelity_area *area = NULL;
@@ -64,6 +68,8 @@ int fidelity_print_text(const struct fidelity *fidelity, const char *evidence, s
         area = row->area;
         rc |= print_row(row, out);
     }
+    if (!evidence)
+        rc |= bytes_append_text(out, device_pointer);
     return rc ? -1 : 0;
 }
 

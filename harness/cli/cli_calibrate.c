@@ -225,7 +225,9 @@ static int conclude(const struct calibration *calibration, bool wants_json, stru
     if (write_profile(calibration, error) || write_comparison(calibration, comparison, wants_json, error))
         return -1;
     if (!wants_json)
-        printf("\n%zu of %zu rows told something; profile: %s\n", calibration->board.row_count, row_count(), calibration->profile_path);
+        printf("\n%zu of %zu rows told something; profile: %s\n"
+               "What is now observed, and what is still assumed: dpsbench-vdk --fidelity --hardware-profile %s\n",
+               calibration->board.row_count, row_count(), calibration->profile_path, calibration->profile_path);
     return 0;
 }
 

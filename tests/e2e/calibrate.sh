@@ -56,7 +56,7 @@ refuses "did you mean 'nrf9160'" vdk nrf9161
 it 'finds what a board does otherwise than assumed'
 cat >"$scratch/board.yaml" <<'PROFILE'
 format: 1
-times_ms: {start: 900, attach: 7000, at: 150}
+times_ms: {start: 900, attach: 7000, at: 150, write: 1200}
 tls_errno: {unknown-ca: -45, expired: -46, name-mismatch: -47}
 client_hello: {suites: [TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, 0xC0FE]}
 PROFILE
@@ -70,10 +70,11 @@ done
 for id in tls-errno.not-yet-valid tls-errno.alert hello.versions; do
     is "$(finding "$scratch/first" "$id" verdict)" confirmed
 done
-for id in time.start time.attach hello.suites; do
+for id in time.start time.attach time.write hello.suites; do
     is "$(finding "$scratch/first" "$id" verdict)" refuted
 done
 holds "$scratch/first.txt" 'refuted       tls-errno.expired'
+holds "$scratch/first.txt" "dpsbench-vdk --fidelity --hardware-profile $scratch/first/profile.yaml"
 is "$(jq '[.[] | select(.verdict == "not-observed")] | length' "$scratch/first/comparison.json")" 0
 
 it 'finds no line that only one of the two prints'
@@ -89,7 +90,7 @@ fidelity() {
 fidelity
 is "$(grep -c ' assumed ' "$scratch/fidelity")" "$(wc -l <"$scratch/fidelity")"
 fidelity --hardware-profile "$scratch/first/profile.yaml"
-for id in tls-errno.expired tls-errno.unknown-ca time.attach time.at hello.suites; do
+for id in tls-errno.expired tls-errno.unknown-ca time.attach time.at time.write hello.versions hello.suites; do
     grep -qE "^$id +observed .*nRF9160-SICA, mfw_nrf9160_1.3.5, $(date -u +%Y)-" "$scratch/fidelity" || fail "$id: $(cat "$scratch/fidelity")"
 done
 grep -qE '^tls-errno.broken-off +assumed ' "$scratch/fidelity" || fail "broken-off: $(cat "$scratch/fidelity")"

@@ -196,6 +196,9 @@ static void evidence_chooses_rows(void **state)
     assert_int_equal(fidelity_print_text(table, "vendor", &text), 0);
     assert_non_null(strstr(bytes_text(&text), "register.body [vendor]\n"));
     assert_null(strstr(bytes_text(&text), "[assumed]"));
+    assert_null(strstr(bytes_text(&text), "dpsbench-vdk --fidelity"));
+    assert_int_equal(fidelity_print_text(table, NULL, &text), 0);
+    assert_non_null(strstr(bytes_text(&text), "dpsbench-vdk --fidelity"));
 }
 
 static char *marked(const char *data_text)
