@@ -1,4 +1,5 @@
 /* dpsbench az iot dps enrollment ..., enrollment-group ...: what there is to register against, and what has registered */
+#include "base/log.h"
 #include "certs/dps_view.h"
 #include "harness/cli/az_command.h"
 #include "harness/cli/az_enrollment_json.h"
@@ -29,6 +30,30 @@ static int refuse_existing(struct az_call *call, enum dps_kind kind, struct erro
     return why.code == ERROR_NOT_FOUND ? 0 : (*error = why, -1);
 }
 
+/* A slip in the name, and a certificate that nobody verified, show when a device is refused: said here, to the one who can mend it. */
+static void warn_of_reference(const struct az_call *call, const char *name)
+{
+    CLEANUP_JSON cJSON *certificate = NULL;
+    struct error why = ERROR_INIT;
+    if (!name)
+        return;
+    if (object_store_get(call->store, DPS_CERTIFICATE, name, &certificate, &why)) {
+        if (why.code == ERROR_NOT_FOUND)
+            log_warning("%s; devices of this group are refused until it is created", why.text);
+    } else if (!json_bool(json_member(certificate, "properties"), "isVerified", false)) {
+        log_warning("certificate '%s' is not verified: a device of this group is refused unless its chain leads on to one that is; "
+                    "generate-verification-code and verify make it so",
+                    name);
+    }
+}
+
+static void warn_of_references(const struct az_call *call, const cJSON *group)
+{
+    const cJSON *references = json_path(group, "attestation.x509.caReferences");
+    warn_of_reference(call, json_string(references, "primary", NULL));
+    warn_of_reference(call, json_string(references, "secondary", NULL));
+}
+
 static int create(struct az_call *call, enum dps_kind kind, struct error *error)
 {
     cJSON *object = az_enrollment_new(call, kind, error), *stored = NULL;
@@ -38,8 +63,10 @@ static int create(struct az_call *call, enum dps_kind kind, struct error *error)
         cJSON_Delete(object);
         return -1;
     }
-    return object_store_put(call->store, kind, object, NULL, &stored, error) ? -1
-                                                                             : answer(call, kind, stored, kind == DPS_ENROLLMENT, error);
+    if (object_store_put(call->store, kind, object, NULL, &stored, error))
+        return -1;
+    warn_of_references(call, stored);
+    return answer(call, kind, stored, kind == DPS_ENROLLMENT, error);
 }
 
 /* What az reads, changes and writes back: without --etag whatever is there. */
@@ -51,6 +78,7 @@ static int update(struct az_call *call, enum dps_kind kind, struct error *error)
     if (object_store_get(call->store, kind, id_of(call, kind), &object, error) || az_enrollment_change(call, kind, object, error) ||
         object_store_put(call->store, kind, TAKE(object), etag ? etag : "*", &stored, error))
         return -1;
+    warn_of_references(call, stored);
     return answer(call, kind, stored, false, error);
 }
 

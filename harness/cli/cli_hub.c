@@ -165,6 +165,11 @@ static int hub_create(int argc, char **argv)
         1, 1};
     struct hub_arguments arguments;
     hub_arguments_read(&usage, argc, argv, &arguments);
+    if (!arguments.hub) {
+        struct error error = ERROR_INIT;
+        error_set(&error, ERROR_OWNER_FILE, ERROR_USAGE, "--hub HOST is missing: the hub whose device it is to be");
+        return command_fail(&error);
+    }
     return change(&arguments, "hub.create");
 }
 

@@ -69,6 +69,12 @@ groups() {
     is "$(az enrollment-group create --eid by-file --cp root.pem --ih hub.azure-devices.net --ap static |
         jq -c '[.allocationPolicy, .iotHubs, .attestation.x509.caReferences]')" '["static",["hub.azure-devices.net"],null]'
     is "$(az enrollment-group create --eid by-name --ca-name root-ca | jq -c .attestation.x509.caReferences)" '{"primary":"root-ca","secondary":null}'
+    is "$(wc -c <"$scratch/stderr")" 0
+    az enrollment-group create --eid slip --ca-name root-cb >/dev/null
+    holds "$scratch/stderr" "certificate 'root-cb' does not exist"
+    az certificate create -n root-new -p root.pem >/dev/null
+    az enrollment-group update --eid slip --ca-name root-new >/dev/null
+    holds "$scratch/stderr" "certificate 'root-new' is not verified"
     az enrollment-group create --eid by-key >key.json
     is "$(jq -c '[.attestation.type, .attestation.symmetricKey.primaryKey]' key.json)" '["symmetricKey",null]'
     is "$(az enrollment-group show --eid by-key --show-keys | jq -r '.attestation.symmetricKey.primaryKey | @base64d | utf8bytelength > 40')" true
@@ -85,7 +91,7 @@ groups() {
     is "$(az enrollment-group update --eid old --hn new.azure-devices.net | jq -c '.iotHubs')" '["new.azure-devices.net"]'
     is "$(az enrollment-group create --eid single --cp root.pem --ih h.azure-devices.net | jq -c .allocationPolicy)" '"static"'
     holds "$scratch/stderr" 'Please provide allocation policy'
-    for id in old single by-key by-file; do
+    for id in slip old single by-key by-file; do
         az enrollment-group delete --enrollment-id "$id"
     done
     is "$(az enrollment-group list | jq -c '[.[].enrollmentGroupId]')" '["by-name"]'

@@ -79,7 +79,7 @@ cloud_fails 2 invoke dev-01 m --timeout 0
 cloud_fails 2 show dev-01
 holds "$scratch/err" "no hub knows device 'dev-01'"
 cloud_fails 2 create dev-02
-holds "$scratch/err" 'hub is missing'
+holds "$scratch/err" '--hub HOST is missing'
 code=0
 "$DPSBENCH_BIN/dpsbench" hub devices --state "$scratch/nowhere" 2>"$scratch/err" || code=$?
 is "$code" 3
