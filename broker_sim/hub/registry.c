@@ -172,6 +172,17 @@ static int check_device_id(const char *device_id, struct error *error)
     return 0;
 }
 
+/* Of one that a person makes: a device could not even say another one in its user name. */
+static int check_host(const char *hub, struct error *error)
+{
+    static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_";
+    if (check_name("hub", hub, HUB_TEXT_MAX_BYTES, error))
+        return -1;
+    if (hub[strspn(hub, allowed)])
+        return error_set(error, ERROR_OWNER_FILE, ERROR_USAGE, "hub '%.255s' is no host name, such as my-hub.azure-devices.net", hub);
+    return 0;
+}
+
 /* Not in the tree yet. */
 static struct hub_device *make(struct hub_registry *registry, const char *hub, const char *device_id, struct error *error)
 {
@@ -485,7 +496,7 @@ static int make_keys(struct hub_device *device, struct error *error)
 int hub_registry_create(struct hub_registry *registry, const cJSON *json, struct hub_device **ret_device, struct error *error)
 {
     const char *device_id = json_string(json, "deviceId", NULL), *hub = json_string(json, "hub", NULL);
-    if (check_device_id(device_id, error) || check_name("hub", hub, HUB_TEXT_MAX_BYTES, error))
+    if (check_device_id(device_id, error) || check_host(hub, error))
         return -1;
     if (hub_registry_find(registry, hub, device_id))
         return error_set(error, ERROR_OWNER_FILE, ERROR_EXISTS, "hub '%s' has device '%s' already (IoT Hub: 409001 DeviceAlreadyExists)",

@@ -92,7 +92,7 @@ static error_t take(int key, char *word, struct argp_state *state)
         return 0;
     case ARGP_KEY_END:
         if (arguments->word_count < arguments->least_words)
-            arguments_refuse(state, "an argument is missing; see `%s --help`", state->name);
+            arguments_refuse(state, "an argument is missing");
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;

@@ -166,6 +166,8 @@ static void refuses_identities_that_cannot_be(void **state)
         {"{\"hub\":\"h.net\"}", ERROR_USAGE, "deviceId"},
         {"{\"deviceId\":\"a/b\",\"hub\":\"h.net\"}", ERROR_USAGE, "character"},
         {"{\"deviceId\":\"a\"}", ERROR_USAGE, "hub is missing"},
+        {"{\"deviceId\":\"a\",\"hub\":\"a b\"}", ERROR_USAGE, "'a b' is no host name"},
+        {"{\"deviceId\":\"a\",\"hub\":\"https://h.net/\"}", ERROR_USAGE, "no host name"},
         {"{\"deviceId\":\"there\",\"hub\":\"h.net\"}", ERROR_EXISTS, "409001"},
         {"{\"deviceId\":\"a\",\"hub\":\"h.net\",\"status\":\"off\"}", ERROR_USAGE, "'off'"},
         {"{\"deviceId\":\"a\",\"hub\":\"h.net\",\"authentication\":{\"type\":\"tpm\"}}", ERROR_USAGE, "'tpm'"},
