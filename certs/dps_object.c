@@ -384,6 +384,28 @@ static int read_device_id(const struct build *build, const char *device_id)
     return 0;
 }
 
+static int read_hub(const struct build *build, const char *member, const char *name)
+{
+    static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_";
+    if (name[strspn(name, allowed)])
+        return fail(build, member, "'%.255s' is no host name, such as my-hub.azure-devices.net", name);
+    return 0;
+}
+
+/* A device is told the name as it stands here. */
+static int read_hubs(const struct build *build)
+{
+    const cJSON *hubs = json_member(build->entry->json, "iotHubs"), *hub;
+    if (read_hub(build, "iotHubHostName", json_string(build->entry->json, "iotHubHostName", "")))
+        return -1;
+    cJSON_ArrayForEach(hub, hubs)
+    {
+        if (cJSON_IsString(hub) && read_hub(build, "iotHubs", hub->valuestring))
+            return -1;
+    }
+    return 0;
+}
+
 /* What a registration will need: told here, to the one who writes it, and not when a device comes. */
 static int read_allocation(const struct build *build)
 {
@@ -394,7 +416,7 @@ static int read_allocation(const struct build *build)
         return fail(build, "allocationPolicy", "'%.64s' is not one of hashed, geoLatency, static, custom", policy);
     if (strcasecmp(policy, "custom") == 0 && !*url)
         return fail(build, "customAllocationDefinition.webhookUrl", "is missing; allocationPolicy custom asks a web server there");
-    return read_device_id(build, json_string(json, "deviceId", ""));
+    return read_device_id(build, json_string(json, "deviceId", "")) || read_hubs(build) ? -1 : 0;
 }
 
 static int build_object(const struct build *build)
