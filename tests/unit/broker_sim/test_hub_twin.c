@@ -93,6 +93,42 @@ static char *large(int count)
     return (char *)text.data;
 }
 
+/* Each level of such a patch costs a search for each member: a list would stop the simulator for seconds. */
+static void merges_patches_of_very_many_members(void **state)
+{
+    (void)state;
+    enum { MEMBERS = 6000 };
+    CLEANUP(twin_done) struct twin twin;
+    assert_int_equal(twin_init(&twin, NULL, NULL), 0);
+    for (int round = 0; round < 3; round++) {
+        CLEANUP_JSON cJSON *patch = cJSON_CreateObject();
+        for (int i = MEMBERS; i-- > 0;) {
+            char name[16];
+            snprintf(name, sizeof name, "%x", i);
+            cJSON *value = round == 2 && i % 2 ? cJSON_CreateNull() : cJSON_CreateObject();
+            value->string = cJSON_malloc(sizeof name);
+            memcpy(value->string, name, sizeof name);
+            cJSON_AddItemToArray(patch, value);
+        }
+        assert_int_equal(twin_patch(&twin, TWIN_REPORTED, patch, NULL), 0);
+        assert_int_equal(cJSON_GetArraySize(twin.parts[TWIN_REPORTED]), round == 2 ? MEMBERS / 2 : MEMBERS);
+    }
+    assert_string_equal(twin.parts[TWIN_REPORTED]->child->string, "176e");
+}
+
+static void a_member_that_is_named_again_keeps_its_place_and_takes_the_last_value(void **state)
+{
+    (void)state;
+    CLEANUP(twin_done) struct twin twin;
+    CLEANUP_JSON cJSON *first = cJSON_Parse("{\"a\":{\"x\":1},\"b\":2,\"c\":{\"y\":1}}");
+    CLEANUP_JSON cJSON *patch =
+        cJSON_Parse("{\"c\":{\"z\":null,\"w\":[1]},\"a\":3,\"a\":{\"q\":null,\"r\":5},\"d\":null,\"b\":null,\"b\":7}");
+    assert_int_equal(twin_init(&twin, NULL, NULL), 0);
+    assert_int_equal(twin_patch(&twin, TWIN_REPORTED, first, NULL), 0);
+    assert_int_equal(twin_patch(&twin, TWIN_REPORTED, patch, NULL), 0);
+    assert_json(cJSON_Duplicate(twin.parts[TWIN_REPORTED], true), "{\"a\":{\"r\":5},\"c\":{\"y\":1,\"w\":[1]},\"b\":7}");
+}
+
 static void holds_ten_levels_and_not_eleven(void **state)
 {
     (void)state;
@@ -173,6 +209,8 @@ int main(void)
         cmocka_unit_test(counts_each_part_and_the_whole),
         cmocka_unit_test(begins_with_the_twin_of_the_enrollment),
         cmocka_unit_test(is_the_same_after_it_was_written_and_read),
+        cmocka_unit_test(merges_patches_of_very_many_members),
+        cmocka_unit_test(a_member_that_is_named_again_keeps_its_place_and_takes_the_last_value),
         cmocka_unit_test(holds_ten_levels_and_not_eleven),
         cmocka_unit_test(holds_so_many_bytes_a_part),
         cmocka_unit_test(refuses_what_no_twin_holds_and_stays_as_it_was),
