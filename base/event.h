@@ -52,6 +52,7 @@ enum event_view { EVENT_VIEW_CONSOLE, EVENT_VIEW_WIRE, EVENT_VIEW_SERVICE, EVENT
     X(HUB_CONNECTION, "hub.connection", SERVICE, "a device is connected to its hub, or no longer")                                         \
     X(HUB_MESSAGE, "hub.message", SERVICE, "a message to a device: where it is")                                                           \
     X(HUB_METHOD, "hub.method", SERVICE, "a direct method was sent to a device, or ended")                                                 \
+    X(HUB_WARNING, "hub.warning", SERVICE, "the device did something that the hub passes over without a word")                             \
     X(SIMULATOR_READY, "simulator.ready", BENCH, "the simulator serves")                                                                   \
     X(SIMULATOR_ENDING, "simulator.ending", BENCH, "the simulator ends")                                                                   \
     X(BROKER_DOWN, "broker.down", BENCH, "Mosquitto ended or its service connection is lost")                                              \

@@ -388,6 +388,7 @@ static tell_fn *const tellers[EVENT_KIND_COUNT] = {
     [EVENT_HUB_CONNECTION] = tell_hub_connection,
     [EVENT_HUB_MESSAGE] = tell_message,
     [EVENT_HUB_METHOD] = tell_method,
+    [EVENT_HUB_WARNING] = tell_warning,
     [EVENT_HTTP_REQUEST] = tell_http_request,
     [EVENT_HTTP_REFUSED] = tell_http_refused,
     [EVENT_STORE_FAILED] = tell_reason,
@@ -478,6 +479,7 @@ enum event_weight event_weight(const cJSON *event)
         return EVENT_WEIGHT_BAD;
     case EVENT_CONSOLE_GAP:
     case EVENT_DPS_WARNING:
+    case EVENT_HUB_WARNING:
         return EVENT_WEIGHT_WARNING;
     default:
         return EVENT_WEIGHT_PLAIN;

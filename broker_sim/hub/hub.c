@@ -33,6 +33,15 @@ void hub_emit(const struct hub *hub, cJSON *event, const struct hub_connection *
     hub->options.sink.emit(hub->options.sink.user, event);
 }
 
+void hub_warn(const struct hub *hub, const struct hub_connection *connection, const char *rule, const char *text, const char *mend)
+{
+    cJSON *event = hub_event_of(hub, EVENT_HUB_WARNING, connection->hub, connection->device_id), *data = event_data(event);
+    json_set_string(data, "rule", rule);
+    json_set_string(data, "text", text);
+    json_set_string(data, "mend", mend);
+    hub_emit(hub, event, connection, connection->device_id);
+}
+
 int64_t hub_now_s(const struct hub *hub)
 {
     return clock_unix_s(hub->options.sink.clock);

@@ -203,8 +203,11 @@ void method_answered(struct hub *hub, struct hub_connection *connection, const c
 {
     int status;
     struct hub_invocation *invocation = find_answered(hub, connection, rest);
-    if (!invocation)
-        return; /* too late, or never asked for */
+    if (!invocation) {
+        hub_warn(hub, connection, "method.unasked", "an answer to a direct method that nobody waits for: too late, or never asked for",
+                 "answer before the call times out, on $iothub/methods/res/STATUS/?$rid= with the $rid of the call");
+        return;
+    }
     CLEANUP_JSON cJSON *body = length_bytes ? json_parse(payload, length_bytes, "method reply", NULL) : cJSON_CreateNull();
     if (!read_status(rest, &status) || !body || length_bytes > METHOD_PAYLOAD_MAX_BYTES) {
         finish_error(hub, invocation, "bad-reply", BAD_REPLY, "the device's answer has no status, or is neither empty nor JSON");

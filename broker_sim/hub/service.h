@@ -75,6 +75,8 @@ struct hub {
 cJSON *hub_event_of(const struct hub *hub, enum event_kind kind, const char *host, const char *device_id);
 /* connection may be NULL: the event belongs to none. */
 void hub_emit(const struct hub *hub, cJSON *event, const struct hub_connection *connection, const char *device_id);
+/* The event hub.warning. */
+void hub_warn(const struct hub *hub, const struct hub_connection *connection, const char *rule, const char *text, const char *mend);
 int64_t hub_now_s(const struct hub *hub);
 /* {"errorCode","trackingId","message","timestampUtc"}: Microsoft's clients know an error by its errorCode alone. */
 cJSON *hub_error_body(const struct hub *hub, int code, const char *message);

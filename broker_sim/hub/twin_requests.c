@@ -34,9 +34,14 @@ static void answer(struct hub *hub, const struct hub_connection *connection, con
 }
 
 /* A request without a request id cannot be answered: no topic would fit it. */
-static bool is_answerable(const struct hub_connection *connection, const char *query, char rid[HUB_RID_MAX_BYTES + 1])
+static bool is_answerable(const struct hub *hub, const struct hub_connection *connection, const char *query,
+                          char rid[HUB_RID_MAX_BYTES + 1])
 {
-    return connection->device && hub_query_rid(query, rid, HUB_RID_MAX_BYTES + 1);
+    bool has_rid = hub_query_rid(query, rid, HUB_RID_MAX_BYTES + 1);
+    if (!has_rid)
+        hub_warn(hub, connection, "twin.rid", "a twin request without $rid, or with one of more than 128 bytes, is not answered",
+                 "end its topic with ?$rid= and a short text of your own");
+    return connection->device && has_rid;
 }
 
 /* It has been answered when this is true. */
@@ -55,7 +60,7 @@ static bool is_throttled(struct hub *hub, struct hub_connection *connection, con
 void twin_answer_get(struct hub *hub, struct hub_connection *connection, const char *query)
 {
     char rid[HUB_RID_MAX_BYTES + 1];
-    if (!is_answerable(connection, query, rid) || is_throttled(hub, connection, "get", rid))
+    if (!is_answerable(hub, connection, query, rid) || is_throttled(hub, connection, "get", rid))
         return;
     CLEANUP_JSON cJSON *twin = twin_for_device(&connection->device->twin);
     answer(hub, connection, &(struct twin_answer){.operation = "get", .status = 200, .rid = rid, .body = twin});
@@ -74,7 +79,7 @@ void twin_answer_patch(struct hub *hub, struct hub_connection *connection, const
 {
     char rid[HUB_RID_MAX_BYTES + 1];
     struct error error = ERROR_INIT;
-    if (!is_answerable(connection, query, rid) || is_throttled(hub, connection, "patch", rid))
+    if (!is_answerable(hub, connection, query, rid) || is_throttled(hub, connection, "patch", rid))
         return;
     int code = patch_reported(hub, connection->device, payload, length_bytes, &error);
     CLEANUP_JSON cJSON *body = code ? hub_error_body(hub, code, error.text) : NULL;

@@ -71,6 +71,11 @@ static void print_method(const cJSON *data)
         printf("  %lld", (long long)json_integer(data, "status", 0));
 }
 
+static void print_warning(const cJSON *data)
+{
+    printf("warning %s  %s", json_string(data, "rule", "?"), json_string(data, "text", ""));
+}
+
 static void print_event(const cJSON *event)
 {
     static const struct {
@@ -79,6 +84,7 @@ static void print_event(const cJSON *event)
     } rows[] = {
         {EVENT_HUB_VERDICT, print_verdict}, {EVENT_HUB_CONNECTION, print_connection}, {EVENT_HUB_TELEMETRY, print_telemetry},
         {EVENT_HUB_TWIN, print_twin},       {EVENT_HUB_MESSAGE, print_message},       {EVENT_HUB_METHOD, print_method},
+        {EVENT_HUB_WARNING, print_warning},
     };
     char time[CLOCK_ISO8601_BYTES];
     const cJSON *data = json_member(event, "data");

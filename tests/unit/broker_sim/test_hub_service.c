@@ -213,6 +213,28 @@ static void twin_requests_are_throttled_when_a_scenario_asks_for_it(void **state
     finish(&rig, &session);
 }
 
+static void names_what_it_passes_over(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *topic, *rule;
+    } rows[] = {{"$iothub/twin/GET/", "twin.rid"},
+                {"$iothub/twin/PATCH/properties/reported/?$rid=", "twin.rid"},
+                {"$iothub/methods/res/200/?$rid=77", "method.unasked"},
+                {"$iothub/methods/res/200/", "method.unasked"}};
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        CLEANUP(rig_teardown) struct service_rig rig;
+        rig_setup(&rig);
+        put_device(&rig);
+        struct session session = rig_hub_session(&rig, 5, "leaf");
+        assert_true(hub_decide(rig.hub, &session).is_admitted);
+        hub_message(rig.hub, 5, &session, rows[i].topic, "{}", 2);
+        assert_int_equal(rig.reply_count, 0);
+        assert_string_equal(json_string(rig_last_event(&rig, EVENT_HUB_WARNING), "rule", ""), rows[i].rule);
+        finish(&rig, &session);
+    }
+}
+
 static void counts_telemetry_even_when_the_device_has_gone(void **state)
 {
     (void)state;
@@ -266,6 +288,7 @@ int main(void)
         cmocka_unit_test(grants_the_documented_filters_alone),
         cmocka_unit_test(answers_twin_requests_with_the_request_id),
         cmocka_unit_test(twin_requests_are_throttled_when_a_scenario_asks_for_it),
+        cmocka_unit_test(names_what_it_passes_over),
         cmocka_unit_test(counts_telemetry_even_when_the_device_has_gone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -57,6 +57,7 @@ static void says_each_kind_in_one_line(void **state)
         {"dps.reply", "\"status\":401,\"body\":{\"errorCode\":401002,\"message\":\"m\"}", "answers 401, errorCode 401002: m"},
         {"dps.assigned", "\"assigned_hub\":\"h\",\"device_id\":\"d\"", "assigned to h as d"},
         {"dps.warning", "\"rule\":\"r\",\"text\":\"t\"", "warning, r: t"},
+        {"hub.warning", "\"rule\":\"r\",\"text\":\"t\"", "warning, r: t"},
         {"hub.telemetry", "\"payload_bytes\":5", "telemetry, 5 bytes"},
         {"hub.twin", "\"operation\":\"get\",\"status\":200", "twin get, 200"},
         {"hub.connection", "\"device_id\":\"d\",\"hub\":\"h\",\"state\":\"connected\"", "d is connected at h"},
