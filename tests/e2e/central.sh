@@ -237,4 +237,6 @@ is "$(telemetry "$hub" gateway0001 ../dps-individual/root-cert.pem ../dps-indivi
 is "$(telemetry dpsbench-hub.azure-devices.net gateway0001 ../dps-individual/root-cert.pem ../dps-individual/root-private-key.pem)" 0
 central device delete --app-id second --device-id gateway0001
 is "$(central device list --app-id second)" '[]'
+is "$(result hub.list "{\"hub\":\"$hub\"}" | jq '.value | length')" 0
+is "$(result hub.show '{"deviceId":"gateway0001"}' | jq -r .hub)" dpsbench-hub.azure-devices.net
 turned_away 400209 central.no-device 0ne00CE0002 gateway0001 ../dps-individual/root-cert.pem ../dps-individual/root-private-key.pem
