@@ -10,8 +10,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { RUN_TIME_BUDGET_MAX_S = 30 * 24 * 3600 };
-
 /* "90", "90s", "20m", "8h", "1h30m": seconds, 1 to RUN_TIME_BUDGET_MAX_S. USAGE (file). */
 int run_words_duration(const char *word, int64_t *ret_s, struct error *error);
 /* "2/5". USAGE (file). */

@@ -100,12 +100,46 @@ static int reader_open(const char *directory, struct reader *reader, struct erro
     return reader->file ? 0 : error_set_errno(error, ERROR_OWNER_RIG, errno, "read '%s'", reader->path);
 }
 
+enum { LINE_FIRST_BYTES = 4096 };
+
+static int make_room(struct reader *reader, size_t length)
+{
+    if (length + 1 < reader->capacity)
+        return 0;
+    size_t capacity = reader->capacity ? 2 * reader->capacity : LINE_FIRST_BYTES;
+    char *line = realloc(reader->line, capacity);
+    if (!line)
+        return -1;
+    reader->line = line;
+    reader->capacity = capacity;
+    return 0;
+}
+
+/* As getline(), but what is longer than a line may be is not kept: one byte too many tells. 0: the end; -1: out of memory. */
+static ssize_t read_line(struct reader *reader)
+{
+    size_t length = 0;
+    for (int byte = 0; byte != '\n' && (byte = getc(reader->file)) != EOF;) {
+        if (make_room(reader, length))
+            return -1;
+        if (length <= JOURNAL_LINE_MAX_BYTES)
+            reader->line[length++] = (char)byte;
+        else
+            reader->line[length - 1] = (char)byte;
+    }
+    if (length)
+        reader->line[length] = 0;
+    return (ssize_t)length;
+}
+
 /* 0: an entry; 1: the end; -1: an error. The last line may be torn. */
 static int read_entry(struct reader *reader, cJSON **ret_entry, struct error *error)
 {
     struct error broken = ERROR_INIT;
-    ssize_t length = getline(&reader->line, &reader->capacity, reader->file);
+    ssize_t length = read_line(reader);
     if (length < 0)
+        return error_set_memory(error);
+    if (length == 0)
         return ferror(reader->file) ? error_set_errno(error, ERROR_OWNER_RIG, errno, "read '%s'", reader->path) : 1;
     reader->number++;
     bool is_torn = reader->line[length - 1] != '\n';

@@ -4,6 +4,8 @@
 #include "base/files.h"
 #include "harness/run/inputs.h"
 #include "harness/run/journal.h"
+#include "harness/run/schedule.h"
+#include "harness/run/shard.h"
 
 #include <limits.h>
 #include <string.h>
@@ -78,25 +80,49 @@ static int read_selectors(const cJSON *options, struct resume_options *ret, stru
     return 0;
 }
 
-static unsigned read_count(const cJSON *options, const char *name)
+static int fail_number(const char *directory, const char *name, struct error *error)
 {
-    int64_t count = json_integer(options, name, 0);
-    return count > 0 && count <= INT32_MAX ? (unsigned)count : 0;
+    return error_set(error, ERROR_OWNER_FILE, ERROR_SYNTAX, "%s/" JOURNAL_FILE ":1: `%s` is no number that dpsbench writes there",
+                     directory, name);
 }
 
-static void read_numbers(const cJSON *options, struct run_options *run)
+/* What the command line would not have taken was not written by us, and nobody behind this looks at it again. */
+static int read_numbers(const char *directory, const cJSON *options, struct run_options *run, struct error *error)
+{
+    int64_t jobs = 0, index = 0, count = 0, repeat = 0, retries = 0, budget_s = 0;
+    const struct {
+        const char *name;
+        int64_t *ret_number, max;
+    } numbers[] = {
+        {"jobs", &jobs, RIG_DEVICES_MAX},       {"shard_index", &index, SHARDS_MAX},
+        {"shard_count", &count, SHARDS_MAX},    {"repeat", &repeat, SCHEDULE_TURNS_MAX},
+        {"retries", &retries, RUN_RETRIES_MAX}, {"time_budget_s", &budget_s, RUN_TIME_BUDGET_MAX_S},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(numbers); i++) {
+        *numbers[i].ret_number = json_integer(options, numbers[i].name, 0);
+        if (*numbers[i].ret_number < 0 || *numbers[i].ret_number > numbers[i].max)
+            return fail_number(directory, numbers[i].name, error);
+    }
+    run->time_scale = json_number(options, "time_scale", 0);
+    if (!(run->time_scale >= 0 && run->time_scale <= RUN_TIME_SCALE_MAX))
+        return fail_number(directory, "time_scale", error);
+    if (index > count || (count && !index))
+        return fail_number(directory, "shard_index", error);
+    run->jobs = (size_t)jobs;
+    run->shard_index = (unsigned)index;
+    run->shard_count = (unsigned)count;
+    run->repeat = (unsigned)repeat;
+    run->retries = (unsigned)retries;
+    run->time_budget_s = budget_s;
+    return 0;
+}
+
+static void read_choices(const cJSON *options, struct run_options *run)
 {
     run->device_id = json_string(options, "device", NULL);
     run->keeps_order = json_bool(options, "keeps_order", false);
     run->wants_flash = json_bool(options, "wants_flash", false);
-    run->time_scale = json_number(options, "time_scale", 0);
-    run->jobs = read_count(options, "jobs");
-    run->shard_index = read_count(options, "shard_index");
-    run->shard_count = read_count(options, "shard_count");
-    run->repeat = read_count(options, "repeat");
-    run->retries = read_count(options, "retries");
     run->is_until_fail = json_bool(options, "is_until_fail", false);
-    run->time_budget_s = json_integer(options, "time_budget_s", 0);
     run->is_resumed = true;
 }
 
@@ -106,9 +132,9 @@ int resume_read_options(const char *directory, struct resume_options *ret_option
     const cJSON *chosen = json_member(options.header, "options");
     if (!options.header || find_path(options.header, "rig", &options.rig, error) ||
         find_path(options.header, "cases", &options.cases, error) || find_path(options.header, "quarantine", &options.quarantine, error) ||
-        read_selectors(chosen, &options, error))
+        read_selectors(chosen, &options, error) || read_numbers(directory, chosen, &options.run, error))
         return -1;
-    read_numbers(chosen, &options.run);
+    read_choices(chosen, &options.run);
     options.run.quarantine_file = options.quarantine;
     *ret_options = options;
     options = (struct resume_options){0};

@@ -24,7 +24,7 @@ struct resume_options {
     const char **selectors;
     struct run_options run; /* without rig, cases_directory, cases_shown, directory, talk */
 };
-/* DIRECTORY's header. ret_options: resume_options_done() it. As journal_read_header. */
+/* DIRECTORY's header. ret_options: resume_options_done() it. As journal_read_header; SYNTAX (file) also for options that nobody could have given. */
 int resume_read_options(const char *directory, struct resume_options *ret_options, struct error *error);
 void resume_options_done(struct resume_options *options);
 

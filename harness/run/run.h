@@ -23,7 +23,12 @@ enum { RUN_TIME_SCALE_DEFAULT = 10 };
 #else
 enum { RUN_TIME_SCALE_DEFAULT = 50 };
 #endif
-enum { RUN_TIME_SCALE_PROGRAM = 10, RUN_TIME_SCALE_MAX = 1000, RUN_RETRIES_MAX = RESULT_ATTEMPTS_MAX - 1 };
+enum {
+    RUN_TIME_SCALE_PROGRAM = 10,
+    RUN_TIME_SCALE_MAX = 1000,
+    RUN_RETRIES_MAX = RESULT_ATTEMPTS_MAX - 1,
+    RUN_TIME_BUDGET_MAX_S = 30 * 24 * 3600
+};
 
 struct run_options {
     const struct rig *rig;
