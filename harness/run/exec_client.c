@@ -217,8 +217,11 @@ int exec_client_let_run(struct bench *bench, struct error *error)
 int exec_client_check_contact(const struct bench *bench, const struct watch *watch, struct error *error)
 {
     const char *end = exec_device_end(bench->program), *words = exec_device_last_words(bench->program);
-    if (bench->is_known_good || !end || watch->views[CASE_VIEW_WIRE].event_count)
+    if (bench->is_known_good || watch->views[CASE_VIEW_WIRE].event_count)
         return 0;
-    return error_set(error, ERROR_OWNER_RIG, ERROR_PROTOCOL, "the program of '%s' ended without a connection (%s)%s%s", bench->device->id,
-                     end, *words ? ": " : "", words);
+    if (end)
+        return error_set(error, ERROR_OWNER_RIG, ERROR_PROTOCOL, "the program of '%s' ended without a connection (%s)%s%s",
+                         bench->device->id, end, *words ? ": " : "", words);
+    return error_set(error, ERROR_OWNER_RIG, ERROR_PROTOCOL, "the program of '%s' made no connection in all the time of the row%s%s",
+                     bench->device->id, *words ? "; its last line: " : "", words);
 }

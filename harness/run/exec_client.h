@@ -21,8 +21,8 @@ int exec_client_start(struct bench *bench, enum case_step step, struct error *er
 /* Between two starts: until it is at rest, or a board would have booted. A program says nothing when it is up. INTERRUPTED (person). */
 int exec_client_let_run(struct bench *bench, struct error *error);
 /*
- * It ended before it ever came as far as a connection, and nothing has worked in this run yet: the command, and not the client, is what a person
- * must look at. PROTOCOL (rig) with its last words; 0: that is not so.
+ * It ended, or its time did, before it ever came as far as a connection, and nothing has worked in this run yet: the command, and not the client, is
+ * what a person must look at. PROTOCOL (rig) with its last words; 0: that is not so.
  */
 int exec_client_check_contact(const struct bench *bench, const struct watch *watch, struct error *error);
 

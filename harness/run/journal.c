@@ -148,9 +148,13 @@ static int read_entry(struct reader *reader, cJSON **ret_entry, struct error *er
         *ret_entry = entry;
         return 0;
     }
-    int next = fgetc(reader->file);
-    if (next == EOF && reader->number > 1)
+    bool is_last = fgetc(reader->file) == EOF;
+    if (is_last && reader->number > 1)
         return 1;
+    if (is_last)
+        return error_set(error, ERROR_OWNER_FILE, ERROR_SYNTAX,
+                         "%s: its first line was not written whole: the run ended before a row began; start it again, in another folder",
+                         reader->path);
     return error_set(error, ERROR_OWNER_FILE, ERROR_SYNTAX, "%s:%lld: this line cannot be read: the run cannot be resumed", reader->path,
                      (long long)reader->number);
 }
@@ -172,7 +176,8 @@ static int read_header(struct reader *reader, cJSON **ret_header, struct error *
     CLEANUP_JSON cJSON *header = NULL;
     int end = read_entry(reader, &header, error);
     if (end > 0)
-        return error_set(error, ERROR_OWNER_FILE, ERROR_SYNTAX, "%s: it is empty: the run ended before it began", reader->path);
+        return error_set(error, ERROR_OWNER_FILE, ERROR_SYNTAX,
+                         "%s: it is empty: the run ended before it began; start it again, in another folder", reader->path);
     if (end < 0 || check_header(header, reader->path, error))
         return -1;
     *ret_header = TAKE(header);

@@ -62,6 +62,10 @@ run_cases --rig "$(program broken '[sh, -c, "echo cannot find module >&2; exit 7
 exits 3
 is "$(report '.rows[0].reason.text')" "the program of 'program' ended without a connection (exit status 7): cannot find module"
 
+run_cases --rig "$(program silent '[sh, -c, "echo scale {time_scale}, waiting for the modem; sleep 600"]')" --time-scale 100 server/expired
+exits 3
+is "$(report '.rows[0].reason.text')" "the program of 'program' made no connection in all the time of the row; its last line: scale 100, waiting for the modem"
+
 it 'crashes as a device does'
 run_cases --rig "$(program crashing '[sh, -c, "kill -SEGV $$"]')" server/expired
 exits 3
