@@ -387,7 +387,7 @@ static int read_device_id(const struct build *build, const char *device_id)
 static int read_hub(const struct build *build, const char *member, const char *name)
 {
     static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_";
-    if (name[strspn(name, allowed)])
+    if (!*name || name[strspn(name, allowed)])
         return fail(build, member, "'%.255s' is no host name, such as my-hub.azure-devices.net", name);
     return 0;
 }
@@ -396,7 +396,8 @@ static int read_hub(const struct build *build, const char *member, const char *n
 static int read_hubs(const struct build *build)
 {
     const cJSON *hubs = json_member(build->entry->json, "iotHubs"), *hub;
-    if (read_hub(build, "iotHubHostName", json_string(build->entry->json, "iotHubHostName", "")))
+    const char *only = json_string(build->entry->json, "iotHubHostName", "");
+    if (*only && read_hub(build, "iotHubHostName", only))
         return -1;
     cJSON_ArrayForEach(hub, hubs)
     {
