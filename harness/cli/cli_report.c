@@ -91,6 +91,12 @@ static int read_parts(const struct merge_arguments *arguments, struct parts *par
     for (size_t i = 0; i < arguments->folder_count; i++) {
         struct merge_part *part = &parts->items[i];
         part->folder = arguments->folders[i];
+        CLEANUP_FREE char *results = path_join(part->folder, RESULTS_FILE);
+        if (!results)
+            return error_set_memory(error);
+        if (!path_exists(results))
+            return error_set(error, ERROR_OWNER_FILE, ERROR_NOT_FOUND, "'%s' holds no " RESULTS_FILE ": it is not the folder of a run",
+                             part->folder);
         if (results_read(part->folder, &part->run, error))
             return -1;
         parts->count++;

@@ -2,6 +2,7 @@
 
 #include "base/child.h"
 #include "base/cleanup.h"
+#include "base/files.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -9,7 +10,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
-enum { PATH_MAX_BYTES = 64, LAST_WORDS_MAX_BYTES = 256 };
+enum { PATH_MAX_BYTES = 64, LAST_WORDS_MAX_BYTES = 256, MARK_MAX_BYTES = 64, ENVIRONMENT_MAX_BYTES = 1024 * 1024, ROUNDS_MAX = 8 };
 
 struct exec_device {
     struct exec_device_options options;
@@ -23,6 +24,7 @@ struct exec_device {
     bool is_resting;
     char end[CHILD_STATUS_TEXT_BYTES];
     char last_words[LAST_WORDS_MAX_BYTES];
+    char mark[MARK_MAX_BYTES]; /* in the environment of the program and of all that it starts */
 };
 
 DEFINE_CLEANUP(struct exec_device *, exec_device_close)
@@ -110,6 +112,8 @@ int exec_device_open(const struct exec_device_options *options, struct exec_devi
     device->options = *options;
     device->terminal_fd = -1;
     device->name = strdup(options->name);
+    snprintf(device->mark, sizeof device->mark, "DPSBENCH_PROGRAM=%d-%llx", (int)getpid(),
+             (unsigned long long)clock_mono_us(options->clock));
     device->argv = copy_words(options->argv);
     if (!device->name || !is_whole_copy(device->argv, options->argv))
         return error_set_memory(error);
@@ -136,10 +140,38 @@ void exec_device_close(struct exec_device *device)
 
 /* ---- the program ---- */
 
-/* What the program started and left behind would talk to the service under the next row. */
+static bool has_mark(const struct exec_device *device, const char *pid)
+{
+    char path[PATH_MAX_BYTES];
+    CLEANUP(bytes_done) struct bytes all = {0};
+    size_t length = strlen(device->mark) + 1;
+    snprintf(path, sizeof path, "/proc/%.16s/environ", pid);
+    return file_read(path, ENVIRONMENT_MAX_BYTES, &all, NULL) == 0 && all.length_bytes &&
+           memmem(all.data, all.length_bytes, device->mark, length) != NULL;
+}
+
+/* Whatever has our mark, in a session of its own or not. Returns how many. */
+static size_t end_marked(const struct exec_device *device)
+{
+    size_t count = 0;
+    char **names = NULL;
+    if (dir_list("/proc", "", &names, NULL))
+        return 0;
+    for (char **name = names; *name; name++) {
+        if ((*name)[0] < '1' || (*name)[0] > '9' || !has_mark(device, *name))
+            continue;
+        count += kill((pid_t)strtol(*name, NULL, 10), SIGKILL) == 0;
+    }
+    names_free(names);
+    return count;
+}
+
+/* What the program started and left behind would talk to the service under the next row. One that is just starting another is looked for again. */
 static void end_group(const struct exec_device *device)
 {
     kill(-child_pid(device->child), SIGKILL);
+    for (int i = 0; i < ROUNDS_MAX && end_marked(device); i++)
+        ;
 }
 
 static void on_exit_of(void *user, struct child *child, int status)
@@ -172,8 +204,10 @@ int exec_device_start(struct exec_device *device, struct error *error)
 {
     exec_device_stop(device);
     forget(device);
+    const char *const environment[] = {device->mark, NULL};
     const struct child_options options = {
         .argv = (const char *const *)device->argv,
+        .environment = environment,
         .stdin_fd = -1,
         .stdout_fd = device->terminal_fd,
         .stderr_fd = device->terminal_fd,

@@ -75,7 +75,7 @@ it 'is started anew by a reset, keeps its state, and loses it with a chip erase;
 cases=$scratch/cases
 mkdir -p "$cases/server"
 sed 's/^budget_s/steps: [reset, reset, chip-erase, reset, reset]\n&/' "$DPSBENCH_SOURCE/cases/server/expired.yaml" >"$cases/server/expired.yaml"
-run_cases --cases "$cases" --rig "$(program counting "[sh, -c, 'echo >>{state}/boots; echo boot \$(wc -l <{state}/boots); tail -f {chain} & exec $s_client']")"
+run_cases --cases "$cases" --rig "$(program counting "[sh, -c, 'echo >>{state}/boots; echo boot \$(wc -l <{state}/boots); tail -f {chain} & setsid tail -f {root} & exec $s_client']")"
 exits 0
 is "$(sed -n 's/.* boot //p' "$out/program/console.log" | paste -sd' ')" '1 2 1 2 3'
 nobody_left "$out"
