@@ -9,8 +9,10 @@
 #include "reports/result.h"
 
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
-enum { PEM_MAX_BYTES = 64 * 1024, FILE_MODE = 0644 };
+enum { PEM_MAX_BYTES = 64 * 1024, FILE_MODE = 0644, REQUEST_ROOM_BYTES = 8192 };
 
 /* What was made, for the end. */
 struct made {
@@ -27,9 +29,32 @@ static void made_done(struct made *made)
     bytes_done(&made->chain);
 }
 
+static const char *request_path(const struct credential_arguments *arguments)
+{
+    return arguments->word_count > 1 ? arguments->words[1] : arguments->out;
+}
+
+/* A modem tells its request once: a key whose request could not be written is lost, and so is the key that it replaced. So this is tried before. */
+static int try_request_path(const struct credential_arguments *arguments, struct error *error)
+{
+    static const char filler[REQUEST_ROOM_BYTES];
+    CLEANUP_FREE char *trial = NULL;
+    const char *path = request_path(arguments);
+    struct stat status;
+    if (!path)
+        return 0;
+    if (stat(path, &status) == 0 && !S_ISREG(status.st_mode))
+        return error_set(error, ERROR_OWNER_FILE, ERROR_USAGE, "write the CSR to '%s': that is no file", path);
+    if (asprintf(&trial, "%s.trial", path) < 0)
+        return error_set_memory(error);
+    int rc = file_write_unsynced(trial, filler, sizeof filler, FILE_MODE, error);
+    unlink(trial);
+    return rc ? error_prefix(error, "no key was made, its CSR has no place") : 0;
+}
+
 static int write_request(const struct credential_arguments *arguments, const struct made *made, struct error *error)
 {
-    const char *path = arguments->word_count > 1 ? arguments->words[1] : arguments->out;
+    const char *path = request_path(arguments);
     if (!path)
         return 0;
     return file_write_atomic(path, made->answer.request_der.data, made->answer.request_der.length_bytes, FILE_MODE, error);
@@ -88,7 +113,7 @@ static cJSON *made_json(const struct credential_session *session, uint32_t sec_t
 static int tell(const struct credential_arguments *arguments, const struct credential_session *session, uint32_t sec_tag,
                 const struct made *made)
 {
-    const char *path = arguments->word_count > 1 ? arguments->words[1] : arguments->out;
+    const char *path = request_path(arguments);
     if (arguments->wants_json)
         return credentials_print_json(made_json(session, sec_tag, made));
     printf("New private key generated in secure tag %u\n", sec_tag);
@@ -116,7 +141,8 @@ static int make(const struct credential_arguments *arguments, struct credential_
         return -1;
     if (arguments->common_name && asprintf(&attributes, "CN=%s", arguments->common_name) < 0)
         return error_set_memory(error);
-    if (device_key_make(session->link, sec_tag, attributes ? attributes : arguments->attributes, arguments->may_replace, &made.answer,
+    if (try_request_path(arguments, error) ||
+        device_key_make(session->link, sec_tag, attributes ? attributes : arguments->attributes, arguments->may_replace, &made.answer,
                         error) ||
         write_request(arguments, &made, error))
         return -1;

@@ -165,13 +165,15 @@ int credential_tag_of(const struct credential_arguments *arguments, const struct
 
 /* ---- the device ---- */
 
-static int refuse_to_guess(const struct rig *rig, struct error *error)
+static int refuse_to_guess(const struct rig *rig, const char *id, struct error *error)
 {
     char ids[512] = "";
     size_t used = 0;
     for (size_t i = 0; i < rig->device_count && used < sizeof ids; i++)
         if (rig->devices[i].is_connected)
             used += (size_t)snprintf(ids + used, sizeof ids - used, "%s%s", used ? ", " : "", rig->devices[i].id);
+    if (id)
+        return error_set(error, ERROR_OWNER_FILE, ERROR_USAGE, "%s: it has no device '%s'; there are: %s", rig->file, id, ids);
     return error_set(error, ERROR_OWNER_FILE, ERROR_USAGE, "%s: which device? --device ID, one of: %s", rig->file, ids);
 }
 
@@ -182,11 +184,11 @@ static int choose_device(struct credential_session *session, const char *id, str
         if (id ? strcmp(device->id, id) != 0 : !device->is_connected)
             continue;
         if (session->device)
-            return refuse_to_guess(&session->rig, error);
+            return refuse_to_guess(&session->rig, NULL, error);
         session->device = device;
     }
     if (!session->device)
-        return refuse_to_guess(&session->rig, error);
+        return refuse_to_guess(&session->rig, id, error);
     if (session->device->serial)
         return 0;
     return error_set(
@@ -245,6 +247,9 @@ int credential_session_open(const struct credential_arguments *arguments, struct
     if (!arguments->port && !arguments->rig)
         return error_set(error, ERROR_OWNER_FILE, ERROR_USAGE,
                          "which device? name its port (`dpsbench devices` lists those that there are), or --rig FILE");
+    if (arguments->port && arguments->device)
+        return error_set(error, ERROR_OWNER_FILE, ERROR_USAGE,
+                         "--device chooses among the devices of a rig file: --rig FILE in place of the port");
     if (arguments->rig && (rig_read_file(arguments->rig, &session->rig, error) || choose_device(session, arguments->device, error)))
         return -1;
     return open_ledger(arguments, session, error) || open_link(arguments, session, error) ? -1 : 0;

@@ -142,6 +142,16 @@ credentials keygen "$port" 59 --cn dk-1 --ca "$scratch/pki/leaf.crt.pem" --ca-ke
 exits 2
 holds "$scratch/stderr" 'this is no CA certificate'
 
+it 'makes no key whose request has no place'
+credentials keygen "$port" 61 "$scratch/nowhere/dk.csr" --cn dk-1
+exits 3
+holds "$scratch/stderr" 'no key was made'
+credentials keygen "$port" 61 "$scratch" --cn dk-1
+exits 2
+credentials list "$port" --tag 61 --json
+is "$(jq '.credentials | length' "$scratch/stdout")" 0
+[[ ! -e $scratch/dk58.csr.trial ]] || fail 'the trial is left behind'
+
 it 'prints what the modem says of itself, and looks whether it answers the challenge'
 credentials attoken "$port"
 exits 0
@@ -189,6 +199,13 @@ credentials list "$port" --json
 is "$(jq '.credentials | length' "$scratch/stdout")" 0
 
 it 'says which device is meant, and who holds the port'
+credentials list "$port" --device dk
+exits 2
+holds "$scratch/stderr" '--device chooses among the devices of a rig file'
+printf 'format: 1\ndevices:\n  - {id: dk, serial: %s, registration_id: dk-1, id_scope: 0ne000AAAA1, sec_tag: 56}\n' "$port" >"$scratch/rig.yaml"
+credentials list --rig "$scratch/rig.yaml" --device dk2
+exits 2
+holds "$scratch/stderr" "it has no device 'dk2'; there are: dk"
 credentials list
 exits 2
 holds "$scratch/stderr" 'which device?'
