@@ -77,9 +77,32 @@ static void sync_folder_of(const char *path)
         fsync(fd);
 }
 
+/* A device, a pipe, /dev/stdout: a rename would put a file into its place. */
+static bool is_passage(const char *path)
+{
+    static const char descriptors[] = "/proc/";
+    char target[PATH_MAX];
+    struct stat status;
+    if (stat(path, &status) == 0 && !S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode))
+        return true;
+    ssize_t length = readlink(path, target, sizeof target);
+    return length >= (ssize_t)sizeof descriptors && memcmp(target, descriptors, sizeof descriptors - 1) == 0;
+}
+
+static int write_through(const char *path, const void *data, size_t length_bytes, struct error *error)
+{
+    /* A pipe that nobody reads is an error here, not a wait. */
+    CLEANUP_FD int fd = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0 || fcntl(fd, F_SETFL, 0) || write_all(fd, data, length_bytes))
+        return error_set_errno(error, ERROR_OWNER_RIG, errno, "write '%s'", path);
+    return 0;
+}
+
 static int write_and_rename(const char *path, const void *data, size_t length_bytes, mode_t mode, bool is_synced, struct error *error)
 {
     char temporary[PATH_MAX];
+    if (is_passage(path))
+        return write_through(path, data, length_bytes, error);
     if (snprintf(temporary, sizeof temporary, "%s.XXXXXX", path) >= (int)sizeof temporary)
         return error_set(error, ERROR_OWNER_FILE, ERROR_LIMIT, "write '%s': the path is too long", path);
     CLEANUP_FD int fd = mkostemp(temporary, O_CLOEXEC);

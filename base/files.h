@@ -18,7 +18,10 @@
 /* Read all of `path`. ret_bytes: initialised by the call with the limit; bytes_done() it. NOT_FOUND, LIMIT, IO. Untouched on failure. */
 int file_read(const char *path, size_t max_bytes, struct bytes *ret_bytes, struct error *error);
 
-/* Replace `path` by `data` in one step: a reader sees the old file or the new one, a power cut leaves one of them whole. */
+/*
+ * Replace `path` by `data` in one step: a reader sees the old file or the new one, a power cut leaves one of them whole. A device, a pipe and
+ * /dev/stdout stay what they are and are written to.
+ */
 int file_write_atomic(const char *path, const void *data, size_t length_bytes, mode_t mode, struct error *error);
 
 /* As above, but what the disk has not taken yet is lost to a power cut (not to a kill): for many files that can be made again. */

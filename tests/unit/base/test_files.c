@@ -152,6 +152,31 @@ static void a_read_only_folder_is_the_rig_s_fault(void **state)
     assert_non_null(strstr(folder_error.text, "Read-only file system"));
 }
 
+static void a_pipe_and_a_descriptor_are_written_to_and_stay_what_they_are(void **state)
+{
+    char path[64];
+    char text[8] = "";
+    int ends[2];
+    struct stat status;
+    assert_int_equal(pipe(ends), 0);
+    snprintf(path, sizeof path, "/dev/fd/%d", ends[1]);
+    assert_int_equal(file_write_atomic(path, "abc", 3, 0644, NULL), 0);
+    assert_int_equal(read(ends[0], text, sizeof text), 3);
+    assert_string_equal(text, "abc");
+    assert_int_equal(fstat(ends[1], &status), 0);
+    assert_true(S_ISFIFO(status.st_mode));
+    close(ends[0]);
+    close(ends[1]);
+    const char *fifo = scratch_path(state, "fifo");
+    assert_int_equal(mkfifo(fifo, 0600), 0);
+    assert_int_equal(file_write_atomic(fifo, "de", 2, 0644, NULL), -1); /* nobody reads */
+    CLEANUP_FD int reader = open(fifo, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    assert_int_equal(file_write_atomic(fifo, "de", 2, 0644, NULL), 0);
+    assert_int_equal(read(reader, text, sizeof text), 2);
+    assert_int_equal(lstat(fifo, &status), 0);
+    assert_true(S_ISFIFO(status.st_mode));
+}
+
 static void a_missing_folder_refuses_a_write(void **state)
 {
     struct error error = ERROR_INIT;
@@ -404,6 +429,7 @@ int main(void)
         TEST(a_reader_of_the_old_file_keeps_the_old_file),
         TEST(a_full_disk_leaves_the_old_file_and_no_temporary_one),
         TEST(a_read_only_folder_is_the_rig_s_fault),
+        TEST(a_pipe_and_a_descriptor_are_written_to_and_stay_what_they_are),
         TEST(a_missing_folder_refuses_a_write),
         TEST(makes_a_folder_with_its_parents),
         TEST(a_trailing_slash_does_not_widen_the_mode),
