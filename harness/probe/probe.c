@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-enum { ACCEPTED = 0, HTTP_OK = 200 };
+enum { ACCEPTED = 0, HTTP_OK = 200, HTTP_ACCEPTED = 202 };
 
 const char *probe_outcome_name(enum probe_outcome outcome)
 {
@@ -176,7 +176,7 @@ static int judge(struct probe_result *result, const struct view *view)
     snprintf(answer, sizeof answer, "CONNACK %d", conversation->connack);
     if (conversation->connack != ACCEPTED)
         return set_answer(result, PROBE_DPS, answer_of_dps_connack(conversation->connack), answer);
-    if (conversation->status == DPS_CLIENT_NONE)
+    if (conversation->status == DPS_CLIENT_NONE || (conversation->status == HTTP_ACCEPTED && conversation->ended))
         return set_unanswered(result, view, ended);
     return conversation->is_assigned ? set_hub(result, view) : set_dps_reply(result);
 }

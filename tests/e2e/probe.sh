@@ -83,6 +83,7 @@ turned() {
 }
 turned close_at=before-connack no-answer 'the TLS handshake with DPS stood, and CONNECT was not answered'
 turned close_at=after-suback no-answer 'DPS took the connection, and gave no answer then'
+turned close_when='at the 2nd PUBLISH' no-answer 'DPS took the connection, and gave no answer then'
 turned reply_body=text passing-trouble 'DPS answers 202 with a body that is no JSON'
 turned reply_status=401 refused-by-dps "401, error 401"
 turned hub_link=nested refused-by-dps 'the credentials are good, and the hub refuses DPS'
