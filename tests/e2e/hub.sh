@@ -212,6 +212,13 @@ cloud_fails 2 create dev-01 --hub OTHER.net
 holds "$scratch/err" '409001'
 cloud_fails 2 invoke dev-01 reboot --hub third.net
 holds "$scratch/err" "hub 'third.net' does not know device 'dev-01' (IoT Hub: 404001 DeviceNotFound); it is at $hub, other.net"
+in_background "$scratch/watched" env DPSBENCH_STATE="$state" "$DPSBENCH_BIN/dpsbench" hub watch dev-01 --hub OTHER.net --json --count 1 --timeout 60
+watcher=$background
+until_line "$scratch/watched" 'watching*'
+cloud desired dev-01 '{"a":1}' --hub "$hub" >"$scratch/out"
+is "$(cloud desired dev-01 '{"a":1}' --hub other.net)" 'version 2, the device is not there, or has not subscribed'
+wait "$watcher"
+is "$(sed -n '/^{/p' "$scratch/watched" | jq -r .data.hub)" other.net
 cloud update dev-01 --hub other.net --status disabled >"$scratch/out"
 is "$(cloud devices --json | jq -r '.[] | select(.deviceId == "dev-01") | "\(.hub) \(.status)"' | tr '\n' '|')" "$hub enabled|other.net disabled|"
 is "$(cloud devices --hub other.net --json | jq -r '.[].deviceId')" dev-01
