@@ -5,6 +5,7 @@
 #include "harness/credentials/modem_link.h"
 #include "harness/discover/port_list.h"
 #include "harness/doctor/doctor.h"
+#include "harness/rig/hook.h"
 
 #include <errno.h>
 #include <grp.h>
@@ -362,16 +363,32 @@ static void check_modem(struct examination *at)
 
 /* ---- hooks ---- */
 
+/* A tool that is not installed would be found out by the first row that needs it, in the night. */
+static bool has_programs(const struct examination *at)
+{
+    bool has_all = true;
+    for (enum rig_hook hook = 0; hook < RIG_HOOK_COUNT; hook++) {
+        const struct rig_command *command = &at->device->hooks[hook];
+        if (!command->argv[0] || hook_program_is_there(command))
+            continue;
+        has_all = false;
+        checkup_add(at->checkup, CHECK_HOOKS, at->device->id, DOCTOR_BAD, "install it for this user, or give its path in the rig file",
+                    "hook `%s`: there is no program '%s' here", rig_hook_name(hook), command->argv[0]);
+    }
+    return has_all;
+}
+
 static void check_hooks(const struct examination *at)
 {
     const struct rig_device *device = at->device;
+    bool has_all = has_programs(at);
     if (!rig_device_offers(device, "reset"))
         add_plain(at, CHECK_HOOKS, DOCTOR_BAD, "hooks: {reset: {preset: nrfutil}}; docs/rig.md",
                   "there is no hook that resets it: no row can start");
     else if (!rig_device_offers(device, "chip-erase"))
         add_plain(at, CHECK_HOOKS, DOCTOR_WARNING, "hooks: {chip_erase: {preset: nrfutil, file: FIRMWARE.hex}}; docs/rig.md",
                   "there is no hook `chip_erase`: rows that need a device without an assignment are skipped");
-    else
+    else if (has_all)
         add_plain(at, CHECK_HOOKS, DOCTOR_OK, NULL, "it can be reset, and be made to forget its assignment");
 }
 

@@ -8,6 +8,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <openssl/crypto.h>
 #include <openssl/opensslv.h>
 #include <poll.h>
@@ -53,6 +54,14 @@ static void check_clock(struct checkup *checkup)
 
 /* ---- disk ---- */
 
+/* Permission bits do not tell all: root may write nowhere in /proc, nor where a quota is used up. */
+static bool takes_a_folder(const char *place)
+{
+    char trial[PATH_MAX];
+    int length = snprintf(trial, sizeof trial, "%s/.dpsbench-doctor-XXXXXX", place);
+    return length > 0 && (size_t)length < sizeof trial && mkdtemp(trial) && rmdir(trial) == 0;
+}
+
 /* The folder may not be there yet: then what will hold it counts. */
 static void check_disk(const char *folder, struct checkup *checkup)
 {
@@ -64,7 +73,7 @@ static void check_disk(const char *folder, struct checkup *checkup)
     if (room_check(place, &error))
         checkup_add(checkup, CHECK_DISK, NULL, DOCTOR_BAD, "make room, or give `dpsbench run` another folder with --out DIR", "%s",
                     error.text);
-    else if (access(place, W_OK))
+    else if (access(place, W_OK) || !takes_a_folder(place))
         checkup_add(checkup, CHECK_DISK, NULL, DOCTOR_BAD, "give `dpsbench run` another folder with --out DIR",
                     "'%s' cannot be written by this user", place);
     else

@@ -7,10 +7,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 DEFINE_CLEANUP(struct child *, child_free)
@@ -142,4 +144,31 @@ int hook_run(const struct hook_options *options, struct error *error)
     if (check_end(options, &end, log_fd, start_at, error))
         return error_prefix(error, "hook %s ('%s')", options->name, options->command->argv[0]);
     return 0;
+}
+
+/* ---- before a run ---- */
+
+static bool is_program(const char *path)
+{
+    struct stat status;
+    return stat(path, &status) == 0 && S_ISREG(status.st_mode) && access(path, X_OK) == 0;
+}
+
+static bool is_in_folder(const char *folder, size_t length, const char *name)
+{
+    char path[PATH_MAX];
+    int count = snprintf(path, sizeof path, "%.*s/%s", (int)length, length ? folder : ".", name);
+    return count > 0 && (size_t)count < sizeof path && is_program(path);
+}
+
+/* As execvp() looks: a name with a slash is a path; without PATH the folders of the system. */
+bool hook_program_is_there(const struct rig_command *command)
+{
+    const char *name = command->argv[0], *folders = getenv("PATH");
+    if (strchr(name, '/'))
+        return is_program(name);
+    for (const char *at = folders ? folders : "/bin:/usr/bin"; at; at = strchr(at, ':') ? strchr(at, ':') + 1 : NULL)
+        if (is_in_folder(at, strcspn(at, ":"), name))
+            return true;
+    return false;
 }

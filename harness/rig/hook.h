@@ -25,4 +25,7 @@ struct hook_options {
  */
 int hook_run(const struct hook_options *options, struct error *error);
 
+/* Would hook_run find its program, now and as this user? */
+bool hook_program_is_there(const struct rig_command *command);
+
 #endif

@@ -282,6 +282,26 @@ static int check_own_ids(const struct rig *rig, struct yaml_node devices, struct
     return 0;
 }
 
+static bool is_same_port(const struct rig_device *a, const struct rig_device *b)
+{
+    return a->is_connected && b->is_connected && a->serial && b->serial && strcmp(a->serial, b->serial) == 0;
+}
+
+static int check_own_ports(const struct rig *rig, struct yaml_node devices, struct error *error)
+{
+    for (size_t i = 0; i < rig->device_count; i++)
+        for (size_t j = 0; j < i; j++) {
+            const struct rig_device *first = &rig->devices[j];
+            char text[ERROR_TEXT_MAX_BYTES];
+            if (!is_same_port(&rig->devices[i], first))
+                continue;
+            snprintf(text, sizeof text, "each connected device needs a port of its own: device '%s' at %s has '%s' too", first->id,
+                     first->place, first->serial);
+            return fail_pair(devices, i, "serial", &rig->devices[i], text, error);
+        }
+    return 0;
+}
+
 static int read_lane(struct rig *rig, struct yaml_node node, struct error *error)
 {
     static const char *const words[] = {"auto", "listener", "host", "exclusive", NULL};
@@ -319,7 +339,7 @@ static int read_rig(struct rig *rig, struct yaml_node root, struct error *error)
     struct yaml_node devices;
     return yaml_check_format(root, "rig files", RIG_FORMAT, error) || yaml_check_keys(root, "a rig file", keys, error) ||
                    yaml_require(root, "devices", &devices, error) || read_devices(rig, devices, error) ||
-                   check_one_scope(rig, devices, error) || check_own_ids(rig, devices, error) ||
+                   check_one_scope(rig, devices, error) || check_own_ids(rig, devices, error) || check_own_ports(rig, devices, error) ||
                    read_simulator(rig, yaml_get(root, "simulator"), error) || rig_read_optional(root, "health", NULL, &rig->health, error)
                ? -1
                : 0;
@@ -329,7 +349,8 @@ static int read_map(struct rig *rig, struct yaml_node root, bool needs_identity,
 {
     struct yaml_node nothing = {.yaml = root.yaml};
     return hardware_map_read(rig, root, needs_identity, error) ||
-                   (needs_identity && (check_one_scope(rig, nothing, error) || check_own_ids(rig, nothing, error))) ||
+                   (needs_identity &&
+                    (check_one_scope(rig, nothing, error) || check_own_ids(rig, nothing, error) || check_own_ports(rig, nothing, error))) ||
                    read_simulator(rig, nothing, error)
                ? -1
                : 0;

@@ -208,7 +208,7 @@ format: 1
 devices:
   - {id: bad, serial: '$(ready bad pty)', registration_id: a, id_scope: 0ne000OTHER, sec_tag: 1, imei: '352656100000009', dps_host: localhost}
   - {id: held, serial: '$machine/dev/ttyACM9', registration_id: b, id_scope: 0ne000OTHER, sec_tag: 1}
-  - {id: gone, serial: '$scratch/nowhere', registration_id: c, id_scope: 0ne000OTHER, sec_tag: 1}
+  - {id: gone, serial: '$scratch/nowhere', registration_id: c, id_scope: 0ne000OTHER, sec_tag: 1, hooks: {reset: [no-such-tool]}}
   - {id: mute, serial: '$machine/dev/ttyACM1', registration_id: d, id_scope: 0ne000OTHER, sec_tag: 1}
   - {id: virtual, virtual: {}, registration_id: e, id_scope: 0ne000OTHER, sec_tag: 1}
 simulator: {ready: $scratch/state}
@@ -217,6 +217,8 @@ tool doctor --rig "$scratch/bad.yaml" --json
 exits 3
 is "$(finding modem-manager bad)" 'bad: ModemManager runs and may take this port: it sends AT commands of its own'
 is "$(finding hooks bad)" 'bad: there is no hook that resets it: no row can start'
+# shellcheck disable=SC2016 # the text has backquotes
+is "$(finding hooks gone | head -n 1)" 'bad: hook `reset`: there is no program '"'no-such-tool' here"
 is "$(finding imei bad)" 'bad: IMEI 352656100000004 answers, the rig file says 352656100000009'
 is "$(finding firmware bad)" 'warning: mfw_nrf9160_1.2.0 has neither AT%KEYGEN nor hashes of credentials'
 is "$(finding sim-card bad)" 'bad: the modem finds no SIM card'
@@ -254,6 +256,18 @@ tool doctor --sim "$scratch/state" --public localhost:1 --json
 is "$(finding reach localhost)" 'bad: connect to 127.0.0.1:1: Connection refused'
 tool doctor --sim "$scratch/state" --public global.azure-devices-provisioning.net --json
 is "$(finding name global.azure-devices-provisioning.net | cut -d: -f1)" bad
+
+it 'tries the folder of runs, also as root'
+tool doctor --out /proc/nothing --json
+exits 3
+is "$(finding disk)" "bad: '/proc' cannot be written by this user"
+
+it 'takes no two boards at one port'
+sed "s|'$scratch/nowhere'|'$machine/dev/ttyACM1'|" "$scratch/bad.yaml" >"$scratch/same.yaml"
+tool doctor --rig "$scratch/same.yaml"
+exits 2
+holds "$scratch/stderr" "same.yaml:6:"
+holds "$scratch/stderr" "each connected device needs a port of its own: device 'gone'"
 
 it 'says so when no simulator runs'
 tool doctor --sim "$scratch/nowhere" --json
