@@ -13,6 +13,7 @@ enum {
     CFUN_POWER_OFF = 0,
     CFUN_FULL = 1,
     CFUN_FLIGHT = 4,
+    PORT_BACK_MS = 5000,
     /* AT commands end by themselves; this is for a machine that has no time for us. */
     COMMAND_MS = 180000,
     WEAR_ID_MAX_BYTES = 128,
@@ -357,6 +358,19 @@ int modem_link_attest(struct modem_link *link, const char *challenge, struct byt
 
 /* ---- the functional mode ---- */
 
+static bool is_port_open(void *user)
+{
+    struct modem_link *link = user;
+    return serial_is_open(console_port(dk_console(link->dk)));
+}
+
+/* A cable that was pulled for a moment must not leave the modem in flight mode. */
+static int await_port(struct modem_link *link, struct error *error)
+{
+    return waiting_until(link->options.waiting, is_port_open, link, deadline_in_ms(link->options.port.clock, PORT_BACK_MS), "the port",
+                         error);
+}
+
 int modem_link_restore(struct modem_link *link, struct error *error)
 {
     char text[32];
@@ -368,7 +382,9 @@ int modem_link_restore(struct modem_link *link, struct error *error)
                          "the modem did not say in which functional mode it was (AT+CFUN?): it is in flight mode now; reset the device");
     waiting_resume(link->options.waiting);
     snprintf(text, sizeof text, "AT+CFUN=%d", link->identity.cfun);
-    return command(link, text, error) ? error_prefix(error, "back to the earlier functional mode") : 0;
+    return await_port(link, error) || command(link, text, error)
+               ? error_prefix(error, "the modem is left in flight mode (AT+CFUN=4), it was in AT+CFUN=%d", link->identity.cfun)
+               : 0;
 }
 
 void modem_link_forget_mode(struct modem_link *link)

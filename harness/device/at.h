@@ -152,7 +152,7 @@ const char *at_cme_text(int code);
 /* What to do about it, NULL when there is nothing to say. */
 const char *at_cme_mend(int code);
 /*
- * A reply that is not OK as an error: "AT+CFUN=4: +CME ERROR: 518 (not allowed in active state); send AT+CFUN=4 first". Owner device, code
+ * A reply that is not OK as an error: "AT+CFUN=4: +CME ERROR: 518 (not allowed in active state); the modem changes ...". Owner device, code
  * REFUSED; TIMEOUT (device) for time-out and boot, IO (rig) for a port that is gone, INTERRUPTED (person) for cancelled,
  * LIMIT or SYNTAX (file) for what was not sent. Returns -1; 0 for OK.
  */

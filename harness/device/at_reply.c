@@ -14,8 +14,9 @@
     X(60, "system error", "reset the device and try again")                                                                                \
     X(513, "not found", "there is no such credential; AT%CMNG=1 lists those that are there")                                               \
     X(514, "no access", "this credential cannot be read or changed; certificates and keys of types 1 to 3 are write-only")                 \
-    X(515, "memory full", "delete credentials that are not needed with AT%CMNG=3")                                                         \
-    X(518, "not allowed in active state", "send AT+CFUN=4 first: the modem changes credentials only while it is not active")               \
+    X(515, "memory full", "delete credentials that are not needed: `dpsbench credentials list` and `delete`, or AT%CMNG=3")                \
+    X(518, "not allowed in active state",                                                                                                  \
+      "the modem changes credentials in flight mode alone (AT+CFUN=4): did the application switch it on meanwhile?")                       \
     X(519, "already exists", "delete the credential with AT%CMNG=3 first")                                                                 \
     X(520, "authentication failed", "the password of the encrypted key is wrong")                                                          \
     X(521, "PLMN search interrupted", NULL)                                                                                                \

@@ -142,6 +142,23 @@ credentials keygen "$port" 59 --cn dk-1 --ca "$scratch/pki/leaf.crt.pem" --ca-ke
 exits 2
 holds "$scratch/stderr" 'this is no CA certificate'
 
+it 'gives the modem its functional mode back when the cable was pulled in the midst of a write'
+start_program slow "$DPSBENCH_BIN/dpsbench-vdk" --state "$scratch/slow" --connect 127.0.0.1:1 --id-scope 0ne000AAAA1 --registration-id dk-3 --sec-tag 56 \
+    --time-scale 1 --misbehaviour slow-uart
+slow_port=$(ready slow pty)
+"$dpsbench" credentials write "$slow_port" --tag 56 "${files[@]}" >"$scratch/pulled" 2>&1 &
+writer=$!
+started+=("$writer")
+read -rt 2 <> <(:) || true # where the machine is slower it is pulled before the write: no worse
+kill -USR2 "$(ready slow pid)"
+code=0
+wait "$writer" || code=$?
+is "$code" 3
+holds "$scratch/pulled" 'the port went away'
+lacks "$scratch/pulled" 'left in flight mode'
+credentials list "$slow_port" --json
+is "$(jq -r .device.cfun "$scratch/stdout")" 1
+
 it 'makes no key whose request has no place'
 credentials keygen "$port" 61 "$scratch/nowhere/dk.csr" --cn dk-1
 exits 3

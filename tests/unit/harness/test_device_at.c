@@ -203,8 +203,8 @@ static void tells_the_kinds_of_error_apart(void **state)
     assert_string_equal(answer->text, "+CME ERROR: 518");
     assert_int_equal(answer->error_code, ERROR_REFUSED);
     assert_int_equal(answer->owner, ERROR_OWNER_DEVICE);
-    assert_string_equal(answer->error, "AT%CMNG=3,56,0: +CME ERROR: 518 (not allowed in active state); send AT+CFUN=4 first: the modem "
-                                       "changes credentials only while it is not active");
+    assert_string_equal(answer->error, "AT%CMNG=3,56,0: +CME ERROR: 518 (not allowed in active state); the modem changes credentials in "
+                                       "flight mode alone (AT+CFUN=4): did the application switch it on meanwhile?");
 }
 
 static void runs_one_command_at_a_time_in_order(void **state)
