@@ -384,10 +384,18 @@ static int read_device_id(const struct build *build, const char *device_id)
     return 0;
 }
 
+bool dps_is_hub_name(const char *name)
+{
+    enum { PORT_DIGITS = 5 };
+    size_t length = strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_");
+    const char *rest = name + length;
+    size_t digits = *rest == ':' ? strspn(rest + 1, "0123456789") : 0;
+    return length > 0 && (!*rest || (digits > 0 && digits <= PORT_DIGITS && !rest[1 + digits]));
+}
+
 static int read_hub(const struct build *build, const char *member, const char *name)
 {
-    static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_";
-    if (!*name || name[strspn(name, allowed)])
+    if (!dps_is_hub_name(name))
         return fail(build, member, "'%.255s' is no host name, such as my-hub.azure-devices.net", name);
     return 0;
 }

@@ -48,6 +48,12 @@ cJSON *dps_certificate_holder(cJSON *json);
 /* Tell the unknown members of `json`, refuse known ones of a wrong type. (certs/dps_shape.c) */
 int dps_shape_check(enum dps_kind kind, const cJSON *json, const char *place, const struct dps_listener *listener, struct error *error);
 
+/*
+ * "my-hub.azure-devices.net", and "localhost:18883" too: Microsoft's SDK for Node.js connects to the port that stands in assignedHub, and so a
+ * simulator is the hub of its own devices without any change of names.
+ */
+bool dps_is_hub_name(const char *name);
+
 /* "Fri, 06 May 2022 17:50:01 GMT", as Azure writes dates of certificates. */
 void dps_http_time_format(int64_t unix_s, char text[DPS_TIME_BYTES]);
 

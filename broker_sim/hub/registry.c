@@ -1,5 +1,7 @@
 #include "broker_sim/hub/registry.h"
 
+#include "certs/dps_object.h"
+
 #include <ctype.h>
 #include <search.h>
 #include <string.h>
@@ -175,10 +177,9 @@ static int check_device_id(const char *device_id, struct error *error)
 /* Of one that a person makes: a device could not even say another one in its user name. */
 static int check_host(const char *hub, struct error *error)
 {
-    static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_";
     if (check_name("hub", hub, HUB_TEXT_MAX_BYTES, error))
         return -1;
-    if (hub[strspn(hub, allowed)])
+    if (!dps_is_hub_name(hub))
         return error_set(error, ERROR_OWNER_FILE, ERROR_USAGE, "hub '%.255s' is no host name, such as my-hub.azure-devices.net", hub);
     return 0;
 }

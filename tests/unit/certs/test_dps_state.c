@@ -404,6 +404,8 @@ static void says_which_member_of_which_file_is_wrong(void **unused)
         {"enrollments/x.json", ENROLLMENT("x", ",'allocationPolicy':'custom'"), "customAllocationDefinition.webhookUrl: is missing"},
         {"enrollments/x.json", ENROLLMENT("x", ",'iotHubs':['a.net','https://b.net']"), "iotHubs: 'https://b.net' is no host name"},
         {"enrollments/x.json", ENROLLMENT("x", ",'iotHubs':['']"), "iotHubs: '' is no host name"},
+        {"enrollments/x.json", ENROLLMENT("x", ",'iotHubs':['localhost:8883','a.net:']"), "iotHubs: 'a.net:' is no host name"},
+        {"enrollments/x.json", ENROLLMENT("x", ",'iotHubs':['a.net:1/x']"), "iotHubs: 'a.net:1/x' is no host name"},
         {"enrollments/x.json", ENROLLMENT("x", ",'deviceId':'a/b'"), "deviceId: 'a/b' is none that a hub takes"},
         {"enrollments/x.json", ENROLLMENT("x", ",'customAllocationDefinition':{'webhookUrl':7}"), "webhookUrl: must be a text"},
         {"enrollments/x.json", ENROLLMENT("x", ",'initialTwin':[]"), "initialTwin: must be an object"},
