@@ -20,6 +20,9 @@ struct child;
 /* `status` as of waitpid(). The child may be freed in the callback. */
 typedef void child_exit_fn(void *user, struct child *child, int status);
 
+/* Begins the mark in the environment of a program that is under test, and of all that it starts: whoever ends it finds them by it. */
+#define CHILD_MARK "DPSBENCH_PROGRAM="
+
 struct child_options {
     const char *const *argv; /* NULL-terminated; argv[0] is looked up in PATH when it has no slash */
     int stdin_fd;            /* -1: /dev/null */

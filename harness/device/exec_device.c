@@ -112,8 +112,7 @@ int exec_device_open(const struct exec_device_options *options, struct exec_devi
     device->options = *options;
     device->terminal_fd = -1;
     device->name = strdup(options->name);
-    snprintf(device->mark, sizeof device->mark, "DPSBENCH_PROGRAM=%d-%llx", (int)getpid(),
-             (unsigned long long)clock_mono_us(options->clock));
+    snprintf(device->mark, sizeof device->mark, CHILD_MARK "%d-%llx", (int)getpid(), (unsigned long long)clock_mono_us(options->clock));
     device->argv = copy_words(options->argv);
     if (!device->name || !is_whole_copy(device->argv, options->argv))
         return error_set_memory(error);

@@ -80,6 +80,22 @@ exits 0
 is "$(sed -n 's/.* boot //p' "$out/program/console.log" | paste -sd' ')" '1 2 1 2 3'
 nobody_left "$out"
 
+it 'leaves nothing of a program behind when it is killed itself: neither what that started, nor its key'
+start_run --rig "$(program leaving "[sh, -c, 'setsid tail -f {chain} & tail -f {key} & sleep 600']")" server/expired
+deadline=$((SECONDS + 60))
+until pgrep -f "tail -f .*$out/.private/program/key.pem" >/dev/null; do
+    ((SECONDS < deadline)) || fail 'the program does not start'
+    read -rt 0.02 <> <(:) || true
+done
+kill -KILL "$run_pid"
+{ end_run; } 2>/dev/null
+deadline=$((SECONDS + 60))
+while [[ -e $out/.private ]]; do
+    ((SECONDS < deadline)) || fail "its private folder is still there: $(pgrep -af "$out/.private")"
+    read -rt 0.02 <> <(:) || true
+done
+nobody_left "$out"
+
 it 'has a console that counts when a dialect knows its lines'
 sed 's/^    command/    dialect: nordic\n&/' "$(program talking "[sh, -c, 'echo \"*** Booting nRF Connect SDK v2.9.0 ***\"; exec $s_client']")" >"$scratch/dialect.yaml"
 run_cases --rig "$scratch/dialect.yaml" server/expired
