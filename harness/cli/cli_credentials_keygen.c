@@ -43,8 +43,11 @@ static int try_request_path(const struct credential_arguments *arguments, struct
     struct stat status;
     if (!path)
         return 0;
-    if (stat(path, &status) == 0 && !S_ISREG(status.st_mode))
-        return error_set(error, ERROR_OWNER_FILE, ERROR_USAGE, "write the CSR to '%s': that is no file", path);
+    bool is_there = stat(path, &status) == 0;
+    if (is_there && S_ISDIR(status.st_mode))
+        return error_set(error, ERROR_OWNER_FILE, ERROR_USAGE, "write the CSR to '%s': that is a folder", path);
+    if (is_there && !S_ISREG(status.st_mode))
+        return 0; /* a pipe, /dev/stdout */
     if (asprintf(&trial, "%s.trial", path) < 0)
         return error_set_memory(error);
     int rc = file_write_unsynced(trial, filler, sizeof filler, FILE_MODE, error);

@@ -167,6 +167,9 @@ credentials keygen "$port" 61 "$scratch" --cn dk-1
 exits 2
 credentials list "$port" --tag 61 --json
 is "$(jq '.credentials | length' "$scratch/stdout")" 0
+credentials keygen "$port" 61 /dev/stdout --cn dk-1
+exits 0
+credentials delete "$port" 61 CLIENT_KEY
 [[ ! -e $scratch/dk58.csr.trial ]] || fail 'the trial is left behind'
 
 it 'prints what the modem says of itself, and looks whether it answers the challenge'
