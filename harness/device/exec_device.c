@@ -22,10 +22,16 @@ struct exec_device {
     bool is_ended;
     bool has_crashed;
     bool is_resting;
+    bool has_flooded;
+    bool had_flooded;                  /* the start before this one */
+    uint64_t line_count, output_bytes; /* since it was started */
+    int64_t started_us;
     char end[CHILD_STATUS_TEXT_BYTES];
     char last_words[LAST_WORDS_MAX_BYTES];
     char mark[MARK_MAX_BYTES]; /* in the environment of the program and of all that it starts */
 };
+
+static const char flood_text[] = "ended: more than 100000 lines or 16 MiB of output";
 
 DEFINE_CLEANUP(struct exec_device *, exec_device_close)
 
@@ -47,6 +53,31 @@ static void on_line(void *user, const struct console_line *line)
     if (*line->zephyr->text)
         snprintf(device->last_words, sizeof device->last_words, "%s", line->zephyr->text);
     device->is_resting |= line->match && line->match->is_terminal;
+}
+
+/* ---- a flood ---- */
+
+static void end_group(const struct exec_device *device);
+
+static bool is_too_much(struct exec_device *device, const struct line *line)
+{
+    device->line_count++;
+    device->output_bytes += line->raw_length_bytes;
+    return device->line_count > EXEC_LINES_MAX || device->output_bytes > EXEC_OUTPUT_MAX_BYTES;
+}
+
+/* True: the line is in no record. What a flood left on its way when the program was started again is no word of the new one. */
+static bool claims(void *user, const struct console_line *line)
+{
+    struct exec_device *device = user;
+    if (line->line->mono_us < device->started_us)
+        return device->had_flooded;
+    if (!is_too_much(device, line->line))
+        return false;
+    if (!device->has_flooded && device->child && !device->is_ended)
+        end_group(device);
+    device->has_flooded = true;
+    return true;
 }
 
 static void on_lost(void *user, const struct error *error)
@@ -76,7 +107,7 @@ static int open_console(struct exec_device *device, const char *path, struct err
         .dialect = device->options.dialect,
         .raw_path = device->options.raw_path,
         .sink = device->options.sink,
-        .callbacks = {.user = device, .on_line = on_line, .on_lost = on_lost},
+        .callbacks = {.user = device, .claims = claims, .on_line = on_line, .on_lost = on_lost},
     };
     if (console_open(&options, &device->console, error))
         return -1;
@@ -179,8 +210,11 @@ static void on_exit_of(void *user, struct child *child, int status)
     struct exec_device *device = user;
     end_group(device);
     device->is_ended = true;
-    device->has_crashed = WIFSIGNALED(status);
-    child_status_text(status, device->end);
+    device->has_crashed = WIFSIGNALED(status) || device->has_flooded;
+    if (device->has_flooded)
+        snprintf(device->end, sizeof device->end, "%s", flood_text);
+    else
+        child_status_text(status, device->end);
     emit(device, EVENT_DEVICE_ENDED, NULL, "how", device->end);
 }
 
@@ -195,7 +229,10 @@ void exec_device_stop(struct exec_device *device)
 
 static void forget(struct exec_device *device)
 {
-    device->is_ended = device->has_crashed = device->is_resting = false;
+    device->had_flooded = device->has_flooded;
+    device->is_ended = device->has_crashed = device->is_resting = device->has_flooded = false;
+    device->line_count = device->output_bytes = 0;
+    device->started_us = clock_mono_us(device->options.clock);
     device->end[0] = device->last_words[0] = 0;
 }
 

@@ -4,6 +4,8 @@
  * What:     gives the program a terminal of its own as standard output and error (so that it writes a line when it has one, and not 4 KiB
  *           later), reads that as any other console, and starts and ends the program with all that it started. Its end is an event,
  *           `device.ended`; its start is a `console.boot`, which a program has no line for.
+ * Bounded:  a program that prints more than EXEC_LINES_MAX lines or EXEC_OUTPUT_MAX_BYTES after one start is ended as by a crash; what it said beyond
+ *           that is in no record.
  * Not here: its command line and files (harness/run/exec_client.h).
  * Threads:  none; callbacks run from the loop.
  */
@@ -13,6 +15,9 @@
 #include "harness/device/console.h"
 
 #include <stdbool.h>
+
+/* A board's console has some 10 kB a second; a program can fill a disk while nobody looks. */
+enum { EXEC_LINES_MAX = 100000, EXEC_OUTPUT_MAX_BYTES = 16 * 1024 * 1024 };
 
 struct exec_device;
 
@@ -40,7 +45,7 @@ void exec_device_stop(struct exec_device *device);
 
 /* It has ended, or has printed a line after which it does nothing more (a dialect's `terminal: true`). */
 bool exec_device_is_at_rest(const struct exec_device *device);
-/* A signal that we did not send ended it. */
+/* A signal that we did not send ended it, or it printed too much. */
 bool exec_device_has_crashed(const struct exec_device *device);
 /* "exit status 1"; NULL: it runs, or never did. Lent. */
 const char *exec_device_end(const struct exec_device *device);

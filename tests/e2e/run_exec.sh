@@ -71,6 +71,12 @@ run_cases --rig "$(program crashing '[sh, -c, "kill -SEGV $$"]')" server/expired
 exits 3
 is "$(report '.rows[0].reason.text')" 'the program crashed: signal 11 (Segmentation fault)'
 
+it 'is ended when it prints without end, before the disk is full'
+run_cases --rig "$(program flooding '[sh, -c, "yes $(printf %03000d 0)"]')" server/expired
+exits 3
+is "$(report '.rows[0].reason.text')" 'the program crashed: ended: more than 100000 lines or 16 MiB of output'
+(($(du -sk "$out" | cut -f1) < 100000)) || fail "$(du -sk "$out")"
+
 it 'is started anew by a reset, keeps its state, and loses it with a chip erase; what it started ends with it'
 cases=$scratch/cases
 mkdir -p "$cases/server"
