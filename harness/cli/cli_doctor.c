@@ -95,7 +95,8 @@ static void print_findings(const struct checkup *checkup)
     bool has_colour = log_has_colour(STDOUT_FILENO);
     for (size_t i = 0; i < checkup->count; i++)
         print_finding(&checkup->items[i], has_colour);
-    printf("%zu ok, %zu warnings, %zu bad, %zu not checked\n", checkup_count(checkup, DOCTOR_OK), checkup_count(checkup, DOCTOR_WARNING),
+    size_t warnings = checkup_count(checkup, DOCTOR_WARNING);
+    printf("%zu ok, %zu warning%s, %zu bad, %zu not checked\n", checkup_count(checkup, DOCTOR_OK), warnings, warnings == 1 ? "" : "s",
            checkup_count(checkup, DOCTOR_BAD), checkup_count(checkup, DOCTOR_NOT_CHECKED));
 }
 

@@ -130,21 +130,29 @@ static void on_event(void *user, cJSON *event)
     cJSON_Delete(event);
 }
 
+/* The finding names the device already. */
+static const char *text_without_name(const struct error *error, const char *name)
+{
+    size_t length = strlen(name);
+    return strncmp(error->text, name, length) == 0 && strncmp(error->text + length, ": ", 2) == 0 ? error->text + length + 2 : error->text;
+}
+
 static void tell_no_contact(const struct examination *at, const struct error *error)
 {
+    const char *text = text_without_name(error, at->device->id);
     if (error->code == ERROR_BUSY) {
-        add_plain(at, CHECK_FREE, DOCTOR_BAD, "end that program, or give the rig another port", error->text);
+        add_plain(at, CHECK_FREE, DOCTOR_BAD, "end that program, or give the rig another port", text);
         return;
     }
     if (error->code != ERROR_TIMEOUT && error->code != ERROR_REFUSED) {
-        add_plain(at, CHECK_FREE, DOCTOR_BAD, NULL, error->text);
+        add_plain(at, CHECK_FREE, DOCTOR_BAD, NULL, text);
         return;
     }
     add_plain(at, CHECK_FREE, DOCTOR_OK, NULL, "nobody else holds it");
     add_plain(
         at, CHECK_AT, DOCTOR_BAD,
         "is it powered, is this its console port (`dpsbench devices`), does its firmware have CONFIG_AT_HOST_LIBRARY, is the speed right?",
-        error->text);
+        text);
 }
 
 static int open_link(struct examination *at, struct error *error)
