@@ -1,4 +1,5 @@
 #include "certs/dps_state_model.h"
+#include "certs/sole_holder.h"
 
 #include "base/files.h"
 
@@ -557,7 +558,9 @@ static int store(struct dps_state *state, enum dps_kind kind, cJSON *json, struc
     }
     if (dps_entry_new(kind, json, place, state->clock, &listener, &entry, error))
         return -1;
-    if (lease ? name_lease(entry, lease, error) : choose_file_name(state, entry, old, error) || write_entry(state, entry, error))
+    if (lease ? name_lease(entry, lease, error)
+              : sole_holder_check(state, &entry->object, error) || choose_file_name(state, entry, old, error) ||
+                    write_entry(state, entry, error))
         return -1;
     struct dps_entry *stored = TAKE(entry);
     if (install(state, stored, old, error))

@@ -29,6 +29,9 @@ sha1() {
 
 cd "$scratch"
 make_root root 'az root'
+for number in 2 3 4 5; do
+    make_root "root-$number" "az root $number"
+done
 make_self_signed one dev-01
 make_self_signed two dev-01
 sign dev-02 dev-02 root
@@ -66,13 +69,16 @@ enrollments() {
 groups() {
     it "creates groups by file, by name, and with symmetric keys ($1)"
     az certificate create -n root-ca -p root.pem --verified >/dev/null
-    is "$(az enrollment-group create --eid by-file --cp root.pem --ih hub.azure-devices.net --ap static |
+    is "$(az enrollment-group create --eid by-file --cp root-2.pem --ih hub.azure-devices.net --ap static |
         jq -c '[.allocationPolicy, .iotHubs, .attestation.x509.caReferences]')" '["static",["hub.azure-devices.net"],null]'
     is "$(az enrollment-group create --eid by-name --ca-name root-ca | jq -c .attestation.x509.caReferences)" '{"primary":"root-ca","secondary":null}'
     is "$(wc -c <"$scratch/stderr")" 0
+    az certificate create -n second-ca -p root-2.pem --verified >/dev/null
+    refuses "stands in enrollment group 'by-name' already" enrollment-group create --eid twin --cp root.pem
+    refuses "stands in enrollment group 'by-file' already" enrollment-group create --eid twin --ca-name second-ca
     az enrollment-group create --eid slip --ca-name root-cb >/dev/null
     holds "$scratch/stderr" "certificate 'root-cb' does not exist"
-    az certificate create -n root-new -p root.pem >/dev/null
+    az certificate create -n root-new -p root-3.pem >/dev/null
     az enrollment-group update --eid slip --ca-name root-new >/dev/null
     holds "$scratch/stderr" "certificate 'root-new' is not verified"
     az enrollment-group create --eid by-key >key.json
@@ -81,15 +87,15 @@ groups() {
     refuses 'Cannot update certificate while enrollment is using symmetric key' enrollment-group update --eid by-key --cp root.pem
 
     it "changes a group from a CA's file to its name ($1)"
-    az enrollment-group update --eid by-file --cn root-ca >changed.json
-    is "$(jq -c '[.attestation.x509.caReferences.primary, .attestation.x509.signingCertificates]' changed.json)" '["root-ca",null]'
+    az enrollment-group update --eid by-file --cn second-ca >changed.json
+    is "$(jq -c '[.attestation.x509.caReferences.primary, .attestation.x509.signingCertificates]' changed.json)" '["second-ca",null]'
 
     it "knows the old option for a hub, and a single hub without a policy ($1)"
-    is "$(az enrollment-group create --eid old --cp root.pem --iot-hub-host-name old.azure-devices.net | jq -c '[.allocationPolicy, .iotHubs]')" \
+    is "$(az enrollment-group create --eid old --cp root-4.pem --iot-hub-host-name old.azure-devices.net | jq -c '[.allocationPolicy, .iotHubs]')" \
         '["static",["old.azure-devices.net"]]'
     holds "$scratch/stderr" deprecated
     is "$(az enrollment-group update --eid old --hn new.azure-devices.net | jq -c '.iotHubs')" '["new.azure-devices.net"]'
-    is "$(az enrollment-group create --eid single --cp root.pem --ih h.azure-devices.net | jq -c .allocationPolicy)" '"static"'
+    is "$(az enrollment-group create --eid single --cp root-5.pem --ih h.azure-devices.net | jq -c .allocationPolicy)" '"static"'
     holds "$scratch/stderr" 'Please provide allocation policy'
     for id in slip old single by-key by-file; do
         az enrollment-group delete --enrollment-id "$id"

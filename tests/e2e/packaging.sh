@@ -188,7 +188,10 @@ cpack --config "$build/CPackConfig.cmake" -G DEB -B "$scratch/deb" >"$scratch/cp
 package=$(find "$scratch/deb" -maxdepth 1 -name 'dpsbench_*.deb')
 dpkg-deb --info "$package" >"$scratch/info"
 holds "$scratch/info" 'Package: dpsbench'
-for library in mosquitto libc6 libcjson1 libfyaml0 libmosquitto1 libssl3 libuv1 libserialport0 libsqlite3-0 libjemalloc2 libmicrohttpd12 libxml2; do
+# A sanitizer brings an allocator of its own.
+allocator=libjemalloc2
+grep -q libasan "$scratch/info" && allocator=libasan8
+for library in mosquitto libc6 libcjson1 libfyaml0 libmosquitto1 libssl3 libuv1 libserialport0 libsqlite3-0 libmicrohttpd12 libxml2 "$allocator"; do
     grep -qE "^ Depends: .*\b$library\b" "$scratch/info" || fail "does not depend on $library: $(cat "$scratch/info")"
 done
 dpkg-deb --contents "$package" >"$scratch/contents"

@@ -201,6 +201,21 @@ static char *enrollment_json(const struct rig *rig, const char *id, const char *
     return json;
 }
 
+static char *keyed_json(const char *id)
+{
+    char *json = NULL;
+    assert_true(asprintf(&json, "{\"registrationId\":\"%s\",\"attestation\":{\"type\":\"symmetricKey\"}}", id) > 0);
+    return json;
+}
+
+static void enroll_keyed(struct rig *rig, const char *id)
+{
+    char path[256];
+    snprintf(path, sizeof path, "/enrollments/%s", id);
+    CLEANUP_FREE char *json = keyed_json(id);
+    assert_int_equal(ask(rig, "PUT", path, json), 200);
+}
+
 static void enroll(struct rig *rig, const char *id)
 {
     char path[256];
@@ -526,7 +541,7 @@ static void queries_come_in_pages_that_survive_changes_between_them(void **state
     setup(&rig);
     static const char *const ids[] = {"a", "B", "c", "d", "e"};
     for (size_t i = 0; i < ARRAY_COUNT(ids); i++)
-        enroll(&rig, ids[i]);
+        enroll_keyed(&rig, ids[i]);
     struct http_request request = {
         .method = "POST", .path = "/enrollments/query", .api_version = VERSION, .max_item_count = "2", .body = "{\"query\":\"*\"}"};
     assert_int_equal(send_request(&rig, request), 200);
@@ -536,7 +551,7 @@ static void queries_come_in_pages_that_survive_changes_between_them(void **state
     assert_string_not_equal(rig.continuation, "");
     CLEANUP_FREE char *token = strdup(rig.continuation);
     assert_int_equal(ask(&rig, "DELETE", "/enrollments/B", NULL), 204);
-    enroll(&rig, "A0");
+    enroll_keyed(&rig, "A0");
     request.continuation = token;
     request.max_item_count = "3";
     assert_int_equal(send_request(&rig, request), 200);
@@ -562,7 +577,7 @@ static void bulk_tells_each_failure_and_does_the_rest(void **state)
     (void)state;
     CLEANUP(teardown) struct rig rig;
     setup(&rig);
-    CLEANUP_FREE char *a = enrollment_json(&rig, "a", "leaf"), *b = enrollment_json(&rig, "b", "leaf"), *text = NULL, *again = NULL;
+    CLEANUP_FREE char *a = enrollment_json(&rig, "a", "leaf"), *b = keyed_json("b"), *text = NULL, *again = NULL;
     assert_true(asprintf(&text, "{\"mode\":\"create\",\"enrollments\":[%s,%s]}", a, b) > 0);
     assert_int_equal(ask(&rig, "POST", "/enrollments/", text), 200);
     assert_string_equal(rig.body, "{\"isSuccessful\":true,\"errors\":[]}");
@@ -580,6 +595,10 @@ static void bulk_tells_each_failure_and_does_the_rest(void **state)
         rig.body, "{\"isSuccessful\":false,\"errors\":[{\"registrationId\":\"x\",\"errorCode\":404201,\"errorStatus\":\"Enrollment not "
                   "found: 'x'\"}]}");
     assert_null(dps_state_find(rig.state, DPS_ENROLLMENT, "a"));
+    enroll(&rig, "first");
+    CLEANUP_FREE char *second = enrollment_json(&rig, "second", "leaf");
+    assert_int_equal(ask(&rig, "PUT", "/enrollments/second", second), 409);
+    assert_answer(&rig, "stands in individual enrollment 'first' already");
     assert_int_equal(ask(&rig, "POST", "/enrollments", "{\"mode\":\"delete\",\"enrollments\":[{}]}"), 200);
     assert_answer(&rig, "has no registrationId");
     assert_int_equal(ask(&rig, "POST", "/enrollments", "{\"mode\":\"update\",\"enrollments\":[{\"registrationId\":\"a\"}]}"), 200);

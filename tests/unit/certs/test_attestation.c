@@ -117,10 +117,12 @@ static cJSON *pem_object(const struct pki *pki, const char *member)
     return json;
 }
 
+/* In the folder a certificate stands in one enrollment alone; the judge must know what to say of one that stands in two all the same. */
 static void put(struct dps_state *state, enum dps_kind kind, cJSON *json)
 {
     struct error error = ERROR_INIT;
-    if (dps_state_put(state, kind, json, NULL, NULL, NULL, &error))
+    if (dps_state_put(state, kind, json, NULL, NULL, NULL, &error) &&
+        (error.code != ERROR_EXISTS || dps_state_put(state, kind, json, NULL, "second", NULL, &error)))
         fail_msg("%s", error.text);
     cJSON_Delete(json);
 }

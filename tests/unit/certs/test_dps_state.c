@@ -366,13 +366,32 @@ static void objects_are_sorted_by_id(void **unused)
     write_object(&scratch, "enrollments/1.json", ENROLLMENT("c", ""));
     write_object(&scratch, "enrollments/2.json", ENROLLMENT("A", ""));
     CLEANUP_STATE struct dps_state *state = open_state(&scratch);
-    must_put(state, DPS_ENROLLMENT, ENROLLMENT("b", ""), NULL, NULL);
+    must_put(state, DPS_ENROLLMENT, ENROLLMENT("b", ""), NULL, "lease");
     assert_string_equal(dps_state_at(state, DPS_ENROLLMENT, 0)->id, "A");
     assert_string_equal(dps_state_at(state, DPS_ENROLLMENT, 1)->id, "b");
     assert_string_equal(dps_state_at(state, DPS_ENROLLMENT, 2)->id, "c");
     CLEANUP_JSON cJSON *list = dps_state_list(state, DPS_ENROLLMENT);
     assert_int_equal(cJSON_GetArraySize(list), 3);
     assert_string_equal(json_string(cJSON_GetArrayItem(list, 2), "registrationId", ""), "c");
+}
+
+static void a_certificate_stands_in_one_enrollment_alone(void **unused)
+{
+    (void)unused;
+    static const char held[] = "stands in individual enrollment 'dev-01' already"; /* the id as it was put last */
+    CLEANUP_SCRATCH struct scratch scratch = scratch_make();
+    CLEANUP_STATE struct dps_state *state = open_state(&scratch);
+    must_put(state, DPS_ENROLLMENT, ENROLLMENT("DEV-01", ""), NULL, NULL);
+    must_put(state, DPS_ENROLLMENT, ENROLLMENT("dev-01", ""), NULL, NULL);
+    must_put(state, DPS_CERTIFICATE, CERTIFICATE("ca", ""), NULL, NULL);
+    refuse_put(state, DPS_ENROLLMENT, ENROLLMENT("dev-02", ""), NULL, NULL, ERROR_EXISTS, held);
+    refuse_put(state, DPS_GROUP, GROUP("grp", "'signingCertificates':{'secondary':{'certificate':'@'}}"), NULL, NULL, ERROR_EXISTS, held);
+    refuse_put(state, DPS_GROUP, GROUP("grp", "'caReferences':{'primary':'ca'}"), NULL, NULL, ERROR_EXISTS, held);
+    must_put(state, DPS_ENROLLMENT, ENROLLMENT("dev-02", ""), NULL, "lease");
+    must_put(state, DPS_ENROLLMENT, "{'registrationId':'dev-01','attestation':{'type':'symmetricKey'}}", NULL, NULL);
+    must_put(state, DPS_GROUP, GROUP("grp", "'caReferences':{'primary':'ca'}"), NULL, NULL);
+    refuse_put(state, DPS_GROUP, GROUP("other", "'caReferences':{'secondary':'CA'}"), NULL, NULL, ERROR_EXISTS,
+               "stands in enrollment group 'grp' already");
 }
 
 /* ---- complaints ---- */
@@ -810,6 +829,7 @@ int main(void)
         cmocka_unit_test(writes_dates_as_azure_does),
         cmocka_unit_test(names_are_compared_without_regard_to_case),
         cmocka_unit_test(objects_are_sorted_by_id),
+        cmocka_unit_test(a_certificate_stands_in_one_enrollment_alone),
         cmocka_unit_test(says_which_member_of_which_file_is_wrong),
         cmocka_unit_test(an_id_longer_than_the_limit_is_refused),
         cmocka_unit_test(unknown_members_are_told_once_and_kept),
