@@ -42,11 +42,11 @@ hub_refuses() {
     is "$(last_event '.kind == "hub.verdict"' .data.rule)" "$2"
 }
 
-# plain PROGRAM ID OPTION...: Mosquitto's own client as device ID, with $password or without a certificate
+# plain PROGRAM ID OPTION...: Mosquitto's own client as device ID, with $password or without a certificate; with become=exec in the place of a subshell
 plain() {
     local program=$1 id=$2
     shift 2
-    "$program" -h 127.0.0.1 -p "$(port dps)" --cafile "$(ready root_ca)" -V 311 -i "$id" -u "$hub/$id/?api-version=2021-04-12" "$@"
+    ${become:-} "$program" -h 127.0.0.1 -p "$(port dps)" --cafile "$(ready root_ca)" -V 311 -i "$id" -u "$hub/$id/?api-version=2021-04-12" "$@"
 }
 
 # token ID KEY-BASE64: valid for an hour; se first, as no client of Microsoft's has it
@@ -186,7 +186,7 @@ it 'marks retained messages and wills, and closes at QoS 2'
 secret=$(token dev-sas "$key")
 plain mosquitto_pub dev-sas -P "$secret" -t "$events_topic" -m '{"kept":1}' -r -q 1
 is "$(last_event '.kind == "hub.telemetry"' '.data.properties."mqtt-retain"')" true
-in_background "$scratch/device" plain mosquitto_sub dev-sas -P "$secret" -t '$iothub/methods/POST/#' --will-topic "${events_topic}x=1" --will-payload '{"gone":1}'
+become='exec' in_background "$scratch/device" plain mosquitto_sub dev-sas -P "$secret" -t '$iothub/methods/POST/#' --will-topic "${events_topic}x=1" --will-payload '{"gone":1}'
 device_pid=$background
 until_event mqtt.suback dev-sas
 kill -9 "$device_pid"
