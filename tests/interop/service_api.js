@@ -27,6 +27,7 @@ const byCertificate = (registrationId, name) => ({
   attestation: { type: 'x509', x509: { clientCertificates: { primary: { certificate: pem(name) } } } },
   provisioningStatus: 'enabled',
 });
+const byKey = (registrationId) => ({ registrationId, attestation: { type: 'symmetricKey' }, provisioningStatus: 'enabled' });
 const result = async (promise) => (await promise).responseBody;
 
 // The promise of a bulk operation never settles in this package: it is awaited by its callback.
@@ -78,7 +79,7 @@ async function operations() {
   await client.createOrUpdateEnrollmentGroup({ enrollmentGroupId: 'group-2', attestation: { type: 'symmetricKey' } });
 
   // Bulk, then pages.
-  const enrollments = ['bulk-1', 'bulk-2', 'bulk-3'].map((id) => byCertificate(id, 'dev-02'));
+  const enrollments = [byCertificate('bulk-1', 'dev-02'), byKey('bulk-2'), byKey('bulk-3')];
   assert.deepStrictEqual(await bulk({ mode: 'create', enrollments }), { isSuccessful: true, errors: [] });
   const failed = await bulk({ mode: 'create', enrollments });
   assert.strictEqual(failed.isSuccessful, false);
@@ -125,7 +126,8 @@ async function errors() {
   await fails(connect(Buffer.alloc(64).toString('base64')).getIndividualEnrollment('dev-01'), 'UnauthorizedError', 401000);
   await fails(client.getIndividualEnrollment('nobody'), 'Error', 404201);
   await fails(client.getEnrollmentGroup('nobody'), 'Error', 404202);
-  await fails(client.createOrUpdateIndividualEnrollment({ ...good, registrationId: 'broken' }), 'DeviceAlreadyExistsError', 409201);
+  await fails(client.createOrUpdateIndividualEnrollment({ ...good, registrationId: 'second' }), 'DeviceAlreadyExistsError', 409201);
+  await fails(client.createOrUpdateIndividualEnrollment(byKey('broken')), 'DeviceAlreadyExistsError', 409201);
   await fails(client.createOrUpdateIndividualEnrollment({ ...good, etag: 'stale' }), 'InvalidEtagError', 412000);
   await fails(client.deleteIndividualEnrollment('dev-01', 'stale'), 'InvalidEtagError', 412000);
   fs.rmSync(path.join(state, 'enrollmentGroups'), { recursive: true });
