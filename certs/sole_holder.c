@@ -20,7 +20,8 @@ static const struct dps_object *find_certificate(const struct dps_state *state, 
 static struct held held_by(const struct dps_state *state, const struct dps_object *object)
 {
     struct held held = {.count = 0};
-    for (int i = 0; i < DPS_PAIR && object->is_x509; i++) {
+    bool is_enrollment = object->is_x509 && object->kind != DPS_CERTIFICATE;
+    for (int i = 0; i < DPS_PAIR && is_enrollment; i++) {
         const struct dps_object *named = object->ca_references[i] ? find_certificate(state, object->ca_references[i]) : NULL;
         if (certificate_ref_is_set(&object->certificates[i]))
             held.refs[held.count++] = &object->certificates[i];
@@ -52,7 +53,7 @@ static bool is_itself(const struct dps_object *a, const struct dps_object *b)
 int sole_holder_check(const struct dps_state *state, const struct dps_object *object, struct error *error)
 {
     static const enum dps_kind kinds[] = {DPS_ENROLLMENT, DPS_GROUP};
-    const struct held held = object->kind == DPS_CERTIFICATE ? (struct held){.count = 0} : held_by(state, object);
+    const struct held held = held_by(state, object);
     for (size_t k = 0; k < ARRAY_COUNT(kinds) && held.count; k++)
         for (size_t i = 0; i < state->folder[kinds[k]].count; i++) {
             const struct dps_object *other = &state->folder[kinds[k]].items[i]->object;

@@ -72,7 +72,7 @@ exits 3
 is "$(report '.rows[0].reason.text')" 'the program crashed: signal 11 (Segmentation fault)'
 
 it 'is ended when it prints without end, before the disk is full'
-run_cases --rig "$(program flooding '[sh, -c, "yes $(printf %03000d 0)"]')" server/expired
+run_cases --rig "$(program flooding "[yes, '$(printf %03000d 0)']")" server/expired
 exits 3
 is "$(report '.rows[0].reason.text')" 'the program crashed: ended: more than 100000 lines or 16 MiB of output'
 (($(du -sk "$out" | cut -f1) < 100000)) || fail "$(du -sk "$out")"
