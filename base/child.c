@@ -1,6 +1,7 @@
 #include "base/child.h"
 
 #include "base/cleanup.h"
+#include "base/files.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -230,4 +231,14 @@ void child_status_text(int status, char *text)
         snprintf(text, CHILD_STATUS_TEXT_BYTES, "signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
     else
         snprintf(text, CHILD_STATUS_TEXT_BYTES, "exit status %d", WEXITSTATUS(status));
+}
+
+bool child_is_marked(const char *pid, const char *mark, size_t length_bytes)
+{
+    enum { PATH_BYTES = 64, ENVIRONMENT_MAX_BYTES = 1024 * 1024 };
+    char path[PATH_BYTES];
+    CLEANUP(bytes_done) struct bytes all = {0};
+    snprintf(path, sizeof path, "/proc/%.16s/environ", pid);
+    return file_read(path, ENVIRONMENT_MAX_BYTES, &all, NULL) == 0 && all.length_bytes &&
+           memmem(all.data, all.length_bytes, mark, length_bytes) != NULL;
 }

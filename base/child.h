@@ -52,4 +52,7 @@ enum { CHILD_STATUS_TEXT_BYTES = 64 };
 /* "exit status 1", "signal 9 (Killed)" into text. */
 void child_status_text(int status, char *text);
 
+/* The environment of the process, a name of a folder in /proc, has these bytes of `mark` (with its NUL: as the end of an entry). */
+bool child_is_marked(const char *pid, const char *mark, size_t length_bytes);
+
 #endif

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
-enum { PATH_MAX_BYTES = 64, LAST_WORDS_MAX_BYTES = 256, MARK_MAX_BYTES = 64, ENVIRONMENT_MAX_BYTES = 1024 * 1024, ROUNDS_MAX = 8 };
+enum { PATH_MAX_BYTES = 64, LAST_WORDS_MAX_BYTES = 256, MARK_MAX_BYTES = 64, ROUNDS_MAX = 8 };
 
 struct exec_device {
     struct exec_device_options options;
@@ -172,12 +172,7 @@ void exec_device_close(struct exec_device *device)
 
 static bool has_mark(const struct exec_device *device, const char *pid)
 {
-    char path[PATH_MAX_BYTES];
-    CLEANUP(bytes_done) struct bytes all = {0};
-    size_t length = strlen(device->mark) + 1;
-    snprintf(path, sizeof path, "/proc/%.16s/environ", pid);
-    return file_read(path, ENVIRONMENT_MAX_BYTES, &all, NULL) == 0 && all.length_bytes &&
-           memmem(all.data, all.length_bytes, device->mark, length) != NULL;
+    return child_is_marked(pid, device->mark, strlen(device->mark) + 1);
 }
 
 /* Whatever has our mark, in a session of its own or not. Returns how many. */

@@ -23,7 +23,7 @@ struct sweeper {
 
 #define PIPE_PATH "/proc/self/fd/3" /* DETACHED_PIPE_FD */
 
-enum { PATH_BYTES = 64, LINK_BYTES = 64, ENVIRONMENT_MAX_BYTES = 1024 * 1024 };
+enum { PATH_BYTES = 64, LINK_BYTES = 64 };
 
 /* The pipe has one name, at either end. */
 static bool holds_pipe(const char *pid, const char *pipe_name)
@@ -44,15 +44,6 @@ static bool holds_pipe(const char *pid, const char *pipe_name)
     return holds;
 }
 
-static bool is_marked(const char *pid)
-{
-    char path[PATH_BYTES];
-    CLEANUP(bytes_done) struct bytes all = {0};
-    snprintf(path, sizeof path, "/proc/%.16s/environ", pid);
-    return file_read(path, ENVIRONMENT_MAX_BYTES, &all, NULL) == 0 && all.length_bytes &&
-           memmem(all.data, all.length_bytes, CHILD_MARK, strlen(CHILD_MARK)) != NULL;
-}
-
 /* Ours hold the pipe; so do daemons that a hook has started, which are none of our business and have no mark. */
 static void end_strays(void)
 {
@@ -63,7 +54,7 @@ static void end_strays(void)
         return;
     pipe_name[length] = 0;
     for (char **pid = pids; *pid; pid++)
-        if ((*pid)[0] >= '1' && (*pid)[0] <= '9' && is_marked(*pid) && holds_pipe(*pid, pipe_name))
+        if ((*pid)[0] >= '1' && (*pid)[0] <= '9' && child_is_marked(*pid, CHILD_MARK, strlen(CHILD_MARK)) && holds_pipe(*pid, pipe_name))
             kill((pid_t)strtol(*pid, NULL, 10), SIGKILL);
     names_free(pids);
 }
